@@ -1,0 +1,32 @@
+//! The part of the contract `plakar:connector` that WIT has no words for.
+//!
+//! `wit/connector.wit` says what a host and a component call of each other. Both
+//! also have to read a few texts in the same way: the location that the user
+//! typed, the list of endpoints, the time limits, the names that belong to the
+//! host. Each of those rules lives here, once, and host and component both use
+//! it; so what a component connects to and what the host grants cannot differ.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`location`] | `etcd://node1:2379`, `endpoints=a,b`, and the [`Authority`]s they name |
+//! | [`kind`] | the kinds of failure, and the exit code of each |
+//! | [`limits`] | durations and the four reserved time limits |
+//! | [`names`] | reserved option names, and what was meant by a misspelt one |
+//!
+//! ```
+//! use plakar_connector::{Protocol, location};
+//!
+//! let protocols = [Protocol { name: "etcd", tls: false, default_port: 2379 }];
+//! let source = location::parse(&protocols, "etcd://node1", Some("node2:2380, node3")).unwrap();
+//! let granted: Vec<String> = source.authorities.iter().map(|a| a.to_string()).collect();
+//! assert_eq!(granted, ["node2:2380", "node3:2379"]);
+//! ```
+
+pub mod kind;
+pub mod limits;
+pub mod location;
+pub mod names;
+
+pub use kind::Kind;
+pub use limits::TimeLimits;
+pub use location::{Authority, Protocol, Source};

@@ -1,0 +1,115 @@
+//! Durations, and the four time limits that host and component both heed.
+
+use std::time::Duration;
+
+/// Why a duration was refused; the text names the option and shows the right form.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "option `{option}`: {reason}; write a number and a unit, such as `500ms`, `30s` or `1h30m`"
+)]
+pub struct BadDuration {
+    option: String,
+    reason: String,
+}
+
+/// The reserved time limits of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// Name resolution, connection and handshake, and the first answer to a probe.
+    pub connect: Duration,
+    /// The longest silence of a server in the middle of an answer.
+    pub stall: Duration,
+    /// The longest time in which whoever takes the bytes takes none.
+    pub store: Duration,
+    /// The whole run.
+    pub max_duration: Duration,
+}
+
+/// One reserved time limit: its option name, its default as one would type it,
+/// and what it bounds.
+pub struct Limit {
+    /// The option's name.
+    pub name: &'static str,
+    /// The default, as one would type it.
+    pub default: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+/// Long enough for a name that resolves slowly, short enough to fail over.
+pub const CONNECT: Limit = Limit {
+    name: "connect_timeout",
+    default: "5s",
+    help: "longest wait for a connection and for the first answer to a probe",
+};
+/// A loaded disk may pause for seconds; half a minute of silence is a fault.
+pub const STALL: Limit = Limit {
+    name: "stall_timeout",
+    default: "30s",
+    help: "longest silence of the server in the middle of an answer",
+};
+/// A store may flush for minutes; longer, and the source pays for it.
+pub const STORE: Limit = Limit {
+    name: "store_timeout",
+    default: "10m",
+    help: "longest time in which the store takes no bytes",
+};
+/// What a source is held open for at the very most.
+pub const MAX_DURATION: Limit =
+    Limit { name: "max_duration", default: "1h", help: "longest duration of the whole run" };
+
+/// All four, in the order in which a run meets them.
+pub const ALL: [&Limit; 4] = [&CONNECT, &STALL, &STORE, &MAX_DURATION];
+
+impl TimeLimits {
+    /// Reads the limits from a run's options; those not given have their defaults.
+    pub fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, BadDuration> {
+        let limit = |limit: &Limit| parse(limit.name, get(limit.name).unwrap_or(limit.default));
+        Ok(Self {
+            connect: limit(&CONNECT)?,
+            stall: limit(&STALL)?,
+            store: limit(&STORE)?,
+            max_duration: limit(&MAX_DURATION)?,
+        })
+    }
+}
+
+/// Reads the duration that was given for `option`.
+pub fn parse(option: &str, text: &str) -> Result<Duration, BadDuration> {
+    let refuse = |reason: String| BadDuration { option: option.into(), reason };
+    match humantime::parse_duration(text.trim()) {
+        Ok(Duration::ZERO) => Err(refuse("zero is no limit".into())),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(refuse(format!("`{text}` is not a duration"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_add_up_their_units() {
+        assert_eq!(parse("x", "1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse("x", " 500ms "), Ok(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn zero_negative_and_unitless_durations_are_refused() {
+        for text in
+            ["0s", "0", "-5s", "5", "", "soon", "5 parsecs", "1e9s", "99999999999999999999s"]
+        {
+            let error = parse("stall_timeout", text).expect_err(text).to_string();
+            assert!(error.contains("`stall_timeout`") && error.contains("`30s`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_not_given_have_their_defaults() {
+        let limits = TimeLimits::read(|name| (name == "store_timeout").then_some("3m")).unwrap();
+        assert_eq!(limits.connect, Duration::from_secs(5));
+        assert_eq!(limits.stall, Duration::from_secs(30));
+        assert_eq!(limits.store, Duration::from_secs(180));
+        assert_eq!(limits.max_duration, Duration::from_secs(3600));
+    }
+}

@@ -1,0 +1,388 @@
+//! Locations, endpoints, and the authorities they name.
+//!
+//! The set of authorities read here **is** the network grant, so the reading is
+//! strict: what is not plainly a host and a port is refused, and nothing that
+//! could hide a credential is ever repeated in a message.
+
+use crate::names::ENDPOINTS;
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// A protocol of a connector, as its description declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protocol<'a> {
+    /// What stands before `://`.
+    pub name: &'a str,
+    /// Whether connections are TLS.
+    pub tls: bool,
+    /// The port where none is typed.
+    pub default_port: u16,
+}
+
+/// A host and a port to connect to, in one canonical spelling.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Authority {
+    /// A lower-case DNS name, an IPv4 address, or an IPv6 address without brackets.
+    pub host: String,
+    /// The TCP port, never 0.
+    pub port: u16,
+    /// Whether connections to it are TLS.
+    pub tls: bool,
+}
+
+/// As it stands in a URL: IPv6 in brackets, the port always there.
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl Authority {
+    /// The scheme of requests to it.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+/// What a location and its `endpoints` name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source<'a> {
+    /// The location's protocol.
+    pub protocol: Protocol<'a>,
+    /// Where to connect: in the order typed, without duplicates, at least one.
+    pub authorities: Vec<Authority>,
+}
+
+/// Why a location or an endpoint was refused.
+///
+/// A text that holds an `@` is shown nowhere: it may hold a password.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}; {remedy}", place(.option, .text))]
+pub struct BadLocation {
+    option: &'static str,
+    text: String,
+    reason: String,
+    remedy: String,
+}
+
+fn place(option: &str, text: &str) -> String {
+    match (option, text) {
+        ("location", text) => format!("location `{text}`"),
+        (option, text) => format!("option `{option}`: `{text}`"),
+    }
+}
+
+/// Reads a location and, where given, the `endpoints` that go before it.
+pub fn parse<'a>(
+    protocols: &[Protocol<'a>],
+    location: &str,
+    endpoints: Option<&str>,
+) -> Result<Source<'a>, BadLocation> {
+    let bad = |reason: &str, remedy: String| BadLocation {
+        option: "location",
+        text: without_credentials(location),
+        reason: reason.into(),
+        remedy,
+    };
+    let forms = || {
+        let forms: Vec<_> = protocols.iter().map(|p| format!("`{}://HOST:PORT`", p.name)).collect();
+        format!("write {}", forms.join(" or "))
+    };
+    // Plakar takes `etcd:host` for `etcd://host`, and so does everybody here.
+    let Some((name, rest)) = location.split_once(':') else {
+        return Err(bad("it has no protocol", forms()));
+    };
+    let Some(&protocol) = protocols.iter().find(|p| p.name == name) else {
+        return Err(bad("its protocol is unknown", forms()));
+    };
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+
+    // Even where the endpoints go before it, a bad location is not let pass.
+    let named = match rest.trim_end_matches('/') {
+        "" => None,
+        host => Some(authority(host, protocol).map_err(|fault| bad(&fault.reason, fault.remedy))?),
+    };
+    let authorities = match endpoints {
+        Some(list) => parse_endpoints(protocols, protocol, list)?,
+        None => named.into_iter().collect(),
+    };
+    if authorities.is_empty() {
+        return Err(bad("it names no host", format!("{}, or give `{ENDPOINTS}`", forms())));
+    }
+    Ok(Source { protocol, authorities })
+}
+
+fn parse_endpoints(
+    protocols: &[Protocol<'_>],
+    protocol: Protocol<'_>,
+    list: &str,
+) -> Result<Vec<Authority>, BadLocation> {
+    let mut authorities = Vec::new();
+    for endpoint in list.split(',').map(str::trim) {
+        let bad = |reason: String, remedy: String| BadLocation {
+            option: ENDPOINTS,
+            text: without_credentials(endpoint),
+            reason,
+            remedy,
+        };
+        let address = match endpoint.split_once("://") {
+            None => endpoint,
+            Some((scheme, address)) => {
+                let tls = match scheme {
+                    "http" => false,
+                    "https" => true,
+                    other => match protocols.iter().find(|p| p.name == other) {
+                        Some(named) => named.tls,
+                        None => {
+                            return Err(bad(
+                                "its scheme is unknown".into(),
+                                "write HOST:PORT, or a URL with `http` or `https`".into(),
+                            ));
+                        }
+                    },
+                };
+                if tls != protocol.tls {
+                    let is = |tls| if tls { "TLS" } else { "plain HTTP" };
+                    let other = protocols.iter().find(|p| p.tls == tls);
+                    return Err(bad(
+                        format!(
+                            "it is {}, but `{}://` is {}",
+                            is(tls),
+                            protocol.name,
+                            is(protocol.tls)
+                        ),
+                        match other {
+                            Some(other) => format!(
+                                "use one kind for all endpoints, and `{}://` as the location for {}",
+                                other.name,
+                                is(tls)
+                            ),
+                            None => "use one kind for all endpoints".into(),
+                        },
+                    ));
+                }
+                address.trim_end_matches('/')
+            }
+        };
+        let authority =
+            authority(address, protocol).map_err(|fault| bad(fault.reason, fault.remedy))?;
+        if !authorities.contains(&authority) {
+            authorities.push(authority);
+        }
+    }
+    Ok(authorities)
+}
+
+struct Fault {
+    reason: String,
+    remedy: String,
+}
+
+fn fault(reason: &str, remedy: &str) -> Fault {
+    Fault { reason: reason.into(), remedy: remedy.into() }
+}
+
+/// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`.
+fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault> {
+    if text.contains('@') {
+        return Err(fault(
+            "it holds credentials",
+            "take them out: Plakar stores the location in every snapshot; use options, and `_file` for secrets",
+        ));
+    }
+    if text.contains(['/', '?', '#']) {
+        return Err(fault("it has a path or a query", "end it after the port"));
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (inner, after) = rest.split_once(']').ok_or_else(|| {
+                fault("its IPv6 address has no closing bracket", "write `[::1]:2379`")
+            })?;
+            let address: Ipv6Addr = inner.parse().map_err(|_| {
+                fault("what stands in brackets is no IPv6 address", "write `[::1]:2379`")
+            })?;
+            let port = match after {
+                "" => None,
+                _ => Some(after.strip_prefix(':').ok_or_else(|| {
+                    fault("something other than a port follows the bracket", "write `[::1]:2379`")
+                })?),
+            };
+            (address.to_string(), port)
+        }
+        None if text.matches(':').count() > 1 => {
+            return Err(fault(
+                "it has more than one colon",
+                "put an IPv6 address in brackets: `[::1]:2379`",
+            ));
+        }
+        None => {
+            let (host, port) = match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            };
+            (dns_name_or_ipv4(host)?, port)
+        }
+    };
+    let port = match port {
+        None => protocol.default_port,
+        // `parse` alone would take `+80`.
+        Some(port) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            match port.parse() {
+                Ok(port) if port != 0 => port,
+                _ => return Err(fault("its port is out of range", "use a port from 1 to 65535")),
+            }
+        }
+        Some(_) => return Err(fault("its port is no number", "use a port from 1 to 65535")),
+    };
+    Ok(Authority { host, port, tls: protocol.tls })
+}
+
+fn dns_name_or_ipv4(host: &str) -> Result<String, Fault> {
+    if host.is_empty() {
+        return Err(fault("its host is empty", "write HOST or HOST:PORT"));
+    }
+    let labels_are_good = host.len() <= 253
+        && host.strip_suffix('.').unwrap_or(host).split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        });
+    // `1.2.3` and `1.2.3.256` look like addresses and resolve to surprises.
+    let looks_like_ipv4 = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if !labels_are_good || (looks_like_ipv4 && host.parse::<Ipv4Addr>().is_err()) {
+        return Err(fault(
+            "its host is neither a DNS name nor an address",
+            "write HOST or HOST:PORT",
+        ));
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+/// What a message may show of a text that the user typed.
+fn without_credentials(text: &str) -> String {
+    match text.contains('@') {
+        true => "…".into(),
+        false => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ETCD: [Protocol<'static>; 3] = [
+        Protocol { name: "etcd", tls: false, default_port: 2379 },
+        Protocol { name: "etcd+http", tls: false, default_port: 2379 },
+        Protocol { name: "etcd+https", tls: true, default_port: 2379 },
+    ];
+
+    fn granted(location: &str, endpoints: Option<&str>) -> Vec<String> {
+        parse(&ETCD, location, endpoints)
+            .unwrap_or_else(|e| panic!("{location} {endpoints:?}: {e}"))
+            .authorities
+            .iter()
+            .map(|a| format!("{}://{a}", a.scheme()))
+            .collect()
+    }
+
+    fn refused(location: &str, endpoints: Option<&str>) -> String {
+        parse(&ETCD, location, endpoints).expect_err(location).to_string()
+    }
+
+    #[test]
+    fn every_form_of_a_location_names_one_authority() {
+        for (location, authority) in [
+            ("etcd://node1", "http://node1:2379"),
+            ("etcd:node1:1234", "http://node1:1234"),
+            ("etcd://Node1.Example.:1234/", "http://node1.example.:1234"),
+            ("etcd+http://10.0.0.1", "http://10.0.0.1:2379"),
+            ("etcd+https://node1:2379", "https://node1:2379"),
+            ("etcd://[::1]", "http://[::1]:2379"),
+            ("etcd://[0:0::1]:2380/", "http://[::1]:2380"),
+        ] {
+            assert_eq!(granted(location, None), [authority], "{location}");
+        }
+    }
+
+    #[test]
+    fn endpoints_go_before_the_location() {
+        assert_eq!(
+            granted("etcd://other", Some("http://a:1, b ,etcd://c/,[::1]:2")),
+            ["http://a:1", "http://b:2379", "http://c:2379", "http://[::1]:2"]
+        );
+        assert_eq!(
+            granted("etcd+https://", Some("a,https://b:1")),
+            ["https://a:2379", "https://b:1"]
+        );
+    }
+
+    #[test]
+    fn duplicate_endpoints_are_dropped_whatever_their_spelling() {
+        assert_eq!(
+            granted("etcd://", Some("A,a:2379,http://a/,[::1],[0::1]:2379")),
+            ["http://a:2379", "http://[::1]:2379"]
+        );
+    }
+
+    #[test]
+    fn mixed_schemes_are_refused() {
+        let message = refused("etcd://", Some("http://a,https://b"));
+        assert!(
+            message.contains("`https://b`") && message.contains("`etcd+https://`"),
+            "{message}"
+        );
+        assert!(refused("etcd+https://", Some("http://a")).contains("plain HTTP"));
+    }
+
+    #[test]
+    fn credentials_are_refused_and_never_repeated() {
+        for (location, endpoints) in [
+            ("etcd://root:hunter2@node1", None),
+            ("etcd://hunter2@node1:2379/", None),
+            ("nope://root:hunter2@node1", None),
+            ("etcd://root:hunter2@node1", Some("node1")),
+            ("etcd://", Some("a,http://root:hunter2@b")),
+            ("etcd://", Some("ftp://root:hunter2@b")),
+        ] {
+            let message = refused(location, endpoints);
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+        assert!(refused("etcd://root:hunter2@node1", None).contains("credentials"));
+    }
+
+    #[test]
+    fn bad_locations_say_what_is_wrong_and_how_to_write_it() {
+        for (location, reason) in [
+            ("node1", "no protocol"),
+            ("ETCD://node1", "protocol is unknown"),
+            ("http://node1", "`etcd://HOST:PORT`"),
+            ("etcd://", "names no host"),
+            ("etcd:///", "names no host"),
+            ("etcd://:2379", "host is empty"),
+            ("etcd://node1:", "no number"),
+            ("etcd://node1:+80", "no number"),
+            ("etcd://node1:0", "out of range"),
+            ("etcd://node1:65536", "out of range"),
+            ("etcd://node1:2379/path", "path or a query"),
+            ("etcd://node1?x=1", "path or a query"),
+            ("etcd://::1", "brackets"),
+            ("etcd://[::1", "closing bracket"),
+            ("etcd://[nope]", "no IPv6"),
+            ("etcd://[::1]x", "other than a port"),
+            ("etcd://no de", "neither a DNS name"),
+            ("etcd://-a", "neither a DNS name"),
+            ("etcd://1.2.3.256", "neither a DNS name"),
+            ("etcd://a..b", "neither a DNS name"),
+        ] {
+            let message = refused(location, None);
+            assert!(message.contains(reason), "{location}: {message}");
+        }
+        assert!(refused("etcd://", Some("a,,b")).contains("host is empty"));
+        assert!(refused("etcd://", Some("")).contains("host is empty"));
+    }
+}
