@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn limits_not_given_have_their_defaults() {
-        let limits = TimeLimits::read(|name| (name == "store_timeout").then_some("3m")).unwrap();
+        let limits =
+            TimeLimits::read(|name| (name == "store_timeout").then_some("3m")).expect("limits");
         assert_eq!(limits.connect, Duration::from_secs(5));
         assert_eq!(limits.stall, Duration::from_secs(30));
         assert_eq!(limits.store, Duration::from_secs(180));

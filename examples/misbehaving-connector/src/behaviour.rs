@@ -1,0 +1,138 @@
+//! The ways to go wrong.
+
+use crate::bindings::exports::plakar::connector::importer::Error;
+use std::str::FromStr;
+
+/// What the option `behaviour` can say.
+#[derive(Clone, PartialEq)]
+pub(crate) enum Behaviour {
+    /// As the contract demands.
+    Well,
+    /// Traps in `next`, after the first record.
+    TrapInNext,
+    /// Traps in `read`, after the first bytes.
+    TrapInRead,
+    /// Loops for ever in `read`, without a call to the host.
+    Spin,
+    /// Loops for ever in `size`, which must not wait.
+    SpinInSize,
+    /// Takes memory until there is no more.
+    HogMemory,
+    /// Answers one byte more than was asked for.
+    OversizedRead,
+    /// Answers no bytes instead of an end.
+    EmptyRead,
+    /// Awaits acknowledgements when there are none to come.
+    AwaitNothing,
+    /// Two records of one id.
+    DuplicateId,
+    /// Two records of one pathname.
+    DuplicatePath,
+    /// A pathname that leads out of the root.
+    UncleanPath,
+    /// Fails in `read`, after the first bytes.
+    ReadError,
+    /// Ends a file before the size it told.
+    ShortOfItsSize,
+    /// Sends a GET to a URL, and tells what came of it as a fact.
+    Reach(String),
+    /// Opens a file.
+    OpenFile,
+    /// Reads an environment variable, and tells it as a fact.
+    ReadVariable,
+    /// Writes lines to standard error without end in sight.
+    FloodLog,
+    /// Waits in `read`, on a clock.
+    Stall,
+    /// Panics in `read`.
+    Panic,
+    /// Ends its process in `next`.
+    Exit,
+    /// Fails in `facts`, by a trap.
+    TrapInFacts,
+}
+
+/// Behaviours that need no argument, by name.
+const NAMES: [(&str, Behaviour); 21] = [
+    ("well", Behaviour::Well),
+    ("trap-in-next", Behaviour::TrapInNext),
+    ("trap-in-read", Behaviour::TrapInRead),
+    ("spin", Behaviour::Spin),
+    ("spin-in-size", Behaviour::SpinInSize),
+    ("hog-memory", Behaviour::HogMemory),
+    ("oversized-read", Behaviour::OversizedRead),
+    ("empty-read", Behaviour::EmptyRead),
+    ("await-nothing", Behaviour::AwaitNothing),
+    ("duplicate-id", Behaviour::DuplicateId),
+    ("duplicate-path", Behaviour::DuplicatePath),
+    ("unclean-path", Behaviour::UncleanPath),
+    ("read-error", Behaviour::ReadError),
+    ("short-of-its-size", Behaviour::ShortOfItsSize),
+    ("open-file", Behaviour::OpenFile),
+    ("read-variable", Behaviour::ReadVariable),
+    ("flood-log", Behaviour::FloodLog),
+    ("stall", Behaviour::Stall),
+    ("panic", Behaviour::Panic),
+    ("exit", Behaviour::Exit),
+    ("trap-in-facts", Behaviour::TrapInFacts),
+];
+
+impl FromStr for Behaviour {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(url) = text.strip_prefix("reach=") {
+            return Ok(Behaviour::Reach(url.into()));
+        }
+        NAMES.into_iter().find(|(name, _)| *name == text).map(|(_, behaviour)| behaviour).ok_or_else(
+            || {
+                let names = NAMES.map(|(name, _)| format!("`{name}`")).join(", ");
+                format!("option `behaviour`: `{text}` is none of {names}, `reach=URL`")
+            },
+        )
+    }
+}
+
+impl Behaviour {
+    /// What can go wrong in any call that may wait.
+    pub(crate) fn misbehave_anywhere(&self) -> Result<(), Error> {
+        match self {
+            Behaviour::Spin => spin(),
+            Behaviour::HogMemory => hog_memory(),
+            Behaviour::Stall => std::thread::sleep(std::time::Duration::from_secs(3600)),
+            Behaviour::Panic => panic!("told to panic"),
+            Behaviour::FloodLog => {
+                for line in 0..100_000 {
+                    eprintln!("line {line} of a flood");
+                }
+            }
+            Behaviour::OpenFile => match std::fs::read_to_string("/etc/hostname") {
+                Ok(_) => return Err(Error::Other("a file could be read".into())),
+                Err(error) => eprintln!("no file can be read: {error}"),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Loops for ever; the hint keeps the compiler from taking the loop for nothing.
+pub(crate) fn spin() -> ! {
+    loop {
+        std::hint::black_box(());
+    }
+}
+
+/// Takes memory until there is no more.
+fn hog_memory() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(vec![1_u8; 1 << 20]);
+        std::hint::black_box(&hoard);
+    }
+}
+
+/// Ends the call as a defect of the compiled code would.
+pub(crate) fn trap() -> ! {
+    core::arch::wasm32::unreachable()
+}

@@ -1,0 +1,28 @@
+//! The component's own command line: `COMMAND [ARGUMENT]`.
+
+use crate::reach;
+
+impl wasip2::exports::cli::run::Guest for crate::Connector {
+    fn run() -> Result<(), ()> {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["arguments", ..] => println!("{}", arguments.join(" ")),
+            ["variables"] => std::env::vars().for_each(|(name, value)| println!("{name}={value}")),
+            ["copy"] => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())),
+            ["exit", code] => wasip2::cli::exit::exit_with_code(code.parse().map_err(|_| ())?),
+            ["trap"] => crate::behaviour::trap(),
+            ["reach", url, ..] => match reach::get(url) {
+                Ok(answer) => println!("{answer}"),
+                Err(error) => println!("not reached: {error}"),
+            },
+            _ => {
+                eprintln!("usage: arguments … | variables | copy | exit CODE | trap | reach URL [LOCATION]");
+                return Err(());
+            }
+        }
+        Ok(())
+    }
+}
+
+wasip2::cli::command::export!(Connector);
+use crate::Connector;

@@ -1,0 +1,136 @@
+//! A whole connector of the contract `plakar:connector` that behaves as it is told.
+//!
+//! With `behaviour=well`, its default, it is an example of a complete connector:
+//! it describes itself, checks its options, and hands out a directory and two
+//! files, of which the second tells of the first and so waits for its
+//! acknowledgement. Every other behaviour goes wrong in one way, so that a host
+//! can be seen to hold what it promises.
+//!
+//! It needs no server: the location `test://127.0.0.1:80` names an authority and
+//! nothing is sent there, save by `reach=URL`.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | `behaviour` | the option `behaviour`, and the ways to go wrong |
+//! | `command` | its own command line, which the contract does not ask for |
+//! | `import` | records and their bytes |
+//! | `reach` | one HTTP request, for those behaviours that need one |
+
+mod behaviour;
+mod command;
+mod import;
+mod reach;
+
+// The generated glue is the only unsafe code.
+#[allow(missing_docs, unreachable_pub, reason = "generated")]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package example:misbehaving;
+            world connector {
+                export plakar:connector/importer@0.1.0;
+            }
+        ",
+        world: "example:misbehaving/connector",
+    });
+    use super::Connector;
+    export!(Connector);
+}
+
+use behaviour::Behaviour;
+use bindings::exports::plakar::connector::importer::{
+    Description, Error, Guest, GuestImporter, Import, ImportOptions, Importer, LocationFlags,
+    OptionDescription, OptionKind, Protocol,
+};
+
+/// The component.
+struct Connector;
+
+impl Guest for Connector {
+    type Importer = Source;
+    type Import = import::Running;
+    type Reader = import::Bytes;
+
+    fn describe() -> Description {
+        let option = |name: &str, secret, help: &str, default: Option<&str>| OptionDescription {
+            name: name.into(),
+            kind: OptionKind::Text,
+            secret,
+            help: help.into(),
+            default: default.map(Into::into),
+        };
+        Description {
+            name: "misbehaving".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "behaves, well or badly, as it is told".into(),
+            type_: "misbehaving".into(),
+            protocols: vec![
+                Protocol { name: "test".into(), tls: false, default_port: 80 },
+                Protocol { name: "test+https".into(), tls: true, default_port: 443 },
+            ],
+            options: vec![
+                option("behaviour", false, "what to do: `well`, or one of the ways to go wrong", Some("well")),
+                option("bytes", false, "how long the file of known size is", Some("1000000")),
+                option("endpoints", false, "other authorities that are granted", None),
+                option("password", true, "a secret that is never shown", None),
+            ],
+        }
+    }
+}
+
+/// A configured source.
+struct Source {
+    behaviour: Behaviour,
+    bytes: u64,
+    location: String,
+}
+
+impl GuestImporter for Source {
+    fn open(
+        _options: ImportOptions,
+        _protocol: String,
+        config: Vec<(String, String)>,
+    ) -> Result<Importer, Error> {
+        let mut source =
+            Source { behaviour: Behaviour::Well, bytes: 1_000_000, location: String::new() };
+        for (name, value) in config {
+            match name.as_str() {
+                "location" => source.location = value,
+                "behaviour" => source.behaviour = value.parse().map_err(Error::InvalidConfig)?,
+                "bytes" => {
+                    source.bytes = value.parse().map_err(|_| {
+                        Error::InvalidConfig(format!("option `bytes`: `{value}` is no number"))
+                    })?;
+                }
+                "endpoints" | "password" => {}
+                _ => return Err(Error::InvalidConfig(format!("unknown option `{name}`"))),
+            }
+        }
+        Ok(Importer::new(source))
+    }
+
+    fn origin(&self) -> String {
+        self.location.clone()
+    }
+
+    fn root(&self) -> String {
+        "/".into()
+    }
+
+    fn location_flags(&self) -> LocationFlags {
+        LocationFlags::STREAM | LocationFlags::NEED_ACKNOWLEDGEMENTS | LocationFlags::NO_MERGE
+    }
+
+    fn ping(&self) -> Result<(), Error> {
+        self.behaviour.misbehave_anywhere()?;
+        match &self.behaviour {
+            Behaviour::Reach(url) => reach::get(url).map(drop).map_err(Error::Unreachable),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&self) -> Result<Import, Error> {
+        Ok(Import::new(import::Running::new(self.behaviour.clone(), self.bytes)))
+    }
+}

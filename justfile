@@ -1,0 +1,77 @@
+# The commands of the project; `./just` lists them. They need Rust and Go, and install the rest.
+
+set shell := ['bash', '-euo', 'pipefail', '-c']
+
+# The tests look for the test guests here, whatever the user's own cargo settings say.
+export CARGO_TARGET_DIR := justfile_directory() / 'target'
+
+[private]
+default:
+    @'{{ just_executable() }}' --justfile '{{ justfile() }}' --list --unsorted
+
+# build dist/connector.wasm and dist/plakar-wasm
+build: wasm-target
+    cargo build --profile connector --target wasm32-wasip2 --package plakar-etcd --lib
+    cargo build --release --package plakar-wasm
+    install -D -m 644 target/wasm32-wasip2/connector/plakar_etcd.wasm dist/connector.wasm
+    install -D -m 755 target/release/plakar-wasm dist/plakar-wasm
+
+# all that a change must pass
+test: tools lint unit host-tests deny
+
+# formatting, clippy for both targets, drift of the WIT packages
+lint: wasm-target wit-deps-check
+    cargo fmt --all --check
+    cargo clippy --workspace --exclude misbehaving-connector --all-targets -- -D warnings
+    cargo clippy --package plakar-etcd --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
+
+# the unit tests, run natively
+unit:
+    cargo test --release --package plakar-etcd --package plakar-connector
+
+# the behaviour tests: the built component in the sandbox against real etcd
+host-tests *arguments: tools build test-guests
+    cargo test --release --package host-tests {{ arguments }}
+
+# build the components that the behaviour tests run beside the connector
+test-guests: wasm-target
+    cargo build --profile connector --target wasm32-wasip2 --package misbehaving-connector
+
+# a whole backup and restore, told step by step
+demo: tools build
+    cargo run --release --package host-tests --example demo
+
+# measure throughput and memory
+bench: tools build
+    cargo run --release --package host-tests --example bench
+
+# licences, banned crates and sources of the dependencies
+deny:
+    tools/cargo-deny --workspace check --hide-inclusion-graph licenses bans sources
+
+# known vulnerabilities in the dependencies; downloads the advisory database of RustSec
+advisories:
+    tools/cargo-deny --workspace check advisories
+
+# compare wit/deps with the files of the `wasip2` crate in use
+wit-deps-check:
+    @manifest=$(cargo metadata --locked --format-version 1 | grep -o '"manifest_path":"[^"]*/wasip2-[^"/]*/Cargo.toml"' | cut -d'"' -f4); \
+        diff --recursive --brief --exclude README.md "${manifest%/Cargo.toml}/wit/deps" wit/deps
+
+# install all that the tests use (etcd, wasmtime, cargo-deny) into a cache in the home folder
+tools: wasm-target
+    tools/etcd 3.4.23
+    tools/etcd 3.5.33
+    tools/etcd 3.6.14
+    tools/etcd 3.7.1
+    tools/wasmtime
+    tools/cargo-deny --version
+
+[private]
+wasm-target:
+    tools/wasm-target
+
+# remove what was built; the tools stay
+clean:
+    cargo clean
+    rm -rf dist

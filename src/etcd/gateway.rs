@@ -1,0 +1,360 @@
+//! The JSON gateway: what is asked, and what the answers say.
+//!
+//! Requests go to `/v3/…`, which every etcd since 3.4 serves. Two generations of
+//! gateway answer: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
+//! from 3.6 on. They differ in how errors look, and so both shapes are read.
+
+use super::messages::{SnapshotMessage, StreamError};
+use super::refusal::Refusal;
+use super::splitter::Splitter;
+use crate::error::{Error, Result, quote};
+use crate::net::{Head, Request, Response, Timeouts};
+use plakar_connector::{Authority, Kind};
+use std::time::Duration;
+
+/// A call of etcd's API.
+#[derive(Clone, Copy)]
+pub enum Call<'a> {
+    /// The member's version; needs no permission.
+    Version,
+    /// `Maintenance/Status`.
+    Status,
+    /// `Cluster/MemberList`.
+    MemberList,
+    /// `Maintenance/Alarm` with action `GET`.
+    Alarms,
+    /// `Auth/Authenticate`.
+    Authenticate {
+        /// The user's name.
+        name: &'a str,
+        /// The user's password.
+        password: &'a str,
+    },
+    /// `Maintenance/Snapshot`, which etcd itself ends after `budget`: so its read
+    /// transaction is freed even if this side vanishes without a word.
+    Snapshot {
+        /// What is left of the run's time.
+        budget: Duration,
+    },
+}
+
+/// The request for a call.
+pub fn request(
+    endpoint: &Authority,
+    call: Call<'_>,
+    token: Option<&str>,
+    timeouts: Timeouts,
+) -> Request {
+    let (path, body) = match call {
+        Call::Version => ("/version", None),
+        Call::Status => ("/v3/maintenance/status", Some("{}".into())),
+        Call::MemberList => ("/v3/cluster/member/list", Some("{}".into())),
+        Call::Alarms => ("/v3/maintenance/alarm", Some(r#"{"action":"GET"}"#.into())),
+        Call::Authenticate { name, password } => (
+            "/v3/auth/authenticate",
+            Some(serde_json::json!({ "name": name, "password": password }).to_string()),
+        ),
+        Call::Snapshot { .. } => ("/v3/maintenance/snapshot", Some("{}".into())),
+    };
+    let mut headers = vec![("accept", "application/json".to_string())];
+    if body.is_some() {
+        headers.push(("content-type", "application/json".into()));
+    }
+    if let Some(token) = token {
+        // Raw: `Bearer` is understood only from 3.5.32, 3.6.13 and 3.7 on.
+        headers.push(("authorization", token.into()));
+    }
+    if let Call::Snapshot { budget } = call {
+        // At most eight digits: milliseconds reach 27 hours, seconds three years.
+        headers.push((
+            "grpc-timeout",
+            match budget.as_millis() {
+                millis @ 0..=99_999_999 => format!("{}m", millis.max(1)),
+                _ => format!("{}S", budget.as_secs().min(99_999_999)),
+            },
+        ));
+    }
+    Request {
+        endpoint: endpoint.clone(),
+        path,
+        headers,
+        body: body.map(String::into_bytes),
+        timeouts,
+    }
+}
+
+/// A call that was answered, but not with what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It was refused.
+    Refused(Refusal),
+    /// The answer cannot be read.
+    Unreadable(Error),
+}
+
+impl Unanswered {
+    /// The error that this is.
+    pub fn into_error(self) -> Error {
+        match self {
+            Unanswered::Refused(refusal) => refusal.into_error(),
+            Unanswered::Unreadable(error) => error,
+        }
+    }
+}
+
+/// Reads a unary call's answer.
+pub fn answer<T: serde::de::DeserializeOwned>(
+    response: &Response,
+) -> std::result::Result<T, Unanswered> {
+    if !succeeded(&response.head).map_err(Unanswered::Unreadable)? {
+        return Err(Unanswered::Refused(refusal(&response.head, &response.body)));
+    }
+    serde_json::from_slice(&response.body).map_err(|error| {
+        Unanswered::Unreadable(
+            Error::new(Kind::Corrupt, format!("the answer is not what etcd answers ({error})"))
+                .remedy("check that this is etcd 3.4 or later, and that no proxy stands between"),
+        )
+    })
+}
+
+/// Whether a head promises the answer that was asked for; false where it is a
+/// refusal, which the body explains.
+pub fn succeeded(head: &Head) -> Result<bool> {
+    if let Some(encoding) = head.header("content-encoding").filter(|e| *e != "identity") {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("the answer is compressed ({}), which was not asked for", quote(encoding)),
+        )
+        .remedy("check what proxy stands between, and connect to the member itself"));
+    }
+    if head.status != 200 {
+        return Ok(false);
+    }
+    let media_type = head.header("content-type").unwrap_or_default();
+    match media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
+    {
+        true => Ok(true),
+        false => Err(Error::new(
+            Kind::Other,
+            format!("the answer is not etcd's: its type is {}", quote(media_type)),
+        )
+        .remedy("check that no proxy stands between, and that this is etcd's client port")),
+    }
+}
+
+/// Reads a refusal in whatever shape it comes.
+pub fn refusal(head: &Head, body: &[u8]) -> Refusal {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Shape<'a> {
+        /// The shape of a stream's error, even where no result came before it.
+        Stream {
+            #[serde(borrow)]
+            error: StreamError<'a>,
+        },
+        /// gateway v1 adds an `error` with the same text, which is left aside.
+        Unary {
+            code: u32,
+            #[serde(borrow, default)]
+            message: std::borrow::Cow<'a, str>,
+        },
+    }
+    let (code, message) = match serde_json::from_slice(body) {
+        Ok(Shape::Stream { error }) => (Some(error.code), error.message.into_owned()),
+        Ok(Shape::Unary { code, message }) => (Some(code), message.into_owned()),
+        Err(_) => (None, String::from_utf8_lossy(body).into_owned()),
+    };
+    Refusal { status: head.status, code, message }
+}
+
+/// One message of the snapshot stream, its blob decoded and lying where
+/// [`Decoder::push`] was told to put it.
+pub struct Message<'a> {
+    /// Bytes of the database still to come after this message.
+    pub remaining: u64,
+    /// The storage version; empty where etcd does not tell.
+    pub storage_version: &'a str,
+}
+
+/// Decodes the body of the snapshot stream.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    splitter: Splitter,
+}
+
+impl Decoder {
+    /// Takes the next bytes of the body. For each message that they complete, its
+    /// blob is appended to `out` and `each` is called with the message, `out`,
+    /// and where in it the blob begins.
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        mut each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
+    ) -> Result<()> {
+        self.splitter.push(bytes, |value| {
+            let message: SnapshotMessage<'_> = serde_json::from_slice(value).map_err(|error| {
+                corrupt(format!("a message of the stream cannot be read ({error})"))
+            })?;
+            if let Some(error) = message.error {
+                let refusal = Refusal {
+                    status: 200,
+                    code: Some(error.code),
+                    message: error.message.into_owned(),
+                };
+                return Err(refusal.into_stream_error());
+            }
+            let Some(piece) = message.result else {
+                return Err(corrupt(
+                    "a message of the stream is neither a result nor an error".into(),
+                ));
+            };
+            let begin = out.len();
+            base64_simd::STANDARD
+                .decode_append(piece.blob.as_bytes(), out)
+                .map_err(|_| corrupt("a message of the stream holds bad base64".into()))?;
+            let message =
+                Message { remaining: piece.remaining_bytes.0, storage_version: &piece.version };
+            each(message, out, begin)
+        })
+    }
+
+    /// Checks that the body did not end in the middle of a message.
+    pub fn finish(&self) -> Result<()> {
+        match self.splitter.is_between_values() {
+            true => Ok(()),
+            false => {
+                Err(Error::new(Kind::Interrupted, "the stream ended in the middle of a message")
+                    .remedy("look into that member's log, and run the backup again"))
+            }
+        }
+    }
+}
+
+fn corrupt(what: String) -> Error {
+    Error::new(Kind::Corrupt, what)
+        .remedy("check that no proxy stands between, and run the backup again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(status: u16, headers: &[(&str, &str)]) -> Head {
+        let headers = headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
+        Head { status, headers }
+    }
+
+    #[test]
+    fn both_generations_of_refusals_are_read() {
+        for body in [
+            r#"{"error":"M","message":"M","code":3}"#,
+            r#"{"error":"M","code":3,"message":"M"}"#,
+            r#"{"code":3, "message":"M"}"#,
+            r#"{"error":{"grpc_code":3,"http_code":400,"message":"M","http_status":"T"}}"#,
+            r#"{"error":{"code":3,"message":"M"}}"#,
+        ] {
+            let refusal = refusal(&head(400, &[]), body.as_bytes());
+            assert_eq!((refusal.code, refusal.message.as_str()), (Some(3), "M"), "{body}");
+        }
+        assert_eq!(refusal(&head(404, &[]), b"404 page not found\n").code, None);
+    }
+
+    #[test]
+    fn a_page_or_a_compressed_answer_is_not_taken_for_etcds() {
+        let json = ("content-type", "application/json");
+        assert_eq!(succeeded(&head(200, &[json])), Ok(true));
+        assert_eq!(
+            succeeded(&head(200, &[("content-type", "Application/JSON; charset=utf-8")])),
+            Ok(true)
+        );
+        assert_eq!(succeeded(&head(503, &[])), Ok(false));
+        assert!(succeeded(&head(200, &[("content-type", "text/html")])).is_err());
+        assert!(succeeded(&head(200, &[])).is_err());
+        assert!(succeeded(&head(200, &[json, ("content-encoding", "gzip")])).is_err());
+    }
+
+    #[test]
+    fn the_server_is_told_how_long_it_may_send() {
+        let endpoint = Authority { host: "h".into(), port: 1, tls: false };
+        let none = Duration::ZERO;
+        let timeouts = Timeouts { connect: none, first_byte: none, between_bytes: none };
+        for (budget, header) in [(3600, "3600000m"), (200_000, "200000S"), (0, "1m")] {
+            let call = Call::Snapshot { budget: Duration::from_secs(budget) };
+            let request = request(&endpoint, call, None, timeouts);
+            assert!(request.headers.contains(&("grpc-timeout", header.into())), "{header}");
+        }
+    }
+
+    #[test]
+    fn odd_characters_in_a_password_survive() {
+        let endpoint = Authority { host: "h".into(), port: 1, tls: false };
+        let none = Duration::ZERO;
+        let timeouts = Timeouts { connect: none, first_byte: none, between_bytes: none };
+        let call = Call::Authenticate { name: "ro\"ot", password: "p\\ä\n\u{1f511}" };
+        let body = request(&endpoint, call, None, timeouts).body.expect("a body");
+        let read: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(read["name"], "ro\"ot");
+        assert_eq!(read["password"], "p\\ä\n\u{1f511}");
+    }
+
+    fn decode(body: &[u8]) -> Result<Vec<(u64, Vec<u8>)>> {
+        let mut decoder = Decoder::default();
+        let mut messages = Vec::new();
+        let mut out = Vec::new();
+        decoder.push(body, &mut out, |message, out, begin| {
+            messages.push((message.remaining, out.split_off(begin)));
+            Ok(())
+        })?;
+        decoder.finish()?;
+        Ok(messages)
+    }
+
+    #[test]
+    fn any_valid_json_is_understood() {
+        for body in [
+            r#"{"result":{"remaining_bytes":"5","blob":"aGk="}}"#,
+            r#"{"result":{"blob":"aGk=","remaining_bytes":5,"version":"3.6.0","new":[{}]}}"#,
+            "{ \"result\" :\n{\"blob\": \"\\u0061G\\u006b=\",\t\"remaining_bytes\":\"5\"} , \"x\":1}\r\n",
+            r#"{"error":null,"result":{"blob":"aGk=","remaining_bytes":"5"}}"#,
+        ] {
+            assert_eq!(decode(body.as_bytes()), Ok(vec![(5, b"hi".to_vec())]), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_message_is_refused() {
+        for body in [
+            "{}",
+            r#"{"result":null}"#,
+            r#"{"result":{"blob":"aGk"}}"#,
+            r#"{"result":{"blob":"aG k="}}"#,
+            r#"{"result":{"blob":5}}"#,
+            r#"{"result":{"remaining_bytes":"-1","blob":""}}"#,
+            r#"{"result":{"blob":"","blob":""}}"#,
+            r#"{"result":{"blob":"aGk="} "x"}"#,
+        ] {
+            assert_eq!(decode(body.as_bytes()).expect_err(body).kind, Kind::Corrupt, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_in_the_stream_wins_over_a_result_beside_it() {
+        for error in
+            [r#""code":13,"message":"M""#, r#""grpc_code":13,"http_code":500,"message":"M""#]
+        {
+            let body = format!(r#"{{"result":{{"blob":"aGk="}},"error":{{{error}}}}}"#);
+            assert_eq!(decode(body.as_bytes()).expect_err(error).kind, Kind::Interrupted);
+        }
+    }
+
+    #[test]
+    fn an_unfinished_message_is_an_interruption() {
+        assert_eq!(decode(b"{\"result\":{").expect_err("cut").kind, Kind::Interrupted);
+    }
+}

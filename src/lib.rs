@@ -1,0 +1,48 @@
+//! The etcd connector for Plakar: a WASI component that leaves proven snapshots.
+//!
+//! ```text
+//!            options ─┐
+//!                     ▼
+//!  members ◀──── session ──▶ snapshot::stream ──▶ import ──▶ records
+//!    (net)       member        etcd::gateway       manifest
+//!                              snapshot::verifier  restore
+//! ```
+//!
+//! The **core** knows neither WIT nor WASI. It sees a network as the trait
+//! [`net::Network`], takes bytes and returns bytes, and is tested natively with
+//! `cargo test --lib`. From the outside in:
+//!
+//! | module | its one job |
+//! | --- | --- |
+//! | [`options`] | what the user asked for, checked before anything is contacted |
+//! | [`import`] | the order of the records: `/`, `/dump`, `/manifest.json`, `/RESTORE.md` |
+//! | [`session`] | who is there, who is asked, and the stream from that member |
+//! | [`member`] | which member suits a backup, and which must not be trusted |
+//! | [`snapshot`] | the rules that a snapshot must keep, each once |
+//! | [`etcd`] | etcd's API: requests, answers, refusals |
+//! | [`manifest`], [`restore`] | what is told of a snapshot, and the way back |
+//! | [`command`], [`bundle`] | the component's own command line and its archive |
+//! | [`error`], [`net`] | the one error; the one way out |
+//!
+//! The **rim**, `wasi`, is built for `wasm32-wasip2` alone and decides nothing:
+//! it exports `plakar:connector/importer` and `wasi:cli/run`, and implements the
+//! network over `wasi:http`.
+//!
+//! Three promises order every decision; where two conflict, the earlier wins:
+//! never a false success; do no harm to the cluster; ready for the bad day.
+
+pub mod bundle;
+pub mod command;
+pub mod error;
+pub mod etcd;
+pub mod import;
+pub mod manifest;
+pub mod member;
+pub mod net;
+pub mod options;
+pub mod restore;
+pub mod session;
+pub mod snapshot;
+
+#[cfg(target_family = "wasm")]
+mod wasi;

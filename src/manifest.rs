@@ -1,0 +1,225 @@
+//! `manifest.json`: what a snapshot is, where it came from, and what was proven.
+//!
+//! The schema is documented in `docs/manifest.md`. It only ever grows; readers
+//! ignore fields that they do not know.
+
+use crate::etcd::messages::{Alarm, Id, Member, Status};
+use crate::import::Dumped;
+use crate::member::Rejected;
+use crate::session::Chosen;
+use serde::Serialize;
+use std::fmt;
+use std::time::SystemTime;
+
+/// The version of the schema.
+pub const VERSION: u32 = 1;
+
+/// The transport that this version speaks.
+pub const TRANSPORT: &str = "gateway";
+
+/// What is proven of every dump that has a manifest.
+pub const VERIFIED: [&str; 3] = ["announced size", "sha256 of etcd", "bbolt header"];
+
+/// What is told about a snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Manifest {
+    version: u32,
+    connector: Connector,
+    /// When the backup began, RFC 3339 in UTC.
+    pub created_at: String,
+    /// The endpoint that sent the snapshot.
+    pub endpoint: String,
+    transport: &'static str,
+    member: MemberInfo,
+    cluster_id: Option<Id>,
+    /// The version of that member's binary; empty where unknown.
+    pub etcd_version: String,
+    storage_version: Option<String>,
+    /// The revisions that the snapshot lies between.
+    pub revision: Revision,
+    raft: Raft,
+    /// All members; `null` where the member did not tell.
+    pub members: Option<Vec<MemberInfo>>,
+    /// The active alarms.
+    pub alarms: Vec<AlarmInfo>,
+    /// Whether a login was needed: etcd gives snapshots to the role `root` alone.
+    auth_enabled: bool,
+    /// The dump.
+    pub dump: DumpInfo,
+    verified: [&'static str; 3],
+    endpoints_rejected: Vec<RejectedInfo>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Connector {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// A member, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MemberInfo {
+    /// Its id.
+    pub id: Option<Id>,
+    /// Its name; empty where it never started.
+    pub name: Option<String>,
+    /// What it was when the backup began; only known of the member asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Whether it is a learner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_learner: Option<bool>,
+    /// Where its peers reach it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peer_urls: Vec<String>,
+    /// Where clients reach it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub client_urls: Vec<String>,
+}
+
+/// The member's revision before and after the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Revision {
+    /// In the status before it.
+    pub before: Option<u64>,
+    /// In the status after it.
+    pub after: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Raft {
+    term: Option<u64>,
+    applied_index: Option<u64>,
+}
+
+/// An active alarm.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AlarmInfo {
+    member_id: Id,
+    /// `NOSPACE` or `CORRUPT`.
+    pub alarm: String,
+}
+
+/// What is known of the dump.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DumpInfo {
+    /// Its size, digest included.
+    pub bytes: u64,
+    /// The SHA-256 of the database, which is all of it but the last 32 bytes.
+    pub sha256: String,
+    /// From the request to the proof.
+    pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct RejectedInfo {
+    endpoint: String,
+    reason: String,
+}
+
+impl Manifest {
+    /// Puts together what is known once a dump is stored.
+    pub fn new(
+        created_at: SystemTime,
+        chosen: &Chosen,
+        after: Option<&Status>,
+        dumped: &Dumped,
+        rejected: &[Rejected],
+    ) -> Self {
+        let before = chosen.candidate.status.as_ref();
+        let told = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
+        Self {
+            version: VERSION,
+            connector: Connector { name: "etcd", version: env!("CARGO_PKG_VERSION") },
+            created_at: humantime::format_rfc3339_seconds(created_at).to_string(),
+            endpoint: chosen.candidate.endpoint.to_string(),
+            transport: TRANSPORT,
+            member: MemberInfo {
+                id: before.map(|s| s.header.member_id),
+                name: chosen.member().map(|m| m.name.clone()),
+                role: Some(chosen.candidate.role().to_string()),
+                is_learner: None,
+                peer_urls: Vec::new(),
+                client_urls: Vec::new(),
+            },
+            cluster_id: before.map(|s| s.header.cluster_id),
+            etcd_version: chosen.candidate.version.clone(),
+            storage_version: told(&dumped.storage_version)
+                .or_else(|| before.and_then(|s| told(&s.storage_version))),
+            revision: Revision {
+                before: before.map(|s| s.header.revision.0),
+                after: after.map(|s| s.header.revision.0),
+            },
+            raft: Raft {
+                term: before.map(|s| s.header.raft_term.0),
+                applied_index: before.map(|s| s.raft_applied_index.0),
+            },
+            members: chosen
+                .members
+                .as_ref()
+                .map(|members| members.iter().map(MemberInfo::of).collect()),
+            alarms: chosen
+                .alarms
+                .iter()
+                .map(|Alarm { member_id, alarm }| AlarmInfo {
+                    member_id: *member_id,
+                    alarm: alarm.clone(),
+                })
+                .collect(),
+            auth_enabled: chosen.candidate.token.is_some(),
+            dump: DumpInfo {
+                bytes: dumped.proof.size,
+                sha256: hex(&dumped.proof.sha256),
+                duration_ms: dumped.duration.as_millis() as u64,
+            },
+            verified: VERIFIED,
+            endpoints_rejected: rejected
+                .iter()
+                .map(|r| RejectedInfo {
+                    endpoint: r.endpoint.to_string(),
+                    reason: r.error.what().into(),
+                })
+                .collect(),
+            warnings: chosen.warnings.clone(),
+        }
+    }
+
+    /// The file's text.
+    pub fn to_json(&self) -> String {
+        let mut json =
+            serde_json::to_string_pretty(self).unwrap_or_else(|error| unreachable!("{error}"));
+        json.push('\n');
+        json
+    }
+}
+
+impl MemberInfo {
+    fn of(member: &Member) -> Self {
+        Self {
+            id: Some(member.id),
+            name: Some(member.name.clone()),
+            role: None,
+            is_learner: Some(member.is_learner),
+            peer_urls: member.peer_urls.clone(),
+            client_urls: member.client_urls.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.before, self.after) {
+            (Some(before), Some(after)) if before == after => write!(f, "{before}"),
+            (Some(before), Some(after)) => write!(f, "{before} to {after}"),
+            (Some(before), None) => write!(f, "{before} or later"),
+            (None, Some(after)) => write!(f, "{after} or earlier"),
+            (None, None) => f.write_str("unknown"),
+        }
+    }
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,231 @@
+//! Which member to back up: what the answers to a probe say of each, in which
+//! order they are tried, and which are not to be trusted at all.
+
+use crate::error::Error;
+use crate::etcd::messages::{Alarm, Id, Status};
+use plakar_connector::Authority;
+use std::fmt;
+
+/// A follower that has applied so many entries fewer than the most advanced
+/// member lags: it is what etcd itself lets a follower be behind before it sends
+/// a whole snapshot (`server/etcdserver/server.go`, `DefaultSnapshotCatchUpEntries`).
+const LAG: u64 = 5000;
+
+/// What a member is in its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A voting member that follows a leader.
+    Follower,
+    /// The leader.
+    Leader,
+    /// A member that does not vote yet.
+    Learner,
+    /// A member that knows no leader: its data may be stale.
+    Leaderless,
+    /// A member that does not tell.
+    Unknown,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Follower => "follower",
+            Role::Leader => "leader",
+            Role::Learner => "learner",
+            Role::Leaderless => "leaderless",
+            Role::Unknown => "unknown",
+        })
+    }
+}
+
+/// The role that a status tells.
+pub fn role(status: &Status) -> Role {
+    if status.is_learner {
+        Role::Learner
+    } else if status.leader == Id(0) || status.errors.iter().any(|e| e.contains("no leader")) {
+        Role::Leaderless
+    } else if status.leader == status.header.member_id {
+        Role::Leader
+    } else {
+        Role::Follower
+    }
+}
+
+/// The alarms that a status lists among its errors.
+pub fn alarms(status: &Status) -> Vec<Alarm> {
+    let alarm = |error: &String| {
+        let (member, alarm) = error.trim().strip_prefix("memberID:")?.split_once(" alarm:")?;
+        Some(Alarm { member_id: Id(member.parse().ok()?), alarm: alarm.trim().into() })
+    };
+    status.errors.iter().filter_map(alarm).collect()
+}
+
+/// A member that answered.
+#[derive(Clone)]
+pub struct Candidate {
+    /// Where it answered.
+    pub endpoint: Authority,
+    /// The version of its binary; empty where it does not tell.
+    pub version: String,
+    /// Its status, unless it keeps that to itself.
+    pub status: Option<Status>,
+    /// The token that a login there gave.
+    pub token: Option<String>,
+}
+
+impl Candidate {
+    /// What it is in its cluster.
+    pub fn role(&self) -> Role {
+        self.status.as_ref().map_or(Role::Unknown, role)
+    }
+}
+
+/// An endpoint that is not used, and why.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// The endpoint.
+    pub endpoint: Authority,
+    /// Why it is not used.
+    pub error: Error,
+}
+
+/// Why a member must not be backed up, whatever else it says.
+pub fn disqualified(status: &Status) -> Option<&'static str> {
+    let own = status.header.member_id;
+    alarms(status)
+        .iter()
+        .any(|alarm| alarm.alarm == "CORRUPT" && alarm.member_id == own && own != Id(0))
+        .then_some("etcd has raised the alarm CORRUPT for this member")
+}
+
+/// What an operator must know of a backup from this member.
+pub fn warnings(candidate: &Candidate) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let Some(status) = &candidate.status else {
+        return vec![
+            "this member tells its status to no one but the role `root`: role and revision are unknown".into(),
+        ];
+    };
+    match role(status) {
+        Role::Leaderless => warnings.push(
+            "this member knows no leader: what it holds may be older than what was acknowledged"
+                .into(),
+        ),
+        Role::Learner => warnings.push(
+            "this member is a learner: what it holds may be older than what voters hold".into(),
+        ),
+        _ => {}
+    }
+    for alarm in alarms(status) {
+        warnings.push(match (alarm.alarm.as_str(), alarm.member_id) {
+            ("NOSPACE", id) => format!(
+                "the alarm NOSPACE is on for member {id}: the snapshot is good, but a cluster restored \
+                 from it is read-only until it is defragmented and the alarm disarmed"
+            ),
+            ("CORRUPT", Id(0)) => "the alarm CORRUPT is on and names no member: compare the members' \
+                                   HashKV before you trust this snapshot"
+                .into(),
+            (name, id) => format!("the alarm {name} is on for member {id}"),
+        });
+    }
+    warnings
+}
+
+/// Orders members by how well they suit a backup: followers, so that the leader
+/// is left in peace; then the leader; then those that tell nothing, lag, only
+/// learn, or know no leader. Among equals the typed order holds.
+pub fn rank(candidates: &mut [Candidate]) {
+    let applied = |c: &Candidate| c.status.as_ref().map_or(0, |s| s.raft_applied_index.0);
+    let newest = candidates.iter().map(applied).max().unwrap_or_default();
+    candidates.sort_by_key(|candidate| match candidate.role() {
+        Role::Follower if newest - applied(candidate) <= LAG => 0,
+        Role::Leader => 1,
+        Role::Unknown => 2,
+        Role::Follower => 3,
+        Role::Learner => 4,
+        Role::Leaderless => 5,
+    });
+}
+
+/// The ids of two different clusters among the candidates, if there are.
+pub fn strangers(candidates: &[Candidate]) -> Option<[(&Authority, Id); 2]> {
+    let mut known = candidates
+        .iter()
+        .filter_map(|c| c.status.as_ref().map(|s| (&c.endpoint, s.header.cluster_id)));
+    let first = known.next()?;
+    known.find(|(_, id)| *id != first.1).map(|other| [first, other])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::etcd::messages::U64;
+
+    fn candidate(id: u64, change: impl FnOnce(&mut Status)) -> Candidate {
+        let mut status =
+            Status { leader: Id(1), raft_applied_index: U64(10_000), ..Default::default() };
+        status.header.member_id = Id(id);
+        change(&mut status);
+        Candidate {
+            endpoint: Authority { host: format!("m{id}"), port: 2379, tls: false },
+            version: String::new(),
+            status: Some(status),
+            token: None,
+        }
+    }
+
+    fn order(mut candidates: Vec<Candidate>) -> Vec<String> {
+        rank(&mut candidates);
+        candidates.into_iter().map(|c| c.endpoint.host).collect()
+    }
+
+    #[test]
+    fn a_follower_goes_before_the_leader_and_both_before_the_rest() {
+        let silent = Candidate { status: None, ..candidate(6, |_| {}) };
+        let candidates = vec![
+            candidate(5, |s| s.leader = Id(0)),
+            candidate(4, |s| s.is_learner = true),
+            candidate(3, |s| s.raft_applied_index = U64(10_000 - LAG - 1)),
+            silent,
+            candidate(1, |_| {}),
+            candidate(2, |s| s.raft_applied_index = U64(10_000 - LAG)),
+        ];
+        assert_eq!(order(candidates), ["m2", "m1", "m6", "m3", "m4", "m5"]);
+    }
+
+    #[test]
+    fn among_equals_the_typed_order_holds() {
+        assert_eq!(order(vec![candidate(3, |_| {}), candidate(2, |_| {})]), ["m3", "m2"]);
+    }
+
+    #[test]
+    fn only_its_own_corrupt_alarm_disqualifies_a_member() {
+        let alarmed = |error: &str| candidate(7, |s| s.errors = vec![error.into()]);
+        let verdict = |c: &Candidate| disqualified(c.status.as_ref().expect("a status"));
+        assert!(verdict(&alarmed("memberID:7 alarm:CORRUPT ")).is_some());
+        for error in
+            ["memberID:8 alarm:CORRUPT ", "memberID:0 alarm:CORRUPT ", "memberID:7 alarm:NOSPACE "]
+        {
+            assert!(verdict(&alarmed(error)).is_none(), "{error}");
+            assert_eq!(warnings(&alarmed(error)).len(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_member_without_leader_is_known_by_either_sign() {
+        assert_eq!(candidate(2, |s| s.leader = Id(0)).role(), Role::Leaderless);
+        assert_eq!(
+            candidate(2, |s| s.errors = vec!["etcdserver: no leader".into()]).role(),
+            Role::Leaderless
+        );
+        assert_eq!(warnings(&candidate(2, |s| s.leader = Id(0))).len(), 1);
+    }
+
+    #[test]
+    fn members_of_two_clusters_are_noticed() {
+        let mut both = vec![candidate(1, |_| {}), candidate(2, |s| s.header.cluster_id = Id(9))];
+        assert!(strangers(&both).is_some());
+        both.pop();
+        assert!(strangers(&both).is_none());
+    }
+}

@@ -1,0 +1,265 @@
+//! The options of the connector: one table, and what it is read into.
+
+use crate::error::{Error, Result, Stage};
+use plakar_connector::{Authority, Kind, Protocol, TimeLimits, limits, location, names};
+
+/// The protocols, the plain one first. The port is etcd's
+/// (`server/embed/config.go`, `DefaultListenClientURLs`).
+pub const PROTOCOLS: [Protocol<'static>; 3] = [
+    Protocol { name: "etcd", tls: false, default_port: 2379 },
+    Protocol { name: "etcd+http", tls: false, default_port: 2379 },
+    Protocol { name: "etcd+https", tls: true, default_port: 2379 },
+];
+
+/// What values an option takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueKind {
+    /// Any text.
+    Text,
+    /// A duration.
+    Duration,
+    /// A list of authorities.
+    Authorities,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+/// One option, as the contract describes options.
+#[derive(Debug, Clone, Copy)]
+pub struct Declared {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: ValueKind,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+    /// One line of help.
+    pub help: &'static str,
+    /// What holds where it is not given.
+    pub default: Option<&'static str>,
+}
+
+const fn limit(limit: &limits::Limit) -> Declared {
+    Declared {
+        name: limit.name,
+        kind: ValueKind::Duration,
+        secret: false,
+        help: limit.help,
+        default: Some(limit.default),
+    }
+}
+
+const TRANSPORTS: [&str; 2] = ["auto", "gateway"];
+
+/// Every option that the connector takes.
+pub const OPTIONS: [Declared; 8] = [
+    Declared {
+        name: names::ENDPOINTS,
+        kind: ValueKind::Authorities,
+        secret: false,
+        help: "members to choose from, comma-separated; goes before the location",
+        default: None,
+    },
+    Declared {
+        name: "username",
+        kind: ValueKind::Text,
+        secret: false,
+        help: "etcd user with the role `root`, where authentication is on",
+        default: None,
+    },
+    Declared {
+        name: "password",
+        kind: ValueKind::Text,
+        secret: true,
+        help: "that user's password; better given as `password_file`",
+        default: None,
+    },
+    Declared {
+        name: "transport",
+        kind: ValueKind::Choice(&TRANSPORTS),
+        secret: false,
+        help: "how to speak to etcd",
+        default: Some("auto"),
+    },
+    limit(&limits::CONNECT),
+    limit(&limits::STALL),
+    limit(&limits::STORE),
+    limit(&limits::MAX_DURATION),
+];
+
+/// A name and a password. No `Debug`: the password is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user's name.
+    pub username: String,
+    /// The user's password.
+    pub password: String,
+}
+
+/// What the user asked for, checked. No `Debug`: it may hold a password.
+#[derive(Clone)]
+pub struct Options {
+    /// The members to choose from, in the order typed; at least one.
+    pub endpoints: Vec<Authority>,
+    /// The login, where one was given.
+    pub credentials: Option<Credentials>,
+    /// The reserved time limits.
+    pub limits: TimeLimits,
+}
+
+impl Options {
+    /// Reads and checks a config; contacts nothing.
+    pub fn read(protocol: &str, config: &[(String, String)]) -> Result<Self> {
+        let get = |name: &str| {
+            config.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        };
+        for (name, _) in config {
+            known(name)?;
+        }
+        let location = get(names::LOCATION).ok_or_else(|| invalid("there is no location"))?;
+        let source = location::parse(&PROTOCOLS, location, get(names::ENDPOINTS))
+            .map_err(|error| invalid(error.to_string()))?;
+        if source.protocol.name != protocol {
+            return Err(invalid(format!("the location is not one of `{protocol}://`")));
+        }
+        let limits = TimeLimits::read(get).map_err(|error| invalid(error.to_string()))?;
+        let transport = get("transport").unwrap_or("auto");
+        if transport == "grpc" {
+            return Err(Error::new(
+                Kind::Unsupported,
+                "this version speaks to etcd's JSON gateway only",
+            )
+            .remedy("leave `transport` out, or use `gateway`")
+            .during(Stage::Options));
+        }
+        if !TRANSPORTS.contains(&transport) {
+            return Err(invalid(format!("option `transport`: `{transport}` is none"))
+                .remedy("use `auto` or `gateway`"));
+        }
+        let credentials = credentials(get("username"), get("password"))?;
+        Ok(Self { endpoints: source.authorities, credentials, limits })
+    }
+
+    /// What tells this source from another: the endpoints, as typed.
+    pub fn origin(&self) -> String {
+        let endpoints: Vec<String> = self.endpoints.iter().map(Authority::to_string).collect();
+        endpoints.join(",")
+    }
+}
+
+fn credentials(username: Option<&str>, password: Option<&str>) -> Result<Option<Credentials>> {
+    match (username, password) {
+        (None, None) => Ok(None),
+        (Some(""), _) => Err(invalid("option `username` is empty")),
+        (_, Some("")) => Err(invalid("option `password` is empty")),
+        (Some(username), Some(password)) => {
+            Ok(Some(Credentials { username: username.into(), password: password.into() }))
+        }
+        (Some(_), None) => Err(invalid("there is a `username` and no password")
+            .remedy("give `password_file`, or `password`")),
+        (None, Some(_)) => {
+            Err(invalid("there is a password and no `username`").remedy("give `username`"))
+        }
+    }
+}
+
+/// Refuses a name that nobody knows, and those that only another host can heed.
+fn known(name: &str) -> Result<()> {
+    if name == names::LOCATION || OPTIONS.iter().any(|option| option.name == name) {
+        return Ok(());
+    }
+    // A host of the contract takes these away before it opens the component.
+    let file = name.strip_suffix(names::FILE_SUFFIX);
+    if name.starts_with(names::TLS_PREFIX)
+        || file.is_some_and(|name| OPTIONS.iter().any(|option| option.name == name))
+    {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!(
+                "option `{name}` needs a host that gives a connector its files and certificates"
+            ),
+        )
+        .remedy("use `plakar-wasm` in place of `wasmtime`")
+        .during(Stage::Options));
+    }
+    Err(invalid(names::unknown_option(name, OPTIONS.iter().map(|option| option.name))))
+}
+
+fn invalid(what: impl Into<String>) -> Error {
+    Error::new(Kind::InvalidConfig, what).during(Stage::Options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(location: &str, options: &[(&str, &str)]) -> Result<Options> {
+        let protocol = location.split(':').next().unwrap_or_default();
+        let mut config = vec![("location".to_string(), location.to_string())];
+        config.extend(options.iter().map(|(k, v)| (k.to_string(), v.to_string())));
+        Options::read(protocol, &config)
+    }
+
+    fn refused(options: &[(&str, &str)]) -> Error {
+        match read("etcd://node1", options) {
+            Ok(_) => panic!("{options:?} was taken"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn endpoints_go_before_the_location() {
+        let options = read("etcd://x", &[("endpoints", "a,b:1,a:2379")]);
+        assert_eq!(options.map(|o| o.origin()), Ok("a:2379,b:1".into()));
+    }
+
+    #[test]
+    fn an_unknown_option_is_answered_with_the_near_one_and_all_others() {
+        let error = refused(&[("pasword", "hunter2")]);
+        assert_eq!(error.kind, Kind::InvalidConfig);
+        let message = error.to_string();
+        assert!(message.contains("`password`") && message.contains("`max_duration`"), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+
+    #[test]
+    fn what_only_another_host_can_do_is_said_with_the_remedy() {
+        for name in ["tls_ca", "password_file"] {
+            let error = refused(&[(name, "x")]);
+            assert_eq!(error.kind, Kind::Unsupported);
+            assert!(error.to_string().contains("`plakar-wasm`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn half_a_login_is_refused() {
+        for options in [
+            &[("username", "root")][..],
+            &[("password", "hunter2")],
+            &[("username", "root"), ("password", "")],
+            &[("username", ""), ("password", "hunter2")],
+        ] {
+            let error = refused(options);
+            assert_eq!(error.kind, Kind::InvalidConfig);
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        for option in
+            [("transport", "carrier-pigeon"), ("stall_timeout", "0s"), ("endpoints", "a,,b")]
+        {
+            assert_eq!(refused(&[option]).kind, Kind::InvalidConfig, "{option:?}");
+        }
+    }
+
+    #[test]
+    fn every_default_is_a_value_that_would_be_taken() {
+        for option in OPTIONS {
+            if let Some(default) = option.default {
+                assert!(read("etcd://node1", &[(option.name, default)]).is_ok(), "{}", option.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The proof over a dump that was stored earlier: a file, or what comes on
+//! standard input.
+
+use super::verifier::{Content, DIGEST_SIZE, Proof, check_size};
+use crate::error::{Error, Result};
+use plakar_connector::Kind;
+use std::io::Read;
+
+const PIECE: usize = 256 << 10;
+const DIGEST: usize = DIGEST_SIZE as usize;
+
+/// Reads a dump to its end and checks that it is a bbolt database of whole pages,
+/// and after it the SHA-256 of all its bytes.
+pub fn verify(mut dump: impl Read) -> Result<Proof> {
+    let mut content = Content::default();
+    let mut size = 0;
+    // A dump tells its size only by its end: the last 32 bytes seen stay behind,
+    // at the front of the buffer, until more come.
+    let mut buffer = vec![0; DIGEST + PIECE];
+    let mut held = 0;
+    loop {
+        match dump.read(&mut buffer[held..]) {
+            Ok(0) => break,
+            Ok(length) => {
+                let end = held + length;
+                let digest = end.saturating_sub(DIGEST);
+                content.update(&buffer[..digest])?;
+                buffer.copy_within(digest..end, 0);
+                held = end - digest;
+                size += length as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                return Err(Error::new(
+                    Kind::Interrupted,
+                    format!("cannot read the dump: {error}"),
+                ));
+            }
+        }
+    }
+    let database = size.saturating_sub(DIGEST_SIZE);
+    check_size(database).map_err(|_| {
+        Error::new(
+            Kind::Interrupted,
+            format!("{size} bytes are no whole dump: it was cut, or has no digest"),
+        )
+        .remedy("do not restore it; take the copy before it, or another backup")
+    })?;
+    let sha256 = content.check(&buffer[..held])?;
+    Ok(Proof { size, sha256 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    fn dump(pages: usize) -> Vec<u8> {
+        let mut bytes: Vec<u8> = (0..pages * 512).map(|i| (i % 251) as u8).collect();
+        bytes[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
+        let digest = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&digest);
+        bytes
+    }
+
+    /// Reads that return as little as a pipe may.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let length = self.0.len().min(self.1).min(buffer.len());
+            buffer[..length].copy_from_slice(&self.0[..length]);
+            self.0 = &self.0[length..];
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn a_whole_dump_is_proven_however_it_is_read() {
+        let dump = dump(3);
+        for step in [1, 31, 32, 33, 1000, 100_000] {
+            let proof = verify(Trickle(&dump, step)).expect("a proof");
+            assert_eq!(proof.size, dump.len() as u64);
+            assert_eq!(proof.sha256[..], dump[dump.len() - 32..]);
+        }
+    }
+
+    #[test]
+    fn a_dump_cut_anywhere_is_refused() {
+        let dump = dump(2);
+        for end in 0..dump.len() {
+            assert!(verify(&dump[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_refused_wherever_it_is() {
+        for at in [0, 17, 100, 1023, 1024, 1055] {
+            let mut dump = dump(2);
+            dump[at] ^= 1;
+            assert_eq!(verify(&dump[..]).expect_err("flipped").kind, Kind::Corrupt, "at {at}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A snapshot as bytes to pull: body, decoder and verifier joined.
+
+use super::verifier::{Piece, Proof, Verifier};
+use crate::error::{Error, Result, Stage};
+use crate::etcd::gateway::Decoder;
+use crate::net::{Body, Timeouts};
+use plakar_connector::{Authority, Kind};
+use std::time::Instant;
+
+/// A snapshot on its way from one member.
+pub struct SnapshotStream<B> {
+    endpoint: Authority,
+    timeouts: Timeouts,
+    deadline: Instant,
+    body: B,
+    decoder: Decoder,
+    verifier: Verifier,
+    /// Proven-so-far bytes that nobody has taken yet.
+    ready: Vec<u8>,
+    /// Where in `ready` the untaken bytes begin.
+    taken: usize,
+    storage_version: String,
+    state: State,
+}
+
+enum State {
+    /// Bytes of the database are coming.
+    Receiving,
+    /// The body ended and everything was proven; what is in `ready` is the rest.
+    Proven(Proof),
+    /// Something failed, and stays so.
+    Failed(Error),
+}
+
+impl<B: Body> SnapshotStream<B> {
+    /// A stream over the body of a successful answer. It fails once `deadline`
+    /// has passed.
+    pub fn new(endpoint: Authority, timeouts: Timeouts, deadline: Instant, body: B) -> Self {
+        Self {
+            endpoint,
+            timeouts,
+            deadline,
+            body,
+            decoder: Decoder::default(),
+            verifier: Verifier::default(),
+            ready: Vec::new(),
+            taken: 0,
+            storage_version: String::new(),
+            state: State::Receiving,
+        }
+    }
+
+    /// The next bytes of the dump, at least 1 and at most `most`, or `None` at
+    /// its proven end. The digest is the last to come, after the proof.
+    pub fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
+        loop {
+            if let State::Failed(error) = &self.state {
+                return Err(error.clone());
+            }
+            if self.taken < self.ready.len() {
+                return Ok(Some(self.take(most)));
+            }
+            if let State::Proven(_) = self.state {
+                return Ok(None);
+            }
+            if let Err(error) = self.receive() {
+                self.state = State::Failed(error.at(&self.endpoint, Stage::Snapshot));
+            }
+        }
+    }
+
+    /// The size that the dump will have, once the first message told it.
+    pub fn size(&self) -> Option<u64> {
+        self.verifier.size()
+    }
+
+    /// The storage version that etcd told along with the bytes, 3.6 and later.
+    pub fn storage_version(&self) -> &str {
+        &self.storage_version
+    }
+
+    /// The proof, once [`read`](Self::read) has come to the end.
+    pub fn proof(&self) -> Option<Proof> {
+        match self.state {
+            State::Proven(proof) if self.taken == self.ready.len() => Some(proof),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, most: usize) -> Vec<u8> {
+        if self.taken == 0 && self.ready.len() <= most {
+            return std::mem::take(&mut self.ready);
+        }
+        let end = self.ready.len().min(self.taken + most);
+        let bytes = self.ready[self.taken..end].to_vec();
+        self.taken = end;
+        bytes
+    }
+
+    fn receive(&mut self) -> Result<()> {
+        self.ready.clear();
+        self.taken = 0;
+        if Instant::now() >= self.deadline {
+            return Err(Error::new(Kind::TimedOut, "the time for the whole run is used up")
+                .remedy("raise `max_duration`, and look at which side was slow"));
+        }
+        let received = self
+            .body
+            .read()
+            .map_err(|error| error.at(&self.endpoint, Stage::Snapshot, &self.timeouts))?;
+        match received {
+            Some(bytes) => {
+                let Self { decoder, verifier, ready, storage_version, .. } = self;
+                decoder.push(&bytes, ready, |message, ready, begin| {
+                    if storage_version.is_empty() {
+                        storage_version.push_str(message.storage_version);
+                    }
+                    if verifier.message(message.remaining, &ready[begin..])? == Piece::Digest {
+                        ready.truncate(begin);
+                    }
+                    Ok(())
+                })
+            }
+            None => {
+                self.decoder.finish()?;
+                let proof = self.verifier.finish()?;
+                self.ready.extend_from_slice(&proof.sha256);
+                self.state = State::Proven(proof);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The rules that a snapshot must keep, whatever transport carried it.
+//!
+//! etcd sends the database in messages, each with a blob and the number of bytes
+//! still to come, and then one message of 32 bytes: the SHA-256 of all before it
+//! (`server/etcdserver/api/v3rpc/maintenance.go`). The dump is the database and
+//! those 32 bytes, as `etcdctl snapshot save` writes it; `etcdutl snapshot
+//! restore` refuses a file that lacks them.
+//!
+//! The verifier keeps the digest back until everything else was proven. So what
+//! leaves this component of a snapshot that fails can never be restored by
+//! mistake: it has no digest.
+
+use crate::error::{Error, Result};
+use plakar_connector::Kind;
+use sha2::{Digest, Sha256};
+
+/// The length of the digest at the end of a dump, in bytes.
+pub const DIGEST_SIZE: u64 = 32;
+
+/// Every page size of bbolt is a multiple of this; `etcdutl` takes a file for
+/// complete only where its size is such a multiple and a digest
+/// (`client/v3/snapshot/v3_snapshot.go`, `hasChecksum`).
+const PAGE_UNIT: u64 = 512;
+
+/// Where bbolt's magic number stands in the first page, little-endian
+/// (`internal/common/page.go`, `meta.go`).
+const MAGIC_AT: std::ops::Range<usize> = 16..20;
+const MAGIC: [u8; 4] = 0xED0C_DAED_u32.to_le_bytes();
+
+/// What a message was.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Bytes of the database, to be handed out.
+    Data,
+    /// The digest, to be kept back.
+    Digest,
+}
+
+/// A snapshot that kept every rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// The size of the dump, digest included, in bytes.
+    pub size: u64,
+    /// The SHA-256 of the database, as etcd sent it and as it was computed here.
+    pub sha256: [u8; DIGEST_SIZE as usize],
+}
+
+/// The content of a database while it passes: what a proof rests on.
+#[derive(Default)]
+pub struct Content {
+    sha256: Sha256,
+    /// The first bytes, until the magic number is in.
+    first: Vec<u8>,
+}
+
+impl Content {
+    /// Takes the next bytes of the database.
+    pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.first.len() < MAGIC_AT.end {
+            let wanted = MAGIC_AT.end - self.first.len();
+            self.first.extend_from_slice(&bytes[..bytes.len().min(wanted)]);
+            if self.first.len() == MAGIC_AT.end && self.first[MAGIC_AT] != MAGIC {
+                return Err(corrupt("this is not a bbolt database"));
+            }
+        }
+        self.sha256.update(bytes);
+        Ok(())
+    }
+
+    /// Compares the digest that came with the one computed here.
+    pub fn check(&mut self, digest: &[u8]) -> Result<[u8; DIGEST_SIZE as usize]> {
+        let Ok(digest) = <[u8; DIGEST_SIZE as usize]>::try_from(digest) else {
+            return Err(corrupt(format!(
+                "the digest has {} bytes where SHA-256 has {DIGEST_SIZE}",
+                digest.len()
+            )));
+        };
+        let computed: [u8; DIGEST_SIZE as usize] = self.sha256.finalize_reset().into();
+        match computed == digest {
+            true => Ok(digest),
+            false => Err(corrupt("the SHA-256 of the bytes is not the one that came with them")),
+        }
+    }
+}
+
+/// Refuses what cannot be the size of a database, in bytes.
+pub fn check_size(size: u64) -> Result<()> {
+    match size == 0 || !size.is_multiple_of(PAGE_UNIT) {
+        true => Err(corrupt(format!("{size} bytes are no size of a database"))),
+        false => Ok(()),
+    }
+}
+
+/// Checks the messages of one snapshot, in order.
+#[derive(Default)]
+pub struct Verifier {
+    state: State,
+    content: Content,
+    /// The size of the database that the first message announced, in bytes.
+    announced: u64,
+}
+
+#[derive(Default)]
+enum State {
+    /// No message came yet.
+    #[default]
+    Opening,
+    /// So many bytes of the database are still to come.
+    Data(u64),
+    /// All of the database is here; the digest is next.
+    AwaitingDigest,
+    /// The digest came, and was right; nothing may follow but the end.
+    Complete([u8; DIGEST_SIZE as usize]),
+}
+
+impl Verifier {
+    /// The size that the dump will have, once the first message told it.
+    pub fn size(&self) -> Option<u64> {
+        match self.state {
+            State::Opening => None,
+            _ => Some(self.announced + DIGEST_SIZE),
+        }
+    }
+
+    /// Takes the next message. After an error nothing more may be asked.
+    pub fn message(&mut self, remaining: u64, blob: &[u8]) -> Result<Piece> {
+        let length = blob.len() as u64;
+        let outstanding = match self.state {
+            State::Opening => {
+                self.announced = remaining
+                    .checked_add(length)
+                    .filter(|size| size.checked_add(DIGEST_SIZE).is_some())
+                    .ok_or_else(|| corrupt("etcd announced more bytes than there can be"))?;
+                check_size(self.announced)?;
+                self.announced
+            }
+            State::Data(outstanding) => outstanding,
+            State::AwaitingDigest if remaining != 0 => {
+                return Err(corrupt("bytes are left after the digest"));
+            }
+            State::AwaitingDigest => {
+                self.state = State::Complete(self.content.check(blob)?);
+                return Ok(Piece::Digest);
+            }
+            State::Complete(_) => return Err(corrupt("a message follows the digest")),
+        };
+        if length > outstanding {
+            return Err(corrupt(format!(
+                "more bytes came than etcd had announced ({length} where {outstanding} were left)"
+            )));
+        }
+        if remaining != outstanding - length {
+            return Err(corrupt(format!(
+                "etcd's account does not add up: {outstanding} bytes were left, {length} came, and \
+                 now it says {remaining}"
+            )));
+        }
+        if blob.is_empty() {
+            // A server that cannot read its own file goes on like this for ever.
+            return Err(Error::new(
+                Kind::Interrupted,
+                format!("etcd sent an empty message with {remaining} bytes left: it cannot read its database"),
+            )
+            .remedy("check the disk of that member, or name another one"));
+        }
+        self.content.update(blob)?;
+        self.state = match remaining {
+            0 => State::AwaitingDigest,
+            left => State::Data(left),
+        };
+        Ok(Piece::Data)
+    }
+
+    /// The end of the stream: proof of a whole snapshot, or why it is none.
+    pub fn finish(&self) -> Result<Proof> {
+        let missing = match self.state {
+            State::Complete(sha256) => {
+                return Ok(Proof { size: self.announced + DIGEST_SIZE, sha256 });
+            }
+            State::Opening => "before its first message".into(),
+            State::Data(left) => format!("with {left} of {} bytes missing", self.announced),
+            State::AwaitingDigest => "before the digest".into(),
+        };
+        Err(Error::new(Kind::Interrupted, format!("the stream ended {missing}"))
+            .remedy("look into that member's log, and run the backup again"))
+    }
+}
+
+fn corrupt(what: impl Into<String>) -> Error {
+    Error::new(Kind::Corrupt, what).remedy(
+        "take another backup; if it stays so, check that member with `etcdutl` or name another one",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database of so many pages, as the verifier sees one.
+    fn database(pages: usize) -> Vec<u8> {
+        let mut bytes: Vec<u8> = (0..pages * 512).map(|i| (i % 251) as u8).collect();
+        bytes[MAGIC_AT].copy_from_slice(&MAGIC);
+        bytes
+    }
+
+    /// Messages that carry these bytes in blobs of this size, and then the digest.
+    fn messages(bytes: &[u8], blob: usize) -> Vec<(u64, Vec<u8>)> {
+        let mut left = bytes.len() as u64;
+        let mut messages: Vec<_> = bytes
+            .chunks(blob)
+            .map(|chunk| {
+                left -= chunk.len() as u64;
+                (left, chunk.to_vec())
+            })
+            .collect();
+        messages.push((0, Sha256::digest(bytes).to_vec()));
+        messages
+    }
+
+    fn verify(messages: &[(u64, Vec<u8>)]) -> Result<Proof> {
+        let mut verifier = Verifier::default();
+        for (remaining, blob) in messages {
+            verifier.message(*remaining, blob)?;
+        }
+        verifier.finish()
+    }
+
+    fn refused(messages: &[(u64, Vec<u8>)], kind: Kind, words: &str) {
+        let error = verify(messages).expect_err(words);
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+
+    #[test]
+    fn a_whole_snapshot_is_proven_whatever_the_size_of_its_blobs() {
+        let bytes = database(3);
+        for blob in [1, 19, 20, 512, 1000, 5000] {
+            let proof = verify(&messages(&bytes, blob)).expect("a proof");
+            assert_eq!(proof.size, bytes.len() as u64 + 32);
+            assert_eq!(proof.sha256[..], Sha256::digest(&bytes)[..]);
+        }
+    }
+
+    #[test]
+    fn the_size_is_known_from_the_first_message_on() {
+        let mut verifier = Verifier::default();
+        assert_eq!(verifier.size(), None);
+        verifier.message(1024, &database(1)).expect("the first message");
+        assert_eq!(verifier.size(), Some(1536 + 32));
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_is_an_interruption() {
+        let whole = messages(&database(3), 512);
+        for kept in 0..whole.len() {
+            refused(&whole[..kept], Kind::Interrupted, "the stream ended");
+        }
+    }
+
+    #[test]
+    fn a_wrong_account_of_what_is_left_is_refused() {
+        for (index, remaining) in [(1, 1024), (1, 0), (1, 511), (1, 513), (2, 512)] {
+            let mut messages = messages(&database(3), 512);
+            messages[index].0 = remaining;
+            refused(&messages, Kind::Corrupt, "does not add up");
+        }
+    }
+
+    #[test]
+    fn more_bytes_than_announced_are_refused() {
+        let mut messages = messages(&database(3), 512);
+        messages[1].1.extend([0; 1024]);
+        refused(&messages, Kind::Corrupt, "more bytes came");
+    }
+
+    #[test]
+    fn an_empty_message_with_bytes_left_is_refused_at_once() {
+        let mut messages = messages(&database(3), 512);
+        messages.insert(1, (1024, Vec::new()));
+        refused(&messages, Kind::Interrupted, "cannot read its database");
+    }
+
+    #[test]
+    fn a_digest_that_is_not_that_of_the_bytes_is_refused() {
+        let mut changed = messages(&database(3), 512);
+        changed[1].1[7] ^= 1;
+        refused(&changed, Kind::Corrupt, "SHA-256");
+        let mut changed = messages(&database(3), 512);
+        changed[3].1[31] ^= 1;
+        refused(&changed, Kind::Corrupt, "SHA-256");
+    }
+
+    #[test]
+    fn a_digest_of_another_length_is_refused() {
+        for length in [0, 31, 33, 512] {
+            let mut messages = messages(&database(3), 512);
+            messages[3].1.resize(length, 0);
+            refused(&messages, Kind::Corrupt, "the digest has");
+        }
+    }
+
+    #[test]
+    fn bytes_announced_after_the_digest_are_refused() {
+        let mut messages = messages(&database(3), 512);
+        messages[3].0 = 512;
+        refused(&messages, Kind::Corrupt, "after the digest");
+    }
+
+    #[test]
+    fn a_message_after_the_digest_is_refused() {
+        for extra in [Vec::new(), vec![0; 32]] {
+            let mut messages = messages(&database(3), 512);
+            messages.push((0, extra));
+            refused(&messages, Kind::Corrupt, "follows the digest");
+        }
+    }
+
+    #[test]
+    fn an_impossible_announcement_is_refused() {
+        refused(&[(u64::MAX, vec![0; 512])], Kind::Corrupt, "more bytes than there can be");
+        refused(
+            &[(u64::MAX - 511 - 31, vec![0; 512])],
+            Kind::Corrupt,
+            "more bytes than there can be",
+        );
+        refused(&[(0, Vec::new())], Kind::Corrupt, "no size of a database");
+        refused(&[(100, vec![0; 512])], Kind::Corrupt, "no size of a database");
+    }
+
+    #[test]
+    fn what_is_no_bbolt_database_is_refused() {
+        let mut bytes = database(2);
+        bytes[17] ^= 1;
+        for blob in [1, 512] {
+            refused(&messages(&bytes, blob), Kind::Corrupt, "not a bbolt database");
+        }
+    }
+}

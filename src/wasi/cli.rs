@@ -1,0 +1,92 @@
+//! The export `wasi:cli/run`.
+
+use super::bindings::exports::wasi::cli::run::Guest;
+use super::http::WasiHttp;
+use super::importer::Component;
+use super::stdout::Stdout;
+use crate::bundle;
+use crate::command::{self, Command, PasswordSource, Target};
+use crate::error::{Error, Result};
+use crate::import::Import;
+use crate::options::Options;
+use crate::session::Session;
+use plakar_connector::Kind;
+use std::io::{BufRead, Read};
+use std::time::{Duration, Instant};
+
+/// How often a long run tells how far it is.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// The longest password that is read, in bytes.
+const PASSWORD_MOST: u64 = 4096;
+
+impl Guest for Component {
+    fn run() -> std::result::Result<(), ()> {
+        let Err(error) = run() else {
+            return Ok(());
+        };
+        eprintln!("error: {error}");
+        wasip2::cli::exit::exit_with_code(error.kind.exit_code());
+        Err(())
+    }
+}
+
+fn run() -> Result<()> {
+    match command::parse(std::env::args_os().skip(1))? {
+        Command::Print(text) => print!("{text}"),
+        Command::Verify => {
+            let proof = bundle::verify(std::io::stdin().lock())?;
+            println!("ok: {} bytes, sha256 {}", proof.size, crate::manifest::hex(&proof.sha256));
+        }
+        Command::Ping(target) => {
+            let options = options(target)?;
+            let origin = options.origin();
+            Session::new(WasiHttp, options, super::warn).ping()?;
+            println!("ok: `{origin}` can be backed up");
+        }
+        Command::Backup { target, bundle } => backup(options(target)?, bundle)?,
+    }
+    Ok(())
+}
+
+fn backup(options: Options, bundle: bool) -> Result<()> {
+    let out = Stdout::new(options.limits.store);
+    let mut import = Import::new(WasiHttp, options, super::warn);
+    let started = Instant::now();
+    let mut told = started;
+    let done = command::backup(&mut import, bundle, out, |bytes, size| {
+        if told.elapsed() >= PROGRESS {
+            told = Instant::now();
+            let size = size.map(|size| format!(" of {size}")).unwrap_or_default();
+            eprintln!("{bytes}{size} bytes in {} s", started.elapsed().as_secs());
+        }
+    });
+    for (name, value) in import.facts() {
+        eprintln!("{name}: {value}");
+    }
+    done?;
+    eprintln!("ok: whole and proven after {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn options(target: Target) -> Result<Options> {
+    let cannot = |what: String| Error::new(Kind::InvalidConfig, what);
+    let password = match &target.password {
+        None => None,
+        Some(PasswordSource::Variable(name)) => {
+            let password = std::env::var(name).map_err(|_| {
+                cannot(format!("there is no variable `{name}`"))
+                    .remedy(format!("pass it on with `wasmtime run --env {name}`"))
+            })?;
+            Some(password)
+        }
+        Some(PasswordSource::Stdin) => {
+            let mut line = String::new();
+            std::io::stdin().lock().take(PASSWORD_MOST).read_line(&mut line).map_err(|error| {
+                cannot(format!("cannot read a password from standard input: {error}"))
+            })?;
+            Some(line.trim_end_matches(['\r', '\n']).to_string())
+        }
+    };
+    target.options(password)
+}

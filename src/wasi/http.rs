@@ -1,0 +1,253 @@
+//! The network over `wasi:http`.
+
+use crate::net::{Body, Head, Network, NetworkError, Request, Response, SMALL_BODY, Timeouts};
+use std::time::{Duration, Instant};
+use wasip2::clocks::monotonic_clock;
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method,
+    OutgoingBody, OutgoingRequest, RequestOptions, Scheme, http_error_code,
+};
+use wasip2::io::poll;
+use wasip2::io::streams::{InputStream, StreamError};
+
+/// How much is asked of a body at a time, in bytes. More than a frame holds.
+const PIECE: u64 = 1 << 16;
+
+/// The most that one write to a request's body may hold, in bytes
+/// (`wasi:io/streams`, `blocking-write-and-flush`).
+const WRITE: usize = 4096;
+
+/// The host's `wasi:http`.
+#[derive(Clone)]
+pub(crate) struct WasiHttp;
+
+/// The body of a response, as it comes.
+pub(crate) struct WasiBody {
+    // Dropped from top to bottom: a stream must go before its body, and a body
+    // before its response.
+    stream: InputStream,
+    _body: IncomingBody,
+    _response: IncomingResponse,
+}
+
+impl Network for WasiHttp {
+    type Body = WasiBody;
+
+    fn send(&self, request: Request) -> Result<(Head, WasiBody), NetworkError> {
+        let future = start(&request)?;
+        future.subscribe().block();
+        open(take(&future)?)
+    }
+
+    fn exchange(
+        &self,
+        requests: Vec<Request>,
+        within: Duration,
+    ) -> Vec<Result<Response, NetworkError>> {
+        let deadline = Instant::now() + within;
+        let mut exchanges: Vec<Exchange> = requests
+            .iter()
+            .map(|request| match start(request) {
+                Ok(future) => Exchange::Awaiting(future),
+                Err(error) => Exchange::Done(Err(error)),
+            })
+            .collect();
+        loop {
+            let running: Vec<usize> =
+                (0..exchanges.len()).filter(|i| exchanges[*i].is_running()).collect();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if running.is_empty() || left.is_zero() {
+                break;
+            }
+            let ready = {
+                let mut pollables: Vec<_> =
+                    running.iter().filter_map(|i| exchanges[*i].pollable()).collect();
+                pollables.push(monotonic_clock::subscribe_duration(nanoseconds(left)));
+                poll::poll(&pollables.iter().collect::<Vec<_>>())
+            };
+            for index in ready {
+                if let Some(exchange) = running.get(index as usize) {
+                    let state = std::mem::replace(&mut exchanges[*exchange], Exchange::late());
+                    exchanges[*exchange] = state.advance();
+                }
+            }
+        }
+        exchanges
+            .into_iter()
+            .map(|exchange| match exchange {
+                Exchange::Done(result) => result,
+                _ => Err(NetworkError::ReadTimeout),
+            })
+            .collect()
+    }
+}
+
+impl Body for WasiBody {
+    fn read(&mut self) -> Result<Option<Vec<u8>>, NetworkError> {
+        loop {
+            match self.stream.blocking_read(PIECE) {
+                Ok(bytes) if bytes.is_empty() => {}
+                other => return read_result(other),
+            }
+        }
+    }
+}
+
+/// One exchange among several.
+enum Exchange {
+    /// The request is on its way.
+    Awaiting(FutureIncomingResponse),
+    /// The response's body is coming.
+    Reading { body: WasiBody, response: Response },
+    /// It ended.
+    Done(Result<Response, NetworkError>),
+}
+
+impl Exchange {
+    fn late() -> Self {
+        Exchange::Done(Err(NetworkError::ReadTimeout))
+    }
+
+    fn is_running(&self) -> bool {
+        !matches!(self, Exchange::Done(_))
+    }
+
+    fn pollable(&self) -> Option<poll::Pollable> {
+        match self {
+            Exchange::Awaiting(future) => Some(future.subscribe()),
+            Exchange::Reading { body, .. } => Some(body.stream.subscribe()),
+            Exchange::Done(_) => None,
+        }
+    }
+
+    fn advance(self) -> Self {
+        match self {
+            Exchange::Awaiting(future) => match take(&future).and_then(open) {
+                Ok((head, body)) => {
+                    Exchange::Reading { body, response: Response { head, body: Vec::new() } }
+                }
+                Err(error) => Exchange::Done(Err(error)),
+            },
+            Exchange::Reading { body, mut response } => {
+                match read_result(body.stream.read(PIECE)) {
+                    Ok(Some(bytes)) => {
+                        let room = SMALL_BODY - response.body.len();
+                        response.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                        match bytes.len() > room {
+                            true => Exchange::Done(Err(NetworkError::Protocol(
+                                "the answer is too long".into(),
+                            ))),
+                            false => Exchange::Reading { body, response },
+                        }
+                    }
+                    Ok(None) => Exchange::Done(Ok(response)),
+                    Err(error) => Exchange::Done(Err(error)),
+                }
+            }
+            done => done,
+        }
+    }
+}
+
+fn start(request: &Request) -> Result<FutureIncomingResponse, NetworkError> {
+    let unfit = |part: &str| NetworkError::Other(format!("the host takes no such {part}"));
+    let fields: Vec<(String, Vec<u8>)> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+        .collect();
+    let headers = Fields::from_list(&fields).map_err(|_| unfit("header"))?;
+    let outgoing = OutgoingRequest::new(headers);
+    let (method, scheme) = (
+        if request.body.is_some() { Method::Post } else { Method::Get },
+        if request.endpoint.tls { Scheme::Https } else { Scheme::Http },
+    );
+    outgoing.set_method(&method).map_err(|()| unfit("method"))?;
+    outgoing.set_scheme(Some(&scheme)).map_err(|()| unfit("scheme"))?;
+    outgoing.set_authority(Some(&request.endpoint.to_string())).map_err(|()| unfit("authority"))?;
+    outgoing.set_path_with_query(Some(request.path)).map_err(|()| unfit("path"))?;
+    let options = options(&request.timeouts).map_err(|()| unfit("time limit"))?;
+    let Some(bytes) = &request.body else {
+        return outgoing_handler::handle(outgoing, Some(options)).map_err(network_error);
+    };
+    let body = outgoing.body().map_err(|()| unfit("body"))?;
+    let future = outgoing_handler::handle(outgoing, Some(options)).map_err(network_error)?;
+    // A server may answer before it has read the request, and hang up: what went
+    // wrong is for the response to say.
+    if let Ok(stream) = body.write() {
+        let _ = bytes.chunks(WRITE).try_for_each(|piece| stream.blocking_write_and_flush(piece));
+        drop(stream);
+    }
+    let _ = OutgoingBody::finish(body, None);
+    Ok(future)
+}
+
+fn options(timeouts: &Timeouts) -> Result<RequestOptions, ()> {
+    let options = RequestOptions::new();
+    options.set_connect_timeout(Some(nanoseconds(timeouts.connect)))?;
+    options.set_first_byte_timeout(Some(nanoseconds(timeouts.first_byte)))?;
+    options.set_between_bytes_timeout(Some(nanoseconds(timeouts.between_bytes)))?;
+    Ok(options)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The response of a future that is ready.
+fn take(future: &FutureIncomingResponse) -> Result<IncomingResponse, NetworkError> {
+    match future.get() {
+        Some(Ok(response)) => response.map_err(network_error),
+        Some(Err(())) | None => Err(NetworkError::Other("the host gave no response".into())),
+    }
+}
+
+fn open(response: IncomingResponse) -> Result<(Head, WasiBody), NetworkError> {
+    let head = Head { status: response.status(), headers: response.headers().entries() };
+    let no_body = |()| NetworkError::Other("the host gave no body".into());
+    let body = response.consume().map_err(no_body)?;
+    let stream = body.stream().map_err(no_body)?;
+    Ok((head, WasiBody { stream, _body: body, _response: response }))
+}
+
+fn read_result(read: Result<Vec<u8>, StreamError>) -> Result<Option<Vec<u8>>, NetworkError> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(StreamError::Closed) => Ok(None),
+        Err(StreamError::LastOperationFailed(error)) => Err(match http_error_code(&error) {
+            Some(code) => network_error(code),
+            None => NetworkError::Cut(error.to_debug_string()),
+        }),
+    }
+}
+
+fn network_error(code: ErrorCode) -> NetworkError {
+    match code {
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
+            NetworkError::Dns
+        }
+        ErrorCode::ConnectionRefused => NetworkError::Refused,
+        ErrorCode::ConnectionTimeout => NetworkError::ConnectTimeout,
+        ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => NetworkError::ReadTimeout,
+        ErrorCode::ConnectionTerminated => NetworkError::Cut("connection terminated".into()),
+        ErrorCode::HttpResponseIncomplete => NetworkError::Cut("the response is incomplete".into()),
+        ErrorCode::HttpRequestDenied => NetworkError::Denied,
+        ErrorCode::TlsProtocolError => NetworkError::Tls("tls: the handshake failed".into()),
+        ErrorCode::TlsCertificateError => {
+            NetworkError::Tls("tls: the server's certificate is not trusted".into())
+        }
+        ErrorCode::TlsAlertReceived(alert) => NetworkError::Tls(format!(
+            "tls: the server refused the connection ({})",
+            alert.alert_message.unwrap_or_else(|| format!("alert {:?}", alert.alert_id))
+        )),
+        ErrorCode::InternalError(Some(text)) if text.starts_with("tls: ") => {
+            NetworkError::Tls(text)
+        }
+        ErrorCode::InternalError(Some(text)) => NetworkError::Other(text),
+        ErrorCode::HttpProtocolError => NetworkError::Protocol("protocol error".into()),
+        other => NetworkError::Other(format!("{other:?}")),
+    }
+}

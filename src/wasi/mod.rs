@@ -1,0 +1,38 @@
+//! The rim: what the component exports, and what it asks of WASI.
+//!
+//! | module | what it adapts |
+//! | --- | --- |
+//! | [`importer`] | the export `plakar:connector/importer`, over [`crate::import`] |
+//! | [`cli`] | the export `wasi:cli/run`, over [`crate::command`] |
+//! | [`http`] | [`crate::net::Network`], over `wasi:http` |
+//! | [`stdout`] | a writer over `wasi:cli/stdout` that does not wait for ever |
+//!
+//! Nothing is decided here. What WASI imports the component has comes from the
+//! crate `wasip2`; what it exports is generated from `wit/`.
+
+mod cli;
+mod http;
+mod importer;
+mod stdout;
+
+mod bindings {
+    #![allow(missing_docs, unreachable_pub)]
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package plakar:etcd;
+            world component {
+                export plakar:connector/importer@0.1.0;
+                export wasi:cli/run@0.2.12;
+            }
+        ",
+        world: "plakar:etcd/component",
+    });
+    use super::importer::Component;
+    export!(Component);
+}
+
+/// A line for people, on standard error.
+fn warn(line: &str) {
+    eprintln!("warning: {line}");
+}
