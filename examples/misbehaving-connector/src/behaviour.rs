@@ -84,12 +84,14 @@ impl FromStr for Behaviour {
         if let Some(url) = text.strip_prefix("reach=") {
             return Ok(Behaviour::Reach(url.into()));
         }
-        NAMES.into_iter().find(|(name, _)| *name == text).map(|(_, behaviour)| behaviour).ok_or_else(
-            || {
+        NAMES
+            .into_iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, behaviour)| behaviour)
+            .ok_or_else(|| {
                 let names = NAMES.map(|(name, _)| format!("`{name}`")).join(", ");
                 format!("option `behaviour`: `{text}` is none of {names}, `reach=URL`")
-            },
-        )
+            })
     }
 }
 

@@ -16,7 +16,9 @@ impl wasip2::exports::cli::run::Guest for crate::Connector {
                 Err(error) => println!("not reached: {error}"),
             },
             _ => {
-                eprintln!("usage: arguments … | variables | copy | exit CODE | trap | reach URL [LOCATION]");
+                eprintln!(
+                    "usage: arguments … | variables | copy | exit CODE | trap | reach URL [LOCATION]"
+                );
                 return Err(());
             }
         }

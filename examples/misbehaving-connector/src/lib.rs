@@ -70,7 +70,12 @@ impl Guest for Connector {
                 Protocol { name: "test+https".into(), tls: true, default_port: 443 },
             ],
             options: vec![
-                option("behaviour", false, "what to do: `well`, or one of the ways to go wrong", Some("well")),
+                option(
+                    "behaviour",
+                    false,
+                    "what to do: `well`, or one of the ways to go wrong",
+                    Some("well"),
+                ),
                 option("bytes", false, "how long the file of known size is", Some("1000000")),
                 option("endpoints", false, "other authorities that are granted", None),
                 option("password", true, "a secret that is never shown", None),
