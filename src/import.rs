@@ -8,6 +8,7 @@
 //! store has kept every byte of it.
 
 use crate::error::{Error, Result, Stage};
+use crate::etcd::messages::Id;
 use crate::manifest::{self, Manifest};
 use crate::net::Network;
 use crate::options::Options;
@@ -178,13 +179,14 @@ impl<N: Network> Import<N> {
         };
         if let Some(chosen) = &run.chosen {
             fact("endpoint", chosen.candidate.endpoint.to_string());
-            fact("transport", manifest::TRANSPORT.into());
-            fact("etcd-version", chosen.candidate.version.clone());
+            fact("transport", chosen.candidate.transport.to_string());
+            fact("no-grpc", chosen.candidate.no_grpc.clone().unwrap_or_default());
+            fact("etcd-version", chosen.version.clone());
             fact("role", chosen.candidate.role().to_string());
             fact("member-name", chosen.member().map(|m| m.name.clone()).unwrap_or_default());
             if let Some(header) = chosen.header() {
-                fact("member-id", header.member_id.to_string());
-                fact("cluster-id", header.cluster_id.to_string());
+                fact("member-id", Id(header.member_id).to_string());
+                fact("cluster-id", Id(header.cluster_id).to_string());
             }
         }
         let rejected: Vec<String> = run
