@@ -138,18 +138,20 @@ pub fn warnings(candidate: &Candidate) -> Vec<String> {
 
 /// Orders members by how well they suit a backup: followers, so that the leader
 /// is left in peace; then the leader; then those that tell nothing, lag, only
-/// learn, or know no leader. Among equals the typed order holds.
-pub fn rank(candidates: &mut [Candidate]) {
+/// learn, or know no leader. Among equals the `typed` order holds.
+pub fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
     let applied = |c: &Candidate| c.status.as_ref().map_or(0, |s| s.raft_applied_index);
     let newest = candidates.iter().map(applied).max().unwrap_or_default();
-    candidates.sort_by_key(|candidate| match candidate.role() {
+    let class = |candidate: &Candidate| match candidate.role() {
         Role::Follower if newest - applied(candidate) <= LAG => 0,
         Role::Leader => 1,
         Role::Unknown => 2,
         Role::Follower => 3,
         Role::Learner => 4,
         Role::Leaderless => 5,
-    });
+    };
+    candidates
+        .sort_by_key(|c| (class(c), typed.iter().position(|endpoint| *endpoint == c.endpoint)));
 }
 
 /// The ids of two different clusters among the candidates, if there are.
@@ -181,7 +183,9 @@ mod tests {
     }
 
     fn order(mut candidates: Vec<Candidate>) -> Vec<String> {
-        rank(&mut candidates);
+        let typed: Vec<Authority> = candidates.iter().map(|c| c.endpoint.clone()).collect();
+        candidates.reverse();
+        rank(&mut candidates, &typed);
         candidates.into_iter().map(|c| c.endpoint.host).collect()
     }
 

@@ -104,9 +104,7 @@ impl<N: Network> Session<N> {
             .remedy("name endpoints of one cluster only")
             .during(Stage::Probe));
         }
-        // The typed order, which logins may have changed, decides among equals.
-        candidates.sort_by_key(|c| self.options.endpoints.iter().position(|e| *e == c.endpoint));
-        member::rank(&mut candidates);
+        member::rank(&mut candidates, &self.options.endpoints);
         survey.candidates = candidates.into();
         Ok(survey)
     }

@@ -4,7 +4,7 @@
 //! gateway answer: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
 //! from 3.6 on. They differ in how errors look, and so both shapes are read.
 
-use super::messages::{JsonSnapshotMessage, StreamError};
+use super::messages::{AuthenticateRequest, JsonSnapshotMessage, StreamError};
 use super::refusal::Refusal;
 use super::splitter::Splitter;
 use super::transport::{Call, Message, Unanswered};
@@ -23,7 +23,7 @@ pub(super) fn request(
         Call::Alarms => ("/v3/maintenance/alarm", r#"{"action":"GET"}"#.into()),
         Call::Authenticate { name, password } => (
             "/v3/auth/authenticate",
-            serde_json::json!({ "name": name, "password": password }).to_string(),
+            json(&AuthenticateRequest { name: name.into(), password: password.into() }),
         ),
         Call::Snapshot { .. } => ("/v3/maintenance/snapshot", "{}".into()),
     };
@@ -36,6 +36,10 @@ pub(super) fn request(
         headers.push(("authorization", token.into()));
     }
     (path, headers, body.into_bytes())
+}
+
+fn json(message: &impl serde::Serialize) -> String {
+    serde_json::to_string(message).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 /// The request for a member's version, which needs no permission.

@@ -162,7 +162,7 @@ impl AlarmType {
 }
 
 /// `AuthenticateRequest`.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message, serde::Serialize)]
 #[prost(skip_debug)]
 pub struct AuthenticateRequest {
     /// The user's name.

@@ -65,7 +65,7 @@ fn backup(options: Options, bundle: bool) -> Result<()> {
         eprintln!("{name}: {value}");
     }
     done?;
-    eprintln!("ok: whole and proven after {:.1} s", started.elapsed().as_secs_f64());
+    eprintln!("ok: whole and proven after {} ms", started.elapsed().as_millis());
     Ok(())
 }
 
