@@ -593,19 +593,34 @@ mod tests {
     }
 
     #[test]
-    fn a_guarded_status_is_no_obstacle() {
-        for (status, message) in
-            [(403, "etcdserver: permission denied"), (400, "etcdserver: user name is empty")]
-        {
-            let network = Scripted::default();
-            network.member("a", 1, 1);
-            network.json("a", STATUS, status, format!(r#"{{"code":7,"message":"{message}"}}"#));
-            network.json("a", "/version", 200, r#"{"etcdserver":"3.5.28"}"#.into());
-            let mut import = import(&network, "a", &[]);
-            assert_eq!(read(&mut dump(&mut import)).expect("a dump").len(), 1056);
-            assert!(import.facts().contains(&("etcd-version", "3.5.28".into())));
-            assert!(import.facts().contains(&("role", "unknown".into())));
-        }
+    fn a_forbidden_status_is_no_obstacle() {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        network.json(
+            "a",
+            STATUS,
+            403,
+            r#"{"code":7,"message":"etcdserver: permission denied"}"#.into(),
+        );
+        network.json("a", "/version", 200, r#"{"etcdserver":"3.5.28"}"#.into());
+        let mut import = import(&network, "a", &[]);
+        assert_eq!(read(&mut dump(&mut import)).expect("a dump").len(), 1056);
+        assert!(import.facts().contains(&("etcd-version", "3.5.28".into())));
+        assert!(import.facts().contains(&("role", "unknown".into())));
+    }
+
+    #[test]
+    fn a_missing_login_is_told_before_the_first_record() {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        network.json(
+            "a",
+            STATUS,
+            400,
+            r#"{"code":3,"message":"etcdserver: user name is empty"}"#.into(),
+        );
+        let error = import(&network, "a", &[]).advance().err().expect("a refusal");
+        assert_eq!(error.kind, Kind::Unauthenticated);
     }
 
     #[test]

@@ -18,6 +18,9 @@ use plakar_connector::{Authority, Kind};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+/// What an exchange may take beyond each of its limits.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// One run against one cluster.
 pub struct Session<N> {
     network: N,
@@ -325,7 +328,8 @@ impl<N: Network> Session<N> {
     }
 
     fn exchange(&self, requests: Vec<Request>) -> Vec<std::result::Result<Response, NetworkError>> {
-        self.network.exchange(requests, self.probe_timeouts().first_byte)
+        // The limits of the exchanges say more of a failure than this one does.
+        self.network.exchange(requests, self.probe_timeouts().first_byte + GRACE)
     }
 
     fn probe_timeouts(&self) -> Timeouts {
@@ -412,11 +416,9 @@ fn candidate(
             Some(reason) => Err(Error::new(Kind::Corrupt, reason)
                 .remedy("back up another member, and replace this one")),
         },
-        // Many versions guard the status; whether they guard the snapshot against
-        // this user too is for the snapshot call to say.
-        Err(Problem::Unanswered(Unanswered::Refused(r)))
-            if r.wants_login() || r.lacks_permission() =>
-        {
+        // Some versions guard the status more than others; whether the snapshot is
+        // refused too is for the snapshot call to say.
+        Err(Problem::Unanswered(Unanswered::Refused(refusal))) if refusal.lacks_permission() => {
             Ok(None)
         }
         Err(Problem::Unanswered(unanswered)) => Err(unanswered.into_error()),

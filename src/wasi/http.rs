@@ -246,8 +246,21 @@ fn read_result(read: Result<Vec<u8>, StreamError>) -> Result<Option<Vec<u8>>, Ne
         Err(StreamError::Closed) => Ok(None),
         Err(StreamError::LastOperationFailed(error)) => Err(match http_error_code(&error) {
             Some(code) => network_error(code),
-            None => NetworkError::Cut(error.to_debug_string()),
+            None => body_error(error.to_debug_string()),
         }),
+    }
+}
+
+/// What befell a body, from the words alone: wasmtime 48 finds no code in the
+/// errors of its own bodies (`p2/types_impl.rs` looks for another type).
+fn body_error(text: String) -> NetworkError {
+    let words = text.to_ascii_lowercase().replace(['-', ' ', '_'], "");
+    if words.contains("readtimeout") || words.contains("responsetimeout") {
+        return NetworkError::ReadTimeout;
+    }
+    match text.find("tls: ") {
+        Some(at) => NetworkError::Tls(text[at..].into()),
+        None => NetworkError::Cut(text),
     }
 }
 
