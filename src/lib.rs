@@ -44,5 +44,7 @@ pub mod restore;
 pub mod session;
 pub mod snapshot;
 
+#[cfg(test)]
+mod scripted;
 #[cfg(target_family = "wasm")]
 mod wasi;

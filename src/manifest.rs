@@ -3,7 +3,7 @@
 //! The schema is documented in `docs/manifest.md`. It only ever grows; readers
 //! ignore fields that they do not know.
 
-use crate::etcd::messages::{Alarm, Id, Member, Status};
+use crate::etcd::messages::{AlarmType, Id, Member, Status};
 use crate::import::Dumped;
 use crate::member::Rejected;
 use crate::session::Chosen;
@@ -13,9 +13,6 @@ use std::time::SystemTime;
 
 /// The version of the schema.
 pub const VERSION: u32 = 1;
-
-/// The transport that this version speaks.
-pub const TRANSPORT: &str = "gateway";
 
 /// What is proven of every dump that has a manifest.
 pub const VERIFIED: [&str; 3] = ["announced size", "sha256 of etcd", "bbolt header"];
@@ -29,7 +26,7 @@ pub struct Manifest {
     pub created_at: String,
     /// The endpoint that sent the snapshot.
     pub endpoint: String,
-    transport: &'static str,
+    transport: String,
     member: MemberInfo,
     cluster_id: Option<Id>,
     /// The version of that member's binary; empty where unknown.
@@ -82,9 +79,9 @@ pub struct MemberInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Revision {
     /// In the status before it.
-    pub before: Option<u64>,
+    pub before: Option<i64>,
     /// In the status after it.
-    pub after: Option<u64>,
+    pub after: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,8 +94,13 @@ struct Raft {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AlarmInfo {
     member_id: Id,
-    /// `NOSPACE` or `CORRUPT`.
-    pub alarm: String,
+    /// What is wrong, by etcd's name.
+    #[serde(serialize_with = "alarm_name")]
+    pub alarm: AlarmType,
+}
+
+fn alarm_name<S: serde::Serializer>(alarm: &AlarmType, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(alarm.name())
 }
 
 /// What is known of the dump.
@@ -134,26 +136,26 @@ impl Manifest {
             connector: Connector { name: "etcd", version: env!("CARGO_PKG_VERSION") },
             created_at: humantime::format_rfc3339_seconds(created_at).to_string(),
             endpoint: chosen.candidate.endpoint.to_string(),
-            transport: TRANSPORT,
+            transport: chosen.candidate.transport.to_string(),
             member: MemberInfo {
-                id: before.map(|s| s.header.member_id),
+                id: before.map(|s| Id(s.header().member_id)),
                 name: chosen.member().map(|m| m.name.clone()),
                 role: Some(chosen.candidate.role().to_string()),
                 is_learner: None,
                 peer_urls: Vec::new(),
                 client_urls: Vec::new(),
             },
-            cluster_id: before.map(|s| s.header.cluster_id),
-            etcd_version: chosen.candidate.version.clone(),
+            cluster_id: before.map(|s| Id(s.header().cluster_id)),
+            etcd_version: chosen.version.clone(),
             storage_version: told(&dumped.storage_version)
                 .or_else(|| before.and_then(|s| told(&s.storage_version))),
             revision: Revision {
-                before: before.map(|s| s.header.revision.0),
-                after: after.map(|s| s.header.revision.0),
+                before: before.map(|s| s.header().revision),
+                after: after.map(|s| s.header().revision),
             },
             raft: Raft {
-                term: before.map(|s| s.header.raft_term.0),
-                applied_index: before.map(|s| s.raft_applied_index.0),
+                term: before.map(|s| s.header().raft_term),
+                applied_index: before.map(|s| s.raft_applied_index),
             },
             members: chosen
                 .members
@@ -162,10 +164,7 @@ impl Manifest {
             alarms: chosen
                 .alarms
                 .iter()
-                .map(|Alarm { member_id, alarm }| AlarmInfo {
-                    member_id: *member_id,
-                    alarm: alarm.clone(),
-                })
+                .map(|alarm| AlarmInfo { member_id: Id(alarm.member_id), alarm: alarm.alarm() })
                 .collect(),
             auth_enabled: chosen.candidate.token.is_some(),
             dump: DumpInfo {
@@ -197,7 +196,7 @@ impl Manifest {
 impl MemberInfo {
     fn of(member: &Member) -> Self {
         Self {
-            id: Some(member.id),
+            id: Some(Id(member.id)),
             name: Some(member.name.clone()),
             role: None,
             is_learner: Some(member.is_learner),

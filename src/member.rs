@@ -2,7 +2,8 @@
 //! order they are tried, and which are not to be trusted at all.
 
 use crate::error::Error;
-use crate::etcd::messages::{Alarm, Id, Status};
+use crate::etcd::messages::{AlarmMember, AlarmType, Id, Status};
+use crate::etcd::transport::Transport;
 use plakar_connector::Authority;
 use std::fmt;
 
@@ -42,9 +43,9 @@ impl fmt::Display for Role {
 pub fn role(status: &Status) -> Role {
     if status.is_learner {
         Role::Learner
-    } else if status.leader == Id(0) || status.errors.iter().any(|e| e.contains("no leader")) {
+    } else if status.leader == 0 || status.errors.iter().any(|e| e.contains("no leader")) {
         Role::Leaderless
-    } else if status.leader == status.header.member_id {
+    } else if status.leader == status.header().member_id {
         Role::Leader
     } else {
         Role::Follower
@@ -52,10 +53,11 @@ pub fn role(status: &Status) -> Role {
 }
 
 /// The alarms that a status lists among its errors.
-pub fn alarms(status: &Status) -> Vec<Alarm> {
+pub fn alarms(status: &Status) -> Vec<AlarmMember> {
     let alarm = |error: &String| {
         let (member, alarm) = error.trim().strip_prefix("memberID:")?.split_once(" alarm:")?;
-        Some(Alarm { member_id: Id(member.parse().ok()?), alarm: alarm.trim().into() })
+        let alarm = AlarmType::named(alarm.trim())? as i32;
+        Some(AlarmMember { member_id: member.parse().ok()?, alarm })
     };
     status.errors.iter().filter_map(alarm).collect()
 }
@@ -65,8 +67,10 @@ pub fn alarms(status: &Status) -> Vec<Alarm> {
 pub struct Candidate {
     /// Where it answered.
     pub endpoint: Authority,
-    /// The version of its binary; empty where it does not tell.
-    pub version: String,
+    /// How it is spoken to.
+    pub transport: Transport,
+    /// Why that is not gRPC, where it was tried.
+    pub no_grpc: Option<String>,
     /// Its status, unless it keeps that to itself.
     pub status: Option<Status>,
     /// The token that a login there gave.
@@ -91,10 +95,10 @@ pub struct Rejected {
 
 /// Why a member must not be backed up, whatever else it says.
 pub fn disqualified(status: &Status) -> Option<&'static str> {
-    let own = status.header.member_id;
+    let own = status.header().member_id;
     alarms(status)
         .iter()
-        .any(|alarm| alarm.alarm == "CORRUPT" && alarm.member_id == own && own != Id(0))
+        .any(|alarm| alarm.alarm() == AlarmType::Corrupt && alarm.member_id == own && own != 0)
         .then_some("etcd has raised the alarm CORRUPT for this member")
 }
 
@@ -117,15 +121,16 @@ pub fn warnings(candidate: &Candidate) -> Vec<String> {
         _ => {}
     }
     for alarm in alarms(status) {
-        warnings.push(match (alarm.alarm.as_str(), alarm.member_id) {
-            ("NOSPACE", id) => format!(
-                "the alarm NOSPACE is on for member {id}: the snapshot is good, but a cluster restored \
-                 from it is read-only until it is defragmented and the alarm disarmed"
+        warnings.push(match (alarm.alarm(), alarm.member_id) {
+            (AlarmType::Nospace, id) => format!(
+                "the alarm NOSPACE is on for member {}: the snapshot is good, but a cluster restored \
+                 from it is read-only until it is defragmented and the alarm disarmed",
+                Id(id)
             ),
-            ("CORRUPT", Id(0)) => "the alarm CORRUPT is on and names no member: compare the members' \
+            (AlarmType::Corrupt, 0) => "the alarm CORRUPT is on and names no member: compare the members' \
                                    HashKV before you trust this snapshot"
                 .into(),
-            (name, id) => format!("the alarm {name} is on for member {id}"),
+            (alarm, id) => format!("the alarm {} is on for member {}", alarm.name(), Id(id)),
         });
     }
     warnings
@@ -133,25 +138,27 @@ pub fn warnings(candidate: &Candidate) -> Vec<String> {
 
 /// Orders members by how well they suit a backup: followers, so that the leader
 /// is left in peace; then the leader; then those that tell nothing, lag, only
-/// learn, or know no leader. Among equals the typed order holds.
-pub fn rank(candidates: &mut [Candidate]) {
-    let applied = |c: &Candidate| c.status.as_ref().map_or(0, |s| s.raft_applied_index.0);
+/// learn, or know no leader. Among equals the `typed` order holds.
+pub fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
+    let applied = |c: &Candidate| c.status.as_ref().map_or(0, |s| s.raft_applied_index);
     let newest = candidates.iter().map(applied).max().unwrap_or_default();
-    candidates.sort_by_key(|candidate| match candidate.role() {
+    let class = |candidate: &Candidate| match candidate.role() {
         Role::Follower if newest - applied(candidate) <= LAG => 0,
         Role::Leader => 1,
         Role::Unknown => 2,
         Role::Follower => 3,
         Role::Learner => 4,
         Role::Leaderless => 5,
-    });
+    };
+    candidates
+        .sort_by_key(|c| (class(c), typed.iter().position(|endpoint| *endpoint == c.endpoint)));
 }
 
 /// The ids of two different clusters among the candidates, if there are.
 pub fn strangers(candidates: &[Candidate]) -> Option<[(&Authority, Id); 2]> {
     let mut known = candidates
         .iter()
-        .filter_map(|c| c.status.as_ref().map(|s| (&c.endpoint, s.header.cluster_id)));
+        .filter_map(|c| c.status.as_ref().map(|s| (&c.endpoint, Id(s.header().cluster_id))));
     let first = known.next()?;
     known.find(|(_, id)| *id != first.1).map(|other| [first, other])
 }
@@ -159,23 +166,26 @@ pub fn strangers(candidates: &[Candidate]) -> Option<[(&Authority, Id); 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::etcd::messages::U64;
+    use crate::etcd::messages::Header;
 
     fn candidate(id: u64, change: impl FnOnce(&mut Status)) -> Candidate {
+        let header = Some(Header { member_id: id, ..Header::default() });
         let mut status =
-            Status { leader: Id(1), raft_applied_index: U64(10_000), ..Default::default() };
-        status.header.member_id = Id(id);
+            Status { header, leader: 1, raft_applied_index: 10_000, ..Status::default() };
         change(&mut status);
         Candidate {
             endpoint: Authority { host: format!("m{id}"), port: 2379, tls: false },
-            version: String::new(),
+            transport: Transport::Gateway,
+            no_grpc: None,
             status: Some(status),
             token: None,
         }
     }
 
     fn order(mut candidates: Vec<Candidate>) -> Vec<String> {
-        rank(&mut candidates);
+        let typed: Vec<Authority> = candidates.iter().map(|c| c.endpoint.clone()).collect();
+        candidates.reverse();
+        rank(&mut candidates, &typed);
         candidates.into_iter().map(|c| c.endpoint.host).collect()
     }
 
@@ -183,12 +193,12 @@ mod tests {
     fn a_follower_goes_before_the_leader_and_both_before_the_rest() {
         let silent = Candidate { status: None, ..candidate(6, |_| {}) };
         let candidates = vec![
-            candidate(5, |s| s.leader = Id(0)),
+            candidate(5, |s| s.leader = 0),
             candidate(4, |s| s.is_learner = true),
-            candidate(3, |s| s.raft_applied_index = U64(10_000 - LAG - 1)),
+            candidate(3, |s| s.raft_applied_index = 10_000 - LAG - 1),
             silent,
             candidate(1, |_| {}),
-            candidate(2, |s| s.raft_applied_index = U64(10_000 - LAG)),
+            candidate(2, |s| s.raft_applied_index = 10_000 - LAG),
         ];
         assert_eq!(order(candidates), ["m2", "m1", "m6", "m3", "m4", "m5"]);
     }
@@ -213,17 +223,22 @@ mod tests {
 
     #[test]
     fn a_member_without_leader_is_known_by_either_sign() {
-        assert_eq!(candidate(2, |s| s.leader = Id(0)).role(), Role::Leaderless);
+        assert_eq!(candidate(2, |s| s.leader = 0).role(), Role::Leaderless);
         assert_eq!(
             candidate(2, |s| s.errors = vec!["etcdserver: no leader".into()]).role(),
             Role::Leaderless
         );
-        assert_eq!(warnings(&candidate(2, |s| s.leader = Id(0))).len(), 1);
+        assert_eq!(warnings(&candidate(2, |s| s.leader = 0)).len(), 1);
     }
 
     #[test]
     fn members_of_two_clusters_are_noticed() {
-        let mut both = vec![candidate(1, |_| {}), candidate(2, |s| s.header.cluster_id = Id(9))];
+        let mut both = vec![
+            candidate(1, |_| {}),
+            candidate(2, |s| {
+                s.header = Some(Header { member_id: 2, cluster_id: 9, ..Header::default() })
+            }),
+        ];
         assert!(strangers(&both).is_some());
         both.pop();
         assert!(strangers(&both).is_none());

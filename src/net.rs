@@ -46,9 +46,24 @@ pub struct Head {
 impl Head {
     /// A header's first value, where it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(value).ok()
+        find(&self.headers, name)
     }
+}
+
+/// What follows a body: more headers.
+#[derive(Debug, Clone, Default)]
+pub struct Trailers(pub Vec<(String, Vec<u8>)>);
+
+impl Trailers {
+    /// A trailer's first value, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.0, name)
+    }
+}
+
+fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
+    let (_, value) = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+    std::str::from_utf8(value).ok()
 }
 
 /// A whole response with a small body.
@@ -56,6 +71,8 @@ impl Head {
 pub struct Response {
     /// Status and headers.
     pub head: Head,
+    /// What followed the body.
+    pub trailers: Trailers,
     /// The body, at most [`SMALL_BODY`] bytes of it.
     pub body: Vec<u8>,
 }
@@ -68,6 +85,9 @@ pub trait Body {
     /// The next bytes, never empty, or `None` where the body ended cleanly: by
     /// its last chunk, its announced length or the end of the stream.
     fn read(&mut self) -> Result<Option<Vec<u8>>, NetworkError>;
+
+    /// What followed it; to be asked once, after its end.
+    fn trailers(&mut self) -> Result<Trailers, NetworkError>;
 }
 
 /// The way out.

@@ -1,6 +1,7 @@
 //! The options of the connector: one table, and what it is read into.
 
 use crate::error::{Error, Result, Stage};
+use crate::etcd::transport::Transport;
 use plakar_connector::{Authority, Kind, Protocol, TimeLimits, limits, location, names};
 
 /// The protocols, the plain one first. The port is etcd's
@@ -49,8 +50,6 @@ const fn limit(limit: &limits::Limit) -> Declared {
     }
 }
 
-const TRANSPORTS: [&str; 2] = ["auto", "gateway"];
-
 /// Every option that the connector takes.
 pub const OPTIONS: [Declared; 8] = [
     Declared {
@@ -76,9 +75,9 @@ pub const OPTIONS: [Declared; 8] = [
     },
     Declared {
         name: "transport",
-        kind: ValueKind::Choice(&TRANSPORTS),
+        kind: ValueKind::Choice(&["auto", "grpc", "gateway"]),
         secret: false,
-        help: "how to speak to etcd",
+        help: "native gRPC or the JSON gateway; auto prefers gRPC",
         default: Some("auto"),
     },
     limit(&limits::CONNECT),
@@ -103,6 +102,8 @@ pub struct Options {
     pub endpoints: Vec<Authority>,
     /// The login, where one was given.
     pub credentials: Option<Credentials>,
+    /// The transport that was asked for; `None` for the best that works.
+    pub transport: Option<Transport>,
     /// The reserved time limits.
     pub limits: TimeLimits,
 }
@@ -123,21 +124,17 @@ impl Options {
             return Err(invalid(format!("the location is not one of `{protocol}://`")));
         }
         let limits = TimeLimits::read(get).map_err(|error| invalid(error.to_string()))?;
-        let transport = get("transport").unwrap_or("auto");
-        if transport == "grpc" {
-            return Err(Error::new(
-                Kind::Unsupported,
-                "this version speaks to etcd's JSON gateway only",
-            )
-            .remedy("leave `transport` out, or use `gateway`")
-            .during(Stage::Options));
-        }
-        if !TRANSPORTS.contains(&transport) {
-            return Err(invalid(format!("option `transport`: `{transport}` is none"))
-                .remedy("use `auto` or `gateway`"));
-        }
+        let transport = match get("transport") {
+            None | Some("auto") => None,
+            Some("grpc") => Some(Transport::Grpc),
+            Some("gateway") => Some(Transport::Gateway),
+            Some(other) => {
+                return Err(invalid(format!("option `transport`: `{other}` is none"))
+                    .remedy("use `auto`, `grpc` or `gateway`"));
+            }
+        };
         let credentials = credentials(get("username"), get("password"))?;
-        Ok(Self { endpoints: source.authorities, credentials, limits })
+        Ok(Self { endpoints: source.authorities, credentials, transport, limits })
     }
 
     /// What tells this source from another: the endpoints, as typed.

@@ -4,6 +4,7 @@
 //! machines is a shell variable with a default, and every word that came from
 //! the cluster is quoted for the shell, since names are the users' to choose.
 
+use crate::etcd::messages::AlarmType;
 use crate::manifest::{Manifest, MemberInfo};
 use std::fmt::Write as _;
 
@@ -35,7 +36,7 @@ pub fn guide(manifest: &Manifest) -> String {
          - Users, roles and leases come back as they were, and so does the switch of authentication.\n",
         code(tool.name),
     );
-    if manifest.alarms.iter().any(|alarm| alarm.alarm == "NOSPACE") {
+    if manifest.alarms.iter().any(|alarm| alarm.alarm == AlarmType::Nospace) {
         text.push_str(
             "- The alarm NOSPACE was on and comes back with the data: after the start, run `etcdctl defrag`, \
              and then `etcdctl alarm disarm`.\n",

@@ -5,16 +5,21 @@
 //! it left. A token never travels to another endpoint.
 
 use crate::error::{Error, Result, Stage};
-use crate::etcd::gateway::{self, Call, Unanswered};
-use crate::etcd::messages::{Alarm, Authenticated, Header, Member, MemberList, Status, Version};
-use crate::etcd::{messages::AlarmList, refusal::Refusal};
+use crate::etcd::gateway;
+use crate::etcd::messages::{
+    AlarmList, AlarmMember, Authenticated, Header, Id, Member, MemberList, Status, Version,
+};
+use crate::etcd::transport::{Call, Opening, Transport, Unanswered};
 use crate::member::{self, Candidate, Rejected};
 use crate::net::{Body, Network, NetworkError, Request, Response, SMALL_BODY, Timeouts};
-use crate::options::Options;
+use crate::options::{Credentials, Options};
 use crate::snapshot::stream::SnapshotStream;
 use plakar_connector::{Authority, Kind};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+/// What an exchange may take beyond each of its limits.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// One run against one cluster.
 pub struct Session<N> {
@@ -38,18 +43,20 @@ pub struct Survey {
 pub struct Chosen {
     /// The member.
     pub candidate: Candidate,
+    /// The version of its binary; empty where it does not tell.
+    pub version: String,
     /// All members; `None` where it does not tell.
     pub members: Option<Vec<Member>>,
     /// The active alarms.
-    pub alarms: Vec<Alarm>,
+    pub alarms: Vec<AlarmMember>,
     /// What an operator must know.
     pub warnings: Vec<String>,
 }
 
 impl Chosen {
     /// What the member answers by, where it tells.
-    pub fn header(&self) -> Option<&Header> {
-        self.candidate.status.as_ref().map(|status| &status.header)
+    pub fn header(&self) -> Option<Header> {
+        self.candidate.status.as_ref().map(Status::header)
     }
 
     /// The member's own entry in the member list.
@@ -79,28 +86,15 @@ impl<N: Network> Session<N> {
     /// Asks every endpoint who it is, all at once, and orders those that answer.
     pub fn survey(&self) -> Result<Survey> {
         let mut survey = Survey::default();
-        let mut answers = self.probe(self.options.endpoints.iter().map(|e| (e, None)).collect());
-        if let Some(credentials) = &self.options.credentials {
-            let wants_login = |answer: &Answer| matches!(&answer.status, Err(Problem::Refused(r)) if r.wants_login());
-            let guarded: Vec<Authority> =
-                answers.iter().filter(|a| wants_login(a)).map(|a| a.endpoint.clone()).collect();
-            if !guarded.is_empty() {
-                answers.retain(|answer| !wants_login(answer));
-                let mut tokens = Vec::new();
-                for (endpoint, login) in guarded.iter().zip(self.login(&guarded, credentials)) {
-                    match login {
-                        Ok(token) => tokens.push((endpoint, token)),
-                        Err(error) => {
-                            survey.rejected.push(Rejected { endpoint: endpoint.clone(), error })
-                        }
-                    }
-                }
-                answers.extend(self.probe(tokens));
-            }
-        }
+        let transport = self.options.transport.unwrap_or(Transport::Grpc);
+        let asked =
+            self.options.endpoints.iter().map(|e| Asked::new(e.clone(), transport)).collect();
+        let answers = self.probe(asked);
+        let answers = self.probe_without_grpc(answers);
+        let answers = self.probe_with_login(answers, &mut survey);
         let mut candidates = Vec::new();
         for answer in answers {
-            match answer.into_candidate(&self.probe_timeouts()) {
+            match candidate(answer, &self.probe_timeouts()) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(rejected) => survey.rejected.push(rejected),
             }
@@ -113,9 +107,7 @@ impl<N: Network> Session<N> {
             .remedy("name endpoints of one cluster only")
             .during(Stage::Probe));
         }
-        // The typed order, which logins may have changed, decides among equals.
-        candidates.sort_by_key(|c| self.options.endpoints.iter().position(|e| *e == c.endpoint));
-        member::rank(&mut candidates);
+        member::rank(&mut candidates, &self.options.endpoints);
         survey.candidates = candidates.into();
         Ok(survey)
     }
@@ -147,35 +139,48 @@ impl<N: Network> Session<N> {
 
     /// Starts the snapshot of a member.
     pub fn open(&self, candidate: &Candidate) -> Result<SnapshotStream<N::Body>> {
-        let endpoint = &candidate.endpoint;
+        let Candidate { endpoint, transport, .. } = candidate;
         let timeouts = self.stream_timeouts();
-        let call =
-            Call::Snapshot { budget: self.deadline.saturating_duration_since(Instant::now()) };
-        let request = gateway::request(endpoint, call, candidate.token.as_deref(), timeouts);
+        let call = Call::Snapshot { budget: self.left() };
+        let request = transport.request(endpoint, call, candidate.token.as_deref(), timeouts);
         let network_error = |error: NetworkError| error.at(endpoint, Stage::Snapshot, &timeouts);
         let (head, mut body) = self.network.send(request).map_err(network_error)?;
-        if gateway::succeeded(&head).map_err(|error| error.at(endpoint, Stage::Snapshot))? {
-            return Ok(SnapshotStream::new(endpoint.clone(), timeouts, self.deadline, body));
-        }
-        let mut explanation = Vec::new();
-        while let Some(bytes) = body.read().map_err(network_error)? {
-            explanation.extend_from_slice(&bytes);
-            if explanation.len() > SMALL_BODY {
-                break;
-            }
-        }
-        Err(gateway::refusal(&head, &explanation).into_error().at(endpoint, Stage::Snapshot))
+        let refusal =
+            match transport.opening(&head).map_err(|error| error.at(endpoint, Stage::Snapshot))? {
+                Opening::Stream => {
+                    let response = (head, body);
+                    return Ok(SnapshotStream::new(
+                        *transport,
+                        endpoint.clone(),
+                        timeouts,
+                        self.deadline,
+                        response,
+                    ));
+                }
+                Opening::Refused(refusal) => refusal,
+                Opening::Explained => {
+                    let mut explanation = Vec::new();
+                    while let Some(bytes) = body.read().map_err(network_error)? {
+                        explanation.extend_from_slice(&bytes);
+                        if explanation.len() > SMALL_BODY {
+                            break;
+                        }
+                    }
+                    gateway::refusal(&head, &explanation)
+                }
+            };
+        Err(refusal.into_error().at(endpoint, Stage::Snapshot))
     }
 
     /// The member's status once more, after its snapshot; `None` where it does
     /// not tell. An error where somebody else answers at this endpoint now.
     pub fn status_after(&self, chosen: &Chosen) -> Result<Option<Status>> {
-        let endpoint = &chosen.candidate.endpoint;
-        let token = chosen.candidate.token.clone();
-        let answers = self.probe(vec![(endpoint, token)]);
-        let status = answers.into_iter().next().and_then(|answer| answer.status.ok());
+        let Candidate { endpoint, transport, token, .. } = &chosen.candidate;
+        let token = token.clone();
+        let answers = self.probe(vec![Asked { token, ..Asked::new(endpoint.clone(), *transport) }]);
+        let status = answers.into_iter().next().and_then(|(_, answer)| answer.ok());
         match &status {
-            Some(status) => same_member(chosen, &status.header)?,
+            Some(status) => same_member(chosen, &status.header())?,
             None => self.warn(&format!(
                 "`{endpoint}`: no status after the snapshot: its last revision is unknown"
             )),
@@ -188,8 +193,9 @@ impl<N: Network> Session<N> {
             return Ok(());
         };
         if candidate.token.is_none() {
-            let logins = self.login(std::slice::from_ref(&candidate.endpoint), credentials);
-            candidate.token = logins.into_iter().next().transpose()?.flatten();
+            let asked = [Asked::new(candidate.endpoint.clone(), candidate.transport)];
+            candidate.token =
+                self.login(&asked, credentials).into_iter().next().transpose()?.flatten();
         }
         if candidate.token.is_none() {
             self.warn(&format!(
@@ -201,55 +207,61 @@ impl<N: Network> Session<N> {
     }
 
     fn ask(&self, candidate: Candidate) -> Result<Chosen> {
-        let token = candidate.token.as_deref();
+        let Candidate { endpoint, transport, .. } = &candidate;
         let timeouts = self.probe_timeouts();
-        let requests = [Call::MemberList, Call::Alarms]
-            .map(|call| gateway::request(&candidate.endpoint, call, token, timeouts));
-        let answers = self.exchange(requests.into());
-        let list: Option<MemberList> = read(&answers[0]);
-        let alarm_list: Option<AlarmList> = read(&answers[1]);
-
-        let mut chosen =
-            Chosen { members: None, alarms: Vec::new(), warnings: Vec::new(), candidate };
-        if let Some(list) = list {
-            same_member(&chosen, &list.header)?;
-            chosen.members = Some(list.members);
+        let mut requests =
+            Vec::from([Call::MemberList, Call::Alarms].map(|call| {
+                transport.request(endpoint, call, candidate.token.as_deref(), timeouts)
+            }));
+        let mut version = candidate.status.as_ref().map(|s| s.version.clone()).unwrap_or_default();
+        if version.is_empty() {
+            requests.push(gateway::version_request(endpoint, timeouts));
         }
+        // What is refused here is no obstacle to a backup.
+        let mut answers = self.exchange(requests).into_iter().map(std::result::Result::ok);
+        let list: Option<MemberList> =
+            answers.next().flatten().and_then(|answer| transport.answer(&answer).ok());
+        let alarm_list: Option<AlarmList> =
+            answers.next().flatten().and_then(|answer| transport.answer(&answer).ok());
+        if let Some(answer) = answers.next().flatten() {
+            version = gateway::read::<Version>(&answer).unwrap_or_default().etcdserver;
+        }
+
         // A member lists the alarms in its status too, and there without quorum.
-        let listed = chosen.candidate.status.as_ref().map(member::alarms).unwrap_or_default();
-        for alarm in
-            alarm_list.map(|list| list.alarms).unwrap_or_default().into_iter().chain(listed)
-        {
-            if !chosen.alarms.contains(&alarm) {
-                chosen.alarms.push(alarm);
+        let mut alarms = alarm_list.map(|list| list.alarms).unwrap_or_default();
+        for alarm in candidate.status.as_ref().map(member::alarms).unwrap_or_default() {
+            if !alarms.contains(&alarm) {
+                alarms.push(alarm);
             }
         }
-        chosen.warnings = member::warnings(&chosen.candidate);
-        for warning in &chosen.warnings {
-            self.warn(&format!("`{}`: {warning}", chosen.candidate.endpoint));
+        let warnings = member::warnings(&candidate);
+        for warning in &warnings {
+            self.warn(&format!("`{endpoint}`: {warning}"));
+        }
+        let mut chosen = Chosen { candidate, version, members: None, alarms, warnings };
+        if let Some(list) = list {
+            same_member(&chosen, &list.header.unwrap_or_default())?;
+            chosen.members = Some(list.members);
         }
         Ok(chosen)
     }
 
     /// Logs in at all these endpoints at once; `None` where authentication is off.
-    fn login(
-        &self,
-        endpoints: &[Authority],
-        credentials: &crate::options::Credentials,
-    ) -> Vec<Result<Option<String>>> {
+    fn login(&self, asked: &[Asked], credentials: &Credentials) -> Vec<Result<Option<String>>> {
         let timeouts = self.probe_timeouts();
         let call =
             Call::Authenticate { name: &credentials.username, password: &credentials.password };
-        let requests =
-            endpoints.iter().map(|e| gateway::request(e, call, None, timeouts)).collect();
-        let answers = self.exchange(requests);
-        endpoints
+        let requests = asked
             .iter()
-            .zip(answers)
-            .map(|(endpoint, answer)| {
+            .map(|asked| asked.transport.request(&asked.endpoint, call, None, timeouts))
+            .collect();
+        asked
+            .iter()
+            .zip(self.exchange(requests))
+            .map(|(Asked { endpoint, transport, .. }, answer)| {
                 let response =
                     answer.map_err(|error| error.at(endpoint, Stage::Login, &timeouts))?;
-                match gateway::answer::<Authenticated>(&response) {
+                match transport.answer::<Authenticated>(&response) {
                     Ok(authenticated) => Ok(Some(authenticated.token)),
                     Err(Unanswered::Refused(refusal)) if refusal.auth_is_off() => Ok(None),
                     Err(unanswered) => Err(unanswered.into_error().at(endpoint, Stage::Login)),
@@ -258,39 +270,66 @@ impl<N: Network> Session<N> {
             .collect()
     }
 
-    /// Asks these endpoints for version and status.
-    fn probe(&self, endpoints: Vec<(&Authority, Option<String>)>) -> Vec<Answer> {
+    /// Asks these endpoints for their status, all at once.
+    fn probe(&self, asked: Vec<Asked>) -> Vec<Answer> {
         let timeouts = self.probe_timeouts();
-        let requests = endpoints
-            .iter()
-            .flat_map(|(endpoint, token)| {
-                [Call::Version, Call::Status]
-                    .map(|call| gateway::request(endpoint, call, token.as_deref(), timeouts))
-            })
-            .collect();
-        let answers = self.exchange(requests);
-        endpoints
-            .into_iter()
-            .zip(answers.chunks(2))
-            .map(|((endpoint, token), answers)| Answer {
-                endpoint: endpoint.clone(),
-                token,
-                version: read::<Version>(&answers[0]).unwrap_or_default().etcdserver,
-                status: match &answers[1] {
-                    Ok(response) => {
-                        gateway::answer(response).map_err(|unanswered| match unanswered {
-                            Unanswered::Refused(refusal) => Problem::Refused(refusal),
-                            Unanswered::Unreadable(error) => Problem::Unreadable(error),
-                        })
-                    }
-                    Err(error) => Err(Problem::Network(error.clone())),
-                },
-            })
-            .collect()
+        let request = |asked: &Asked| {
+            asked.transport.request(&asked.endpoint, Call::Status, asked.token.as_deref(), timeouts)
+        };
+        let answers = self.exchange(asked.iter().map(request).collect());
+        let read = |(asked, answer): (Asked, std::result::Result<Response, NetworkError>)| {
+            let status = match answer {
+                Ok(response) => asked.transport.answer(&response).map_err(Problem::Unanswered),
+                Err(error) => Err(Problem::Network(error)),
+            };
+            (asked, status)
+        };
+        asked.into_iter().zip(answers).map(read).collect()
+    }
+
+    /// Asks the gateway where gRPC finds no way, unless gRPC was asked for.
+    fn probe_without_grpc(&self, answers: Vec<Answer>) -> Vec<Answer> {
+        if self.options.transport.is_some() {
+            return answers;
+        }
+        let (mut answers, closed) =
+            partition(answers, |answer| answer.as_ref().err().and_then(Problem::no_way));
+        let asked = |(asked, reason): (Asked, String)| Asked {
+            no_grpc: Some(reason),
+            ..Asked::new(asked.endpoint, Transport::Gateway)
+        };
+        answers.extend(self.probe(closed.into_iter().map(asked).collect()));
+        answers
+    }
+
+    /// Asks once more, with a login, where the status is guarded.
+    fn probe_with_login(&self, answers: Vec<Answer>, survey: &mut Survey) -> Vec<Answer> {
+        let Some(credentials) = &self.options.credentials else {
+            return answers;
+        };
+        let wants_login = |answer: &std::result::Result<Status, Problem>| match answer {
+            Err(Problem::Unanswered(Unanswered::Refused(refusal))) => {
+                refusal.wants_login().then_some(())
+            }
+            _ => None,
+        };
+        let (mut answers, guarded) = partition(answers, wants_login);
+        let guarded: Vec<Asked> = guarded.into_iter().map(|(asked, ())| asked).collect();
+        let logins = self.login(&guarded, credentials);
+        let mut tokens = Vec::new();
+        for (asked, login) in guarded.into_iter().zip(logins) {
+            match login {
+                Ok(token) => tokens.push(Asked { token, ..asked }),
+                Err(error) => survey.rejected.push(Rejected { endpoint: asked.endpoint, error }),
+            }
+        }
+        answers.extend(self.probe(tokens));
+        answers
     }
 
     fn exchange(&self, requests: Vec<Request>) -> Vec<std::result::Result<Response, NetworkError>> {
-        self.network.exchange(requests, self.probe_timeouts().first_byte)
+        // The limits of the exchanges say more of a failure than this one does.
+        self.network.exchange(requests, self.probe_timeouts().first_byte + GRACE)
     }
 
     fn probe_timeouts(&self) -> Timeouts {
@@ -314,54 +353,81 @@ impl<N: Network> Session<N> {
     }
 }
 
-/// One endpoint's answer to a probe.
-struct Answer {
+/// An endpoint, and how it is asked.
+struct Asked {
     endpoint: Authority,
+    transport: Transport,
     token: Option<String>,
-    version: String,
-    status: std::result::Result<Status, Problem>,
+    /// Why gRPC is not used, where it was tried.
+    no_grpc: Option<String>,
 }
+
+impl Asked {
+    fn new(endpoint: Authority, transport: Transport) -> Self {
+        Self { endpoint, transport, token: None, no_grpc: None }
+    }
+}
+
+/// What an endpoint said to a probe.
+type Answer = (Asked, std::result::Result<Status, Problem>);
 
 enum Problem {
     Network(NetworkError),
-    Refused(Refusal),
-    Unreadable(Error),
+    Unanswered(Unanswered),
 }
 
-impl Answer {
-    fn into_candidate(self, timeouts: &Timeouts) -> std::result::Result<Candidate, Rejected> {
-        let endpoint = self.endpoint;
-        let status = match self.status {
-            Ok(status) => match member::disqualified(&status) {
-                None => Ok(Some(status)),
-                Some(reason) => Err(Error::new(Kind::Corrupt, reason)
-                    .remedy("back up another member, and replace this one")),
-            },
-            // Many versions guard the status; whether they guard the snapshot
-            // against this user too is for the snapshot call to say.
-            Err(Problem::Refused(refusal))
-                if refusal.wants_login() || refusal.lacks_permission() =>
-            {
-                Ok(None)
+impl Problem {
+    /// Why it seems that gRPC finds no way, though something is there. An error
+    /// by etcd is no such reason.
+    fn no_way(&self) -> Option<String> {
+        match self {
+            Problem::Unanswered(Unanswered::Foreign(error)) => Some(error.what().into()),
+            Problem::Network(NetworkError::Protocol(text) | NetworkError::Cut(text)) => {
+                Some(text.clone())
             }
-            Err(Problem::Refused(refusal)) => Err(refusal.into_error()),
-            Err(Problem::Unreadable(error)) => Err(error),
-            Err(Problem::Network(error)) => Err(error.at(&endpoint, Stage::Probe, timeouts)),
-        };
-        match status {
-            Ok(status) => {
-                Ok(Candidate { endpoint, version: self.version, status, token: self.token })
-            }
-            Err(error) => Err(Rejected { error: error.at(&endpoint, Stage::Probe), endpoint }),
+            _ => None,
         }
     }
 }
 
-/// A best-effort call's answer.
-fn read<T: serde::de::DeserializeOwned>(
-    answer: &std::result::Result<Response, NetworkError>,
-) -> Option<T> {
-    gateway::answer(answer.as_ref().ok()?).ok()
+/// Takes out the answers for which there is a reason to.
+fn partition<R>(
+    answers: Vec<Answer>,
+    reason: impl Fn(&std::result::Result<Status, Problem>) -> Option<R>,
+) -> (Vec<Answer>, Vec<(Asked, R)>) {
+    let (mut kept, mut taken) = (Vec::new(), Vec::new());
+    for (asked, answer) in answers {
+        match reason(&answer) {
+            Some(reason) => taken.push((asked, reason)),
+            None => kept.push((asked, answer)),
+        }
+    }
+    (kept, taken)
+}
+
+fn candidate(
+    (asked, answer): Answer,
+    timeouts: &Timeouts,
+) -> std::result::Result<Candidate, Rejected> {
+    let Asked { endpoint, transport, token, no_grpc } = asked;
+    let status = match answer {
+        Ok(status) => match member::disqualified(&status) {
+            None => Ok(Some(status)),
+            Some(reason) => Err(Error::new(Kind::Corrupt, reason)
+                .remedy("back up another member, and replace this one")),
+        },
+        // Some versions guard the status more than others; whether the snapshot is
+        // refused too is for the snapshot call to say.
+        Err(Problem::Unanswered(Unanswered::Refused(refusal))) if refusal.lacks_permission() => {
+            Ok(None)
+        }
+        Err(Problem::Unanswered(unanswered)) => Err(unanswered.into_error()),
+        Err(Problem::Network(error)) => Err(error.at(&endpoint, Stage::Probe, timeouts)),
+    };
+    match status {
+        Ok(status) => Ok(Candidate { endpoint, transport, no_grpc, status, token }),
+        Err(error) => Err(Rejected { error: error.at(&endpoint, Stage::Probe), endpoint }),
+    }
 }
 
 /// Refuses an endpoint behind which another member answers than before.
@@ -371,7 +437,8 @@ fn same_member(chosen: &Chosen, now: &Header) -> Result<()> {
             Kind::Other,
             format!(
                 "first member {} answered here, then member {}",
-                before.member_id, now.member_id
+                Id(before.member_id),
+                Id(now.member_id)
             ),
         )
         .remedy("this name leads to several members: name them one by one in `endpoints`")

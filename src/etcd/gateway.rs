@@ -4,117 +4,68 @@
 //! gateway answer: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
 //! from 3.6 on. They differ in how errors look, and so both shapes are read.
 
-use super::messages::{SnapshotMessage, StreamError};
+use super::messages::{AuthenticateRequest, JsonSnapshotMessage, StreamError};
 use super::refusal::Refusal;
 use super::splitter::Splitter;
+use super::transport::{Call, Message, Unanswered};
 use crate::error::{Error, Result, quote};
 use crate::net::{Head, Request, Response, Timeouts};
 use plakar_connector::{Authority, Kind};
-use std::time::Duration;
 
-/// A call of etcd's API.
-#[derive(Clone, Copy)]
-pub enum Call<'a> {
-    /// The member's version; needs no permission.
-    Version,
-    /// `Maintenance/Status`.
-    Status,
-    /// `Cluster/MemberList`.
-    MemberList,
-    /// `Maintenance/Alarm` with action `GET`.
-    Alarms,
-    /// `Auth/Authenticate`.
-    Authenticate {
-        /// The user's name.
-        name: &'a str,
-        /// The user's password.
-        password: &'a str,
-    },
-    /// `Maintenance/Snapshot`, which etcd itself ends after `budget`: so its read
-    /// transaction is freed even if this side vanishes without a word.
-    Snapshot {
-        /// What is left of the run's time.
-        budget: Duration,
-    },
-}
-
-/// The request for a call.
-pub fn request(
-    endpoint: &Authority,
+/// Path, headers and body of a call.
+pub(super) fn request(
     call: Call<'_>,
     token: Option<&str>,
-    timeouts: Timeouts,
-) -> Request {
+) -> (&'static str, Vec<(&'static str, String)>, Vec<u8>) {
     let (path, body) = match call {
-        Call::Version => ("/version", None),
-        Call::Status => ("/v3/maintenance/status", Some("{}".into())),
-        Call::MemberList => ("/v3/cluster/member/list", Some("{}".into())),
-        Call::Alarms => ("/v3/maintenance/alarm", Some(r#"{"action":"GET"}"#.into())),
+        Call::Status => ("/v3/maintenance/status", "{}".into()),
+        Call::MemberList => ("/v3/cluster/member/list", "{}".into()),
+        Call::Alarms => ("/v3/maintenance/alarm", r#"{"action":"GET"}"#.into()),
         Call::Authenticate { name, password } => (
             "/v3/auth/authenticate",
-            Some(serde_json::json!({ "name": name, "password": password }).to_string()),
+            json(&AuthenticateRequest { name: name.into(), password: password.into() }),
         ),
-        Call::Snapshot { .. } => ("/v3/maintenance/snapshot", Some("{}".into())),
+        Call::Snapshot { .. } => ("/v3/maintenance/snapshot", "{}".into()),
     };
-    let mut headers = vec![("accept", "application/json".to_string())];
-    if body.is_some() {
-        headers.push(("content-type", "application/json".into()));
-    }
+    let mut headers = vec![
+        ("accept", "application/json".to_string()),
+        ("content-type", "application/json".into()),
+    ];
     if let Some(token) = token {
         // Raw: `Bearer` is understood only from 3.5.32, 3.6.13 and 3.7 on.
         headers.push(("authorization", token.into()));
     }
-    if let Call::Snapshot { budget } = call {
-        // At most eight digits: milliseconds reach 27 hours, seconds three years.
-        headers.push((
-            "grpc-timeout",
-            match budget.as_millis() {
-                millis @ 0..=99_999_999 => format!("{}m", millis.max(1)),
-                _ => format!("{}S", budget.as_secs().min(99_999_999)),
-            },
-        ));
-    }
-    Request {
-        endpoint: endpoint.clone(),
-        path,
-        headers,
-        body: body.map(String::into_bytes),
-        timeouts,
-    }
+    (path, headers, body.into_bytes())
 }
 
-/// A call that was answered, but not with what it asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unanswered {
-    /// It was refused.
-    Refused(Refusal),
-    /// The answer cannot be read.
-    Unreadable(Error),
+fn json(message: &impl serde::Serialize) -> String {
+    serde_json::to_string(message).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-impl Unanswered {
-    /// The error that this is.
-    pub fn into_error(self) -> Error {
-        match self {
-            Unanswered::Refused(refusal) => refusal.into_error(),
-            Unanswered::Unreadable(error) => error,
-        }
-    }
+/// The request for a member's version, which needs no permission.
+pub fn version_request(endpoint: &Authority, timeouts: Timeouts) -> Request {
+    let headers = vec![("accept", "application/json".to_string())];
+    Request { endpoint: endpoint.clone(), path: "/version", headers, body: None, timeouts }
 }
 
 /// Reads a unary call's answer.
-pub fn answer<T: serde::de::DeserializeOwned>(
+pub(super) fn answer<T: serde::de::DeserializeOwned>(
     response: &Response,
 ) -> std::result::Result<T, Unanswered> {
     if !succeeded(&response.head).map_err(Unanswered::Unreadable)? {
         return Err(Unanswered::Refused(refusal(&response.head, &response.body)));
     }
-    serde_json::from_slice(&response.body).map_err(|error| {
+    read(response).map_err(|error| {
         Unanswered::Unreadable(
             Error::new(Kind::Corrupt, format!("the answer is not what etcd answers ({error})"))
                 .remedy("check that this is etcd 3.4 or later, and that no proxy stands between"),
         )
     })
+}
+
+/// Reads a body as JSON.
+pub fn read<T: serde::de::DeserializeOwned>(response: &Response) -> serde_json::Result<T> {
+    serde_json::from_slice(&response.body)
 }
 
 /// Whether a head promises the answer that was asked for; false where it is a
@@ -172,15 +123,6 @@ pub fn refusal(head: &Head, body: &[u8]) -> Refusal {
     Refusal { status: head.status, code, message }
 }
 
-/// One message of the snapshot stream, its blob decoded and lying where
-/// [`Decoder::push`] was told to put it.
-pub struct Message<'a> {
-    /// Bytes of the database still to come after this message.
-    pub remaining: u64,
-    /// The storage version; empty where etcd does not tell.
-    pub storage_version: &'a str,
-}
-
 /// Decodes the body of the snapshot stream.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -188,19 +130,17 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes the next bytes of the body. For each message that they complete, its
-    /// blob is appended to `out` and `each` is called with the message, `out`,
-    /// and where in it the blob begins.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         bytes: &[u8],
         out: &mut Vec<u8>,
         mut each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
     ) -> Result<()> {
         self.splitter.push(bytes, |value| {
-            let message: SnapshotMessage<'_> = serde_json::from_slice(value).map_err(|error| {
-                corrupt(format!("a message of the stream cannot be read ({error})"))
-            })?;
+            let message: JsonSnapshotMessage<'_> =
+                serde_json::from_slice(value).map_err(|error| {
+                    corrupt(format!("a message of the stream cannot be read ({error})"))
+                })?;
             if let Some(error) = message.error {
                 let refusal = Refusal {
                     status: 200,
@@ -219,13 +159,12 @@ impl Decoder {
                 .decode_append(piece.blob.as_bytes(), out)
                 .map_err(|_| corrupt("a message of the stream holds bad base64".into()))?;
             let message =
-                Message { remaining: piece.remaining_bytes.0, storage_version: &piece.version };
+                Message { remaining: piece.remaining_bytes, storage_version: &piece.version };
             each(message, out, begin)
         })
     }
 
-    /// Checks that the body did not end in the middle of a message.
-    pub fn finish(&self) -> Result<()> {
+    pub(super) fn finish(&self) -> Result<()> {
         match self.splitter.is_between_values() {
             true => Ok(()),
             false => {
@@ -280,24 +219,9 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_told_how_long_it_may_send() {
-        let endpoint = Authority { host: "h".into(), port: 1, tls: false };
-        let none = Duration::ZERO;
-        let timeouts = Timeouts { connect: none, first_byte: none, between_bytes: none };
-        for (budget, header) in [(3600, "3600000m"), (200_000, "200000S"), (0, "1m")] {
-            let call = Call::Snapshot { budget: Duration::from_secs(budget) };
-            let request = request(&endpoint, call, None, timeouts);
-            assert!(request.headers.contains(&("grpc-timeout", header.into())), "{header}");
-        }
-    }
-
-    #[test]
     fn odd_characters_in_a_password_survive() {
-        let endpoint = Authority { host: "h".into(), port: 1, tls: false };
-        let none = Duration::ZERO;
-        let timeouts = Timeouts { connect: none, first_byte: none, between_bytes: none };
         let call = Call::Authenticate { name: "ro\"ot", password: "p\\ä\n\u{1f511}" };
-        let body = request(&endpoint, call, None, timeouts).body.expect("a body");
+        let (_, _, body) = request(call, None);
         let read: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(read["name"], "ro\"ot");
         assert_eq!(read["password"], "p\\ä\n\u{1f511}");

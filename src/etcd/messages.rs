@@ -1,115 +1,199 @@
-//! etcd's answers, as JSON carries them (`api/etcdserverpb/rpc.proto`).
+//! etcd's answers (`api/etcdserverpb/rpc.proto`), as protobuf and as JSON.
 //!
 //! Both encoders that etcd's gateways ever used leave zero values out, write
 //! 64-bit numbers as strings and 32-bit ones bare; a reader takes either.
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 /// `ResponseHeader`: who answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub struct Header {
     /// The cluster's id.
-    pub cluster_id: Id,
+    #[prost(uint64, tag = "1")]
+    #[serde(deserialize_with = "number")]
+    pub cluster_id: u64,
     /// The id of the member that answered.
-    pub member_id: Id,
+    #[prost(uint64, tag = "2")]
+    #[serde(deserialize_with = "number")]
+    pub member_id: u64,
     /// The revision that this member has applied; not linearizable.
-    pub revision: U64,
+    #[prost(int64, tag = "3")]
+    #[serde(deserialize_with = "number")]
+    pub revision: i64,
     /// The raft term.
-    pub raft_term: U64,
+    #[prost(uint64, tag = "4")]
+    #[serde(deserialize_with = "number")]
+    pub raft_term: u64,
 }
 
 /// `StatusResponse`: what a member says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub struct Status {
     /// Who answered.
-    pub header: Header,
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
     /// The version of the member's binary.
+    #[prost(string, tag = "2")]
     pub version: String,
-    /// The size of the database file, in bytes.
-    #[serde(rename = "dbSize")]
-    pub db_size: U64,
-    /// The part of it that is in use, in bytes.
-    #[serde(rename = "dbSizeInUse")]
-    pub db_size_in_use: U64,
     /// The leader's id; zero where this member knows none.
-    pub leader: Id,
-    /// The last index of the member's raft log.
-    #[serde(rename = "raftIndex")]
-    pub raft_index: U64,
+    #[prost(uint64, tag = "4")]
+    #[serde(deserialize_with = "number")]
+    pub leader: u64,
     /// The last index that the member has applied.
-    #[serde(rename = "raftAppliedIndex")]
-    pub raft_applied_index: U64,
+    #[prost(uint64, tag = "7")]
+    #[serde(rename = "raftAppliedIndex", deserialize_with = "number")]
+    pub raft_applied_index: u64,
+    /// Troubles: every member lists every alarm of the cluster here, as
+    /// `memberID:ID alarm:NAME ` (`server/etcdserver/api/v3rpc/maintenance.go`).
+    #[prost(string, repeated, tag = "8")]
+    pub errors: Vec<String>,
     /// Whether it is a learner.
+    #[prost(bool, tag = "10")]
     #[serde(rename = "isLearner")]
     pub is_learner: bool,
     /// The version of the storage schema, 3.6 and later.
+    #[prost(string, tag = "11")]
     #[serde(rename = "storageVersion")]
     pub storage_version: String,
-    /// Troubles: every member lists every alarm of the cluster here, as
-    /// `memberID:ID alarm:NAME ` (`server/etcdserver/api/v3rpc/maintenance.go`).
-    pub errors: Vec<String>,
+}
+
+impl Status {
+    /// Who answered; all zero where the answer does not tell.
+    pub fn header(&self) -> Header {
+        self.header.unwrap_or_default()
+    }
 }
 
 /// `MemberListResponse`.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub struct MemberList {
     /// Who answered.
-    pub header: Header,
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
     /// All members, those never started included.
+    #[prost(message, repeated, tag = "2")]
     pub members: Vec<Member>,
 }
 
 /// One member of the cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub struct Member {
     /// Its id.
-    #[serde(rename = "ID")]
-    pub id: Id,
+    #[prost(uint64, tag = "1")]
+    #[serde(rename = "ID", deserialize_with = "number")]
+    pub id: u64,
     /// Its name; empty where it never started.
+    #[prost(string, tag = "2")]
     pub name: String,
     /// Where its peers reach it.
+    #[prost(string, repeated, tag = "3")]
     #[serde(rename = "peerURLs")]
     pub peer_urls: Vec<String>,
     /// Where clients reach it.
+    #[prost(string, repeated, tag = "4")]
     #[serde(rename = "clientURLs")]
     pub client_urls: Vec<String>,
     /// Whether it is a learner.
+    #[prost(bool, tag = "5")]
     #[serde(rename = "isLearner")]
     pub is_learner: bool,
 }
 
+/// `AlarmRequest`; the action `GET` is 0, and so is all of it.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct AlarmRequest {}
+
 /// `AlarmResponse` to a `GET`.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub struct AlarmList {
     /// The active alarms.
-    pub alarms: Vec<Alarm>,
+    #[prost(message, repeated, tag = "2")]
+    pub alarms: Vec<AlarmMember>,
 }
 
-/// An active alarm.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+/// `AlarmMember`: an active alarm.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
-pub struct Alarm {
+pub struct AlarmMember {
     /// The member that it is about; zero where etcd names none.
-    #[serde(rename = "memberID")]
-    pub member_id: Id,
-    /// `NOSPACE` or `CORRUPT`.
-    pub alarm: String,
+    #[prost(uint64, tag = "1")]
+    #[serde(rename = "memberID", deserialize_with = "number")]
+    pub member_id: u64,
+    /// What is wrong.
+    #[prost(enumeration = "AlarmType", tag = "2")]
+    #[serde(deserialize_with = "alarm_type")]
+    pub alarm: i32,
 }
 
-/// `AuthenticateResponse`. No `Debug`: the token is a secret.
-#[derive(Default, serde::Deserialize)]
+/// `AlarmType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum AlarmType {
+    /// No alarm.
+    None = 0,
+    /// The database is as large as its quota.
+    Nospace = 1,
+    /// A member's data differs from the others'.
+    Corrupt = 2,
+}
+
+impl AlarmType {
+    /// The alarm of this name, as etcd writes it.
+    pub fn named(name: &str) -> Option<Self> {
+        [AlarmType::Nospace, AlarmType::Corrupt].into_iter().find(|alarm| alarm.name() == name)
+    }
+
+    /// Its name, as etcd writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            AlarmType::None => "NONE",
+            AlarmType::Nospace => "NOSPACE",
+            AlarmType::Corrupt => "CORRUPT",
+        }
+    }
+}
+
+/// `AuthenticateRequest`.
+#[derive(Clone, PartialEq, Eq, prost::Message, serde::Serialize)]
+#[prost(skip_debug)]
+pub struct AuthenticateRequest {
+    /// The user's name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The user's password.
+    #[prost(string, tag = "2")]
+    pub password: String,
+}
+
+/// `AuthenticateResponse`.
+#[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
+#[prost(skip_debug)]
 #[serde(default)]
 pub struct Authenticated {
     /// What later requests to this endpoint carry.
+    #[prost(string, tag = "2")]
     pub token: String,
 }
+
+/// Secrets have no `Debug` output; the protobuf library asks for the trait.
+macro_rules! silent {
+    ($($message:ident),*) => {$(
+        impl fmt::Debug for $message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($message))
+            }
+        }
+    )*};
+}
+silent!(AuthenticateRequest, Authenticated);
 
 /// `GET /version`.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
@@ -119,23 +203,38 @@ pub struct Version {
     pub etcdserver: String,
 }
 
-/// One message of the snapshot stream: a result or an error.
+/// `SnapshotResponse`. Its `header` is never filled by any server.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct SnapshotResponse {
+    /// Bytes of the database still to come after this message.
+    #[prost(uint64, tag = "2")]
+    pub remaining_bytes: u64,
+    /// The bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub blob: bytes::Bytes,
+    /// The storage version, 3.6 and later.
+    #[prost(string, tag = "4")]
+    pub version: String,
+}
+
+/// One message of the JSON snapshot stream: a result or an error.
 #[derive(serde::Deserialize)]
-pub struct SnapshotMessage<'a> {
+pub struct JsonSnapshotMessage<'a> {
     /// A piece of the snapshot.
     #[serde(default, borrow)]
-    pub result: Option<SnapshotResponse<'a>>,
+    pub result: Option<JsonSnapshotResponse<'a>>,
     /// The end of the stream by a failure.
     #[serde(default, borrow)]
     pub error: Option<StreamError<'a>>,
 }
 
-/// `SnapshotResponse`. Its `header` is never filled by any server.
+/// [`SnapshotResponse`] in JSON, its blob still in base64.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
-pub struct SnapshotResponse<'a> {
+pub struct JsonSnapshotResponse<'a> {
     /// Bytes of the database still to come after this message.
-    pub remaining_bytes: U64,
+    #[serde(deserialize_with = "number")]
+    pub remaining_bytes: u64,
     /// Base64 of the bytes.
     #[serde(borrow)]
     pub blob: Cow<'a, str>,
@@ -156,12 +255,8 @@ pub struct StreamError<'a> {
     pub message: Cow<'a, str>,
 }
 
-/// An unsigned 64-bit number, written as a JSON string or number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct U64(pub u64);
-
 /// An id, shown as etcd's own tools show ids: in hexadecimal.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(pub u64);
 
 impl fmt::Display for Id {
@@ -176,32 +271,40 @@ impl serde::Serialize for Id {
     }
 }
 
-impl<'de> Deserialize<'de> for U64 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl Visitor<'_> for Number {
-            type Value = u64;
+/// Reads a 64-bit number, written as a JSON string or number.
+fn number<'de, N, D>(deserializer: D) -> Result<N, D::Error>
+where
+    N: FromStr + TryFrom<u64> + TryFrom<i64>,
+    D: Deserializer<'de>,
+{
+    struct Number<N>(std::marker::PhantomData<N>);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an unsigned 64-bit number, bare or as a string")
-            }
+    impl<N: FromStr + TryFrom<u64> + TryFrom<i64>> Visitor<'_> for Number<N> {
+        type Value = N;
 
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<u64, E> {
-                Ok(value)
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<u64, E> {
-                value.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a 64-bit number, bare or as a string")
         }
-        deserializer.deserialize_any(Number).map(U64)
+
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<N, E> {
+            N::try_from(value).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+        }
+
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<N, E> {
+            N::try_from(value).map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self))
+        }
+
+        fn visit_str<E: de::Error>(self, value: &str) -> Result<N, E> {
+            value.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
+        }
     }
+    deserializer.deserialize_any(Number(std::marker::PhantomData))
 }
 
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        U64::deserialize(deserializer).map(|U64(id)| Id(id))
-    }
+/// Reads the name of an alarm; one that is not known is `NONE`.
+fn alarm_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    let name: Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;
+    Ok(AlarmType::named(&name).unwrap_or(AlarmType::None) as i32)
 }
 
 #[cfg(test)]
@@ -212,7 +315,7 @@ mod tests {
     fn numbers_are_taken_as_strings_and_bare() {
         for text in [r#"{"leader":"18446744073709551615"}"#, r#"{"leader":18446744073709551615}"#] {
             let status: Status = serde_json::from_str(text).expect(text);
-            assert_eq!(status.leader.to_string(), "ffffffffffffffff");
+            assert_eq!(Id(status.leader).to_string(), "ffffffffffffffff");
         }
         for text in
             [r#"{"leader":"-1"}"#, r#"{"leader":-1}"#, r#"{"leader":"x"}"#, r#"{"leader":1.5}"#]
@@ -226,8 +329,16 @@ mod tests {
         let status: Status =
             serde_json::from_str(r#"{"header":{"member_id":"2"}, "downgradeInfo":{}, "x":[1]}"#)
                 .expect("a status");
-        assert_eq!(status.header.member_id, Id(2));
-        assert_eq!(status.leader, Id(0));
+        assert_eq!(status.header().member_id, 2);
+        assert_eq!(status.leader, 0);
         assert!(!status.is_learner);
+    }
+
+    #[test]
+    fn a_password_and_a_token_have_no_debug_output() {
+        let request = AuthenticateRequest { name: "root".into(), password: "hunter2".into() };
+        assert!(!format!("{request:?}").contains("hunter2"));
+        let answer = Authenticated { token: "hunter2".into() };
+        assert!(!format!("{answer:?}").contains("hunter2"));
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`messages`] | the answers, whatever transport carried them |
+//! | [`messages`] | the answers, whichever transport carried them |
+//! | [`transport`] | the calls, and the choice between two ways to carry them |
+//! | [`grpc`] | native gRPC: frames, trailers |
 //! | [`gateway`] | the JSON gateway: requests, answers, the stream's messages |
 //! | [`splitter`] | where one JSON value of a stream ends and the next begins |
 //! | [`refusal`] | what etcd's refusals mean, and what to do about them |
 
 pub mod gateway;
+pub mod grpc;
 pub mod messages;
 pub mod refusal;
 pub mod splitter;
+pub mod transport;

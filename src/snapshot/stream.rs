@@ -2,8 +2,8 @@
 
 use super::verifier::{Piece, Proof, Verifier};
 use crate::error::{Error, Result, Stage};
-use crate::etcd::gateway::Decoder;
-use crate::net::{Body, Timeouts};
+use crate::etcd::transport::{Decoder, Transport};
+use crate::net::{Body, Head, NetworkError, Timeouts};
 use plakar_connector::{Authority, Kind};
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ pub struct SnapshotStream<B> {
     endpoint: Authority,
     timeouts: Timeouts,
     deadline: Instant,
+    head: Head,
     body: B,
     decoder: Decoder,
     verifier: Verifier,
@@ -35,13 +36,20 @@ enum State {
 impl<B: Body> SnapshotStream<B> {
     /// A stream over the body of a successful answer. It fails once `deadline`
     /// has passed.
-    pub fn new(endpoint: Authority, timeouts: Timeouts, deadline: Instant, body: B) -> Self {
+    pub fn new(
+        transport: Transport,
+        endpoint: Authority,
+        timeouts: Timeouts,
+        deadline: Instant,
+        (head, body): (Head, B),
+    ) -> Self {
         Self {
             endpoint,
             timeouts,
             deadline,
+            head,
             body,
-            decoder: Decoder::default(),
+            decoder: transport.decoder(),
             verifier: Verifier::default(),
             ready: Vec::new(),
             taken: 0,
@@ -104,14 +112,13 @@ impl<B: Body> SnapshotStream<B> {
             return Err(Error::new(Kind::TimedOut, "the time for the whole run is used up")
                 .remedy("raise `max_duration`, and look at which side was slow"));
         }
-        let received = self
-            .body
-            .read()
-            .map_err(|error| error.at(&self.endpoint, Stage::Snapshot, &self.timeouts))?;
+        let network_error =
+            |error: NetworkError| error.at(&self.endpoint, Stage::Snapshot, &self.timeouts);
+        let received = self.body.read().map_err(network_error)?;
         match received {
             Some(bytes) => {
                 let Self { decoder, verifier, ready, storage_version, .. } = self;
-                decoder.push(&bytes, ready, |message, ready, begin| {
+                decoder.push(bytes, ready, |message, ready, begin| {
                     if storage_version.is_empty() {
                         storage_version.push_str(message.storage_version);
                     }
@@ -122,7 +129,8 @@ impl<B: Body> SnapshotStream<B> {
                 })
             }
             None => {
-                self.decoder.finish()?;
+                let trailers = self.body.trailers().map_err(network_error)?;
+                self.decoder.finish(&self.head, &trailers)?;
                 let proof = self.verifier.finish()?;
                 self.ready.extend_from_slice(&proof.sha256);
                 self.state = State::Proven(proof);

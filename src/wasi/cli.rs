@@ -41,7 +41,7 @@ fn run() -> Result<()> {
         Command::Ping(target) => {
             let options = options(target)?;
             let origin = options.origin();
-            Session::new(WasiHttp, options, super::warn).ping()?;
+            Session::new(WasiHttp, options, warn).ping()?;
             println!("ok: `{origin}` can be backed up");
         }
         Command::Backup { target, bundle } => backup(options(target)?, bundle)?,
@@ -51,7 +51,7 @@ fn run() -> Result<()> {
 
 fn backup(options: Options, bundle: bool) -> Result<()> {
     let out = Stdout::new(options.limits.store);
-    let mut import = Import::new(WasiHttp, options, super::warn);
+    let mut import = Import::new(WasiHttp, options, warn);
     let started = Instant::now();
     let mut told = started;
     let done = command::backup(&mut import, bundle, out, |bytes, size| {
@@ -65,8 +65,12 @@ fn backup(options: Options, bundle: bool) -> Result<()> {
         eprintln!("{name}: {value}");
     }
     done?;
-    eprintln!("ok: whole and proven after {:.1} s", started.elapsed().as_secs_f64());
+    eprintln!("ok: whole and proven after {} ms", started.elapsed().as_millis());
     Ok(())
+}
+
+fn warn(line: &str) {
+    eprintln!("warning: {line}");
 }
 
 fn options(target: Target) -> Result<Options> {

@@ -53,6 +53,11 @@ impl wit::Guest for Component {
     }
 }
 
+/// A warning: by the contract, a line on standard error.
+fn warn(line: &str) {
+    eprintln!("{line}");
+}
+
 /// A configured source.
 pub(crate) struct EtcdImporter {
     options: Options,
@@ -83,11 +88,11 @@ impl wit::GuestImporter for EtcdImporter {
     }
 
     fn ping(&self) -> Result<(), wit::Error> {
-        Ok(Session::new(WasiHttp, self.options.clone(), super::warn).ping()?)
+        Ok(Session::new(WasiHttp, self.options.clone(), warn).ping()?)
     }
 
     fn start(&self) -> Result<wit::Import, wit::Error> {
-        let import = Import::new(WasiHttp, self.options.clone(), super::warn);
+        let import = Import::new(WasiHttp, self.options.clone(), warn);
         Ok(wit::Import::new(EtcdImport(RefCell::new(import))))
     }
 }

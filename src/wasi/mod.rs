@@ -31,8 +31,3 @@ mod bindings {
     use super::importer::Component;
     export!(Component);
 }
-
-/// A line for people, on standard error.
-fn warn(line: &str) {
-    eprintln!("warning: {line}");
-}

@@ -1,0 +1,404 @@
+//! Native gRPC, as far as etcd's calls need it: one message out, one or many in.
+//!
+//! A message travels in a frame: a flag that says whether it is compressed, its
+//! length in four bytes, big-endian, and the message. How a call ended is said in
+//! the trailers, `grpc-status` and `grpc-message`; an answer without messages may
+//! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
+
+use super::messages::{AlarmRequest, AuthenticateRequest, SnapshotResponse};
+use super::refusal::Refusal;
+use super::transport::{Call, Message, Opening, Unanswered};
+use crate::error::{Error, Result, quote};
+use crate::net::{Head, Response, Trailers};
+use bytes::{Buf, Bytes, BytesMut};
+use plakar_connector::Kind;
+use prost::Message as _;
+
+/// The longest message that is taken, in bytes. etcd's are below 33 KiB.
+const MAX_MESSAGE: usize = 1 << 20;
+
+/// The flag and the length before each message.
+const PREFIX: usize = 5;
+
+/// Path, headers and body of a call.
+pub(super) fn request(
+    call: Call<'_>,
+    token: Option<&str>,
+) -> (&'static str, Vec<(&'static str, String)>, Vec<u8>) {
+    let (path, message) = match call {
+        Call::Status => ("/etcdserverpb.Maintenance/Status", Vec::new()),
+        Call::MemberList => ("/etcdserverpb.Cluster/MemberList", Vec::new()),
+        Call::Alarms => ("/etcdserverpb.Maintenance/Alarm", AlarmRequest {}.encode_to_vec()),
+        Call::Authenticate { name, password } => (
+            "/etcdserverpb.Auth/Authenticate",
+            AuthenticateRequest { name: name.into(), password: password.into() }.encode_to_vec(),
+        ),
+        Call::Snapshot { .. } => ("/etcdserverpb.Maintenance/Snapshot", Vec::new()),
+    };
+    let mut headers =
+        vec![("content-type", "application/grpc".to_string()), ("te", "trailers".into())];
+    if let Some(token) = token {
+        headers.push(("token", token.into()));
+    }
+    let mut body = vec![0];
+    body.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    body.extend_from_slice(&message);
+    (path, headers, body)
+}
+
+/// Reads a unary call's answer.
+pub(super) fn answer<T: prost::Message + Default>(
+    response: &Response,
+) -> std::result::Result<T, Unanswered> {
+    if let Opening::Refused(refusal) = opening(&response.head)? {
+        return Err(Unanswered::Refused(refusal));
+    }
+    if let Some(refusal) =
+        status(&response.head, &response.trailers).map_err(Unanswered::Unreadable)?
+    {
+        return Err(Unanswered::Refused(refusal));
+    }
+    let mut frames = Frames::default();
+    frames.push(response.body.clone());
+    let message = frames.next().map_err(Unanswered::Unreadable)?;
+    let decoded = message.filter(|_| frames.is_empty()).and_then(|message| T::decode(message).ok());
+    decoded.ok_or_else(|| Unanswered::Unreadable(corrupt("the answer is not what etcd answers")))
+}
+
+/// Reads a head: a stream of messages, or a refusal. Anything else is the answer
+/// of one that does not speak gRPC.
+pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
+    let media_type = head.header("content-type").unwrap_or_default();
+    let is_grpc = media_type
+        .strip_prefix("application/grpc")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']));
+    if head.status != 200 || !is_grpc {
+        return Err(Unanswered::Foreign(
+            Error::new(
+                Kind::Unsupported,
+                format!(
+                    "the answer is not gRPC (status {}, type {})",
+                    head.status,
+                    quote(media_type)
+                ),
+            )
+            .remedy("use `transport=gateway`, or a host that speaks HTTP/2, such as `plakar-wasm`"),
+        ));
+    }
+    if let Some(encoding) = head.header("grpc-encoding").filter(|e| *e != "identity") {
+        return Err(Unanswered::Unreadable(compressed(encoding)));
+    }
+    Ok(match head.header("grpc-status") {
+        // Trailers alone; a success without messages is for `finish` to judge.
+        Some(code) if code != "0" => {
+            Opening::Refused(refusal(code, head.header("grpc-message").unwrap_or_default()))
+        }
+        _ => Opening::Stream,
+    })
+}
+
+/// How a call ended: `None` for success, which must have been said.
+fn status(head: &Head, trailers: &Trailers) -> Result<Option<Refusal>> {
+    let said = |name| trailers.header(name).or_else(|| head.header(name));
+    match said("grpc-status") {
+        Some("0") => Ok(None),
+        Some(code) => Ok(Some(refusal(code, said("grpc-message").unwrap_or_default()))),
+        None => Err(Error::new(Kind::Interrupted, "the answer ended without a status")
+            .remedy("look into that member's log, and run the backup again")),
+    }
+}
+
+fn refusal(code: &str, message: &str) -> Refusal {
+    // `UNKNOWN` is what the protocol makes of a code that cannot be read.
+    Refusal {
+        status: 200,
+        code: Some(code.parse().unwrap_or(2)),
+        message: percent_decoded(message),
+    }
+}
+
+/// `grpc-message` is percent-encoded; what is not is taken as it stands.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        match (first, tail.get(..2).and_then(hex)) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Cuts a body into messages. Whole pieces are never copied: a message that lies
+/// in one piece is a view of it.
+#[derive(Debug, Default)]
+struct Frames {
+    /// The piece that came last, less what was taken from it.
+    piece: Bytes,
+    /// The beginning of a frame that is not whole yet; `piece` is empty then.
+    partial: BytesMut,
+}
+
+impl Frames {
+    fn push(&mut self, bytes: Vec<u8>) {
+        self.piece = bytes.into();
+    }
+
+    /// The next whole message, or `None` where more bytes are needed.
+    fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.partial.is_empty() {
+            return match wanted(&self.piece)? {
+                Some(wanted) if wanted <= self.piece.len() => {
+                    Ok(Some(message(self.piece.split_to(wanted))))
+                }
+                _ => {
+                    self.partial.extend_from_slice(&std::mem::take(&mut self.piece));
+                    Ok(None)
+                }
+            };
+        }
+        self.fill(PREFIX);
+        let Some(wanted) = wanted(&self.partial)? else {
+            return Ok(None);
+        };
+        self.fill(wanted);
+        let whole = self.partial.len() == wanted;
+        Ok(whole.then(|| message(self.partial.split().freeze())))
+    }
+
+    /// Takes bytes until the frame that is not whole yet has this length.
+    fn fill(&mut self, length: usize) {
+        let missing = length.saturating_sub(self.partial.len()).min(self.piece.len());
+        self.partial.extend_from_slice(&self.piece.split_to(missing));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.piece.is_empty() && self.partial.is_empty()
+    }
+}
+
+/// The length of the frame that begins here, prefix included; `None` before the
+/// prefix is whole.
+fn wanted(bytes: &[u8]) -> Result<Option<usize>> {
+    let Some((prefix, _)) = bytes.split_first_chunk::<PREFIX>() else {
+        return Ok(None);
+    };
+    let [flag, length @ ..] = *prefix;
+    if flag != 0 {
+        return Err(compressed("gRPC"));
+    }
+    match u32::from_be_bytes(length) as usize {
+        length if length > MAX_MESSAGE => {
+            Err(corrupt(&format!("a message of {length} bytes is longer than etcd's ever are")))
+        }
+        length => Ok(Some(PREFIX + length)),
+    }
+}
+
+/// The message of a whole frame.
+fn message(mut frame: Bytes) -> Bytes {
+    frame.advance(PREFIX);
+    frame
+}
+
+/// Decodes the body of the snapshot's stream.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    frames: Frames,
+}
+
+impl Decoder {
+    pub(super) fn push(
+        &mut self,
+        bytes: Vec<u8>,
+        out: &mut Vec<u8>,
+        mut each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
+    ) -> Result<()> {
+        self.frames.push(bytes);
+        while let Some(frame) = self.frames.next()? {
+            let response = SnapshotResponse::decode(frame).map_err(|error| {
+                corrupt(&format!("a message of the stream cannot be read ({error})"))
+            })?;
+            let begin = out.len();
+            out.extend_from_slice(&response.blob);
+            let message =
+                Message { remaining: response.remaining_bytes, storage_version: &response.version };
+            each(message, out, begin)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(&self, head: &Head, trailers: &Trailers) -> Result<()> {
+        if let Some(refusal) = status(head, trailers)? {
+            return Err(refusal.into_stream_error());
+        }
+        match self.frames.is_empty() {
+            true => Ok(()),
+            false => {
+                Err(Error::new(Kind::Interrupted, "the stream ended in the middle of a message")
+                    .remedy("look into that member's log, and run the backup again"))
+            }
+        }
+    }
+}
+
+fn compressed(encoding: &str) -> Error {
+    Error::new(
+        Kind::Unsupported,
+        format!("the answer is compressed ({}), which was not asked for", quote(encoding)),
+    )
+    .remedy("check what proxy stands between, and connect to the member itself")
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::new(Kind::Corrupt, what)
+        .remedy("check that no proxy stands between, and run the backup again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(message: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0];
+        frame.extend((message.len() as u32).to_be_bytes());
+        frame.extend(message);
+        frame
+    }
+
+    fn messages(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, bool) {
+        let mut frames = Frames::default();
+        let mut messages = Vec::new();
+        for piece in pieces {
+            frames.push(piece.to_vec());
+            while let Some(message) = frames.next().expect("frames") {
+                messages.push(message.to_vec());
+            }
+        }
+        (messages, frames.is_empty())
+    }
+
+    #[test]
+    fn any_cutting_gives_the_same_messages() {
+        let expected = [b"hello".to_vec(), Vec::new(), vec![7; 300], Vec::new(), b"x".to_vec()];
+        let body: Vec<u8> = expected.iter().flat_map(|message| frame(message)).collect();
+        for size in 1..=body.len() {
+            let pieces: Vec<&[u8]> = body.chunks(size).collect();
+            assert_eq!(messages(&pieces), (expected.to_vec(), true), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_frame_is_noticed() {
+        let body = frame(b"hello");
+        for end in 1..body.len() {
+            assert_eq!(messages(&[&body[..end]]), (Vec::new(), false), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn compressed_and_endless_messages_are_refused() {
+        for (prefix, kind) in [
+            ([1, 0, 0, 0, 1], Kind::Unsupported),
+            ([0, 0, 0x10, 0, 1], Kind::Corrupt),
+            ([0, 255, 255, 255, 255], Kind::Corrupt),
+        ] {
+            let mut frames = Frames::default();
+            frames.push(prefix.to_vec());
+            assert_eq!(frames.next().expect_err("refused").kind, kind);
+        }
+    }
+
+    fn head(status: u16, headers: &[(&str, &str)]) -> Head {
+        let headers = headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
+        Head { status, headers }
+    }
+
+    const GRPC: (&str, &str) = ("content-type", "application/grpc");
+
+    #[test]
+    fn what_is_not_grpc_is_said_to_be_foreign() {
+        for head in [
+            head(404, &[("content-type", "text/plain")]),
+            head(200, &[("content-type", "text/html")]),
+            head(200, &[("content-type", "application/grpcish")]),
+            head(200, &[]),
+            head(415, &[GRPC]),
+        ] {
+            assert!(matches!(opening(&head), Err(Unanswered::Foreign(_))), "{head:?}");
+        }
+        for media_type in ["application/grpc", "application/grpc+proto", "application/grpc;v=1"] {
+            assert!(matches!(
+                opening(&head(200, &[("content-type", media_type)])),
+                Ok(Opening::Stream)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_read_from_the_head_and_from_the_trailers() {
+        let refused = [
+            ("grpc-status", "16"),
+            ("grpc-message", "etcdserver: invalid auth token %E2%9C%93 100%"),
+        ];
+        let expected = Refusal {
+            status: 200,
+            code: Some(16),
+            message: "etcdserver: invalid auth token \u{2713} 100%".into(),
+        };
+        let trailers_only = head(200, &[GRPC, refused[0], refused[1]]);
+        assert!(
+            matches!(opening(&trailers_only), Ok(Opening::Refused(refusal)) if refusal == expected)
+        );
+        let Head { headers, .. } = head(0, &refused);
+        assert_eq!(status(&head(200, &[GRPC]), &Trailers(headers)), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn an_end_without_a_status_is_no_success() {
+        let decoder = Decoder::default();
+        let error =
+            decoder.finish(&head(200, &[GRPC]), &Trailers::default()).expect_err("no status");
+        assert_eq!(error.kind, Kind::Interrupted);
+    }
+
+    #[test]
+    fn a_failure_in_the_trailers_ends_a_whole_stream_too() {
+        let Head { headers, .. } =
+            head(0, &[("grpc-status", "14"), ("grpc-message", "transport is closing")]);
+        let error = Decoder::default()
+            .finish(&head(200, &[GRPC]), &Trailers(headers))
+            .expect_err("a failure");
+        assert_eq!(error.kind, Kind::Interrupted);
+    }
+
+    #[test]
+    fn a_blob_is_taken_from_its_message() {
+        let response = SnapshotResponse {
+            remaining_bytes: 9,
+            blob: Bytes::from_static(b"hi"),
+            version: "3.6.0".into(),
+        };
+        let mut out = b"before".to_vec();
+        let mut seen = Vec::new();
+        Decoder::default()
+            .push(frame(&response.encode_to_vec()), &mut out, |message, out, begin| {
+                seen.push((
+                    message.remaining,
+                    message.storage_version.to_string(),
+                    out[begin..].to_vec(),
+                ));
+                Ok(())
+            })
+            .expect("a message");
+        assert_eq!(seen, [(9, "3.6.0".into(), b"hi".to_vec())]);
+    }
+}

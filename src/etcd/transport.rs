@@ -1,0 +1,204 @@
+//! The calls of a backup, and the two ways to carry them.
+//!
+//! Both ways decode into the same [`messages`](super::messages), and both ends of
+//! a failure into the same [`Refusal`].
+
+use super::refusal::Refusal;
+use super::{gateway, grpc};
+use crate::error::{Error, Result};
+use crate::net::{Head, Request, Response, Timeouts, Trailers};
+use plakar_connector::Authority;
+use std::fmt;
+use std::time::Duration;
+
+/// A call of etcd's API.
+#[derive(Clone, Copy)]
+pub enum Call<'a> {
+    /// `Maintenance/Status`.
+    Status,
+    /// `Cluster/MemberList`.
+    MemberList,
+    /// `Maintenance/Alarm` with action `GET`.
+    Alarms,
+    /// `Auth/Authenticate`.
+    Authenticate {
+        /// The user's name.
+        name: &'a str,
+        /// The user's password.
+        password: &'a str,
+    },
+    /// `Maintenance/Snapshot`, which etcd itself ends after `budget`: so its read
+    /// transaction is freed even if this side vanishes without a word.
+    Snapshot {
+        /// What is left of the run's time.
+        budget: Duration,
+    },
+}
+
+impl Call<'_> {
+    /// The value of `grpc-timeout`, for calls that have one.
+    pub fn timeout(&self) -> Option<String> {
+        let Call::Snapshot { budget } = self else {
+            return None;
+        };
+        // At most eight digits: milliseconds reach 27 hours, seconds three years.
+        Some(match budget.as_millis() {
+            millis @ 0..=99_999_999 => format!("{}m", millis.max(1)),
+            _ => format!("{}S", budget.as_secs().min(99_999_999)),
+        })
+    }
+}
+
+/// A way to speak to etcd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Native gRPC: less work for etcd, and needs HTTP/2 all the way.
+    Grpc,
+    /// The JSON gateway, over any HTTP.
+    Gateway,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Grpc => "grpc",
+            Transport::Gateway => "gateway",
+        })
+    }
+}
+
+/// A call that was answered, but not with what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unanswered {
+    /// etcd refused it.
+    Refused(Refusal),
+    /// Whoever answered does not speak this transport; why it seems so.
+    Foreign(Error),
+    /// The answer cannot be read.
+    Unreadable(Error),
+}
+
+impl Unanswered {
+    /// The error that this is.
+    pub fn into_error(self) -> Error {
+        match self {
+            Unanswered::Refused(refusal) => refusal.into_error(),
+            Unanswered::Foreign(error) | Unanswered::Unreadable(error) => error,
+        }
+    }
+}
+
+/// What the head of the snapshot's response promises.
+pub enum Opening {
+    /// The stream, in what follows.
+    Stream,
+    /// A refusal that the head itself explains.
+    Refused(Refusal),
+    /// A refusal that the body explains.
+    Explained,
+}
+
+impl Transport {
+    /// The request for a call.
+    pub fn request(
+        self,
+        endpoint: &Authority,
+        call: Call<'_>,
+        token: Option<&str>,
+        timeouts: Timeouts,
+    ) -> Request {
+        let (path, mut headers, body) = match self {
+            Transport::Grpc => grpc::request(call, token),
+            Transport::Gateway => gateway::request(call, token),
+        };
+        headers.extend(call.timeout().map(|timeout| ("grpc-timeout", timeout)));
+        Request { endpoint: endpoint.clone(), path, headers, body: Some(body), timeouts }
+    }
+
+    /// Reads a unary call's answer.
+    pub fn answer<T>(self, response: &Response) -> std::result::Result<T, Unanswered>
+    where
+        T: prost::Message + serde::de::DeserializeOwned + Default,
+    {
+        match self {
+            Transport::Grpc => grpc::answer(response),
+            Transport::Gateway => gateway::answer(response),
+        }
+    }
+
+    /// Reads the head of the snapshot's response.
+    pub fn opening(self, head: &Head) -> Result<Opening> {
+        match self {
+            Transport::Grpc => grpc::opening(head).map_err(Unanswered::into_error),
+            Transport::Gateway => Ok(match gateway::succeeded(head)? {
+                true => Opening::Stream,
+                false => Opening::Explained,
+            }),
+        }
+    }
+
+    /// A decoder of the snapshot's stream.
+    pub fn decoder(self) -> Decoder {
+        match self {
+            Transport::Grpc => Decoder::Grpc(grpc::Decoder::default()),
+            Transport::Gateway => Decoder::Gateway(gateway::Decoder::default()),
+        }
+    }
+}
+
+/// One message of the snapshot stream; its blob lies where the decoder was told to
+/// put it.
+pub struct Message<'a> {
+    /// Bytes of the database still to come after this message.
+    pub remaining: u64,
+    /// The storage version; empty where etcd does not tell.
+    pub storage_version: &'a str,
+}
+
+/// Decodes the body of the snapshot's stream, whichever way it came.
+#[derive(Debug)]
+pub enum Decoder {
+    /// Frames of protobuf messages.
+    Grpc(grpc::Decoder),
+    /// JSON values.
+    Gateway(gateway::Decoder),
+}
+
+impl Decoder {
+    /// Takes the next bytes of the body. For each message that they complete, its
+    /// blob is appended to `out` and `each` is called with the message, `out`,
+    /// and where in it the blob begins.
+    pub fn push(
+        &mut self,
+        bytes: Vec<u8>,
+        out: &mut Vec<u8>,
+        each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Decoder::Grpc(decoder) => decoder.push(bytes, out, each),
+            Decoder::Gateway(decoder) => decoder.push(&bytes, out, each),
+        }
+    }
+
+    /// Checks that the body ended where a stream may end, and as one that succeeded.
+    pub fn finish(&self, head: &Head, trailers: &Trailers) -> Result<()> {
+        match self {
+            Decoder::Grpc(decoder) => decoder.finish(head, trailers),
+            Decoder::Gateway(decoder) => decoder.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_is_told_how_long_it_may_send() {
+        for (budget, header) in [(3600, "3600000m"), (200_000, "200000S"), (0, "1m")] {
+            let call = Call::Snapshot { budget: Duration::from_secs(budget) };
+            assert_eq!(call.timeout().as_deref(), Some(header));
+        }
+        assert_eq!(Call::Status.timeout(), None);
+    }
+}
