@@ -183,6 +183,7 @@ impl<N: Network> Import<N> {
             fact("no-grpc", chosen.candidate.no_grpc.clone().unwrap_or_default());
             fact("etcd-version", chosen.version.clone());
             fact("role", chosen.candidate.role().to_string());
+            fact("choice", chosen.choice.clone());
             fact("member-name", chosen.member().map(|m| m.name.clone()).unwrap_or_default());
             if let Some(header) = chosen.header() {
                 fact("member-id", Id(header.member_id).to_string());

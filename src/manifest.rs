@@ -28,6 +28,8 @@ pub struct Manifest {
     pub endpoint: String,
     transport: String,
     member: MemberInfo,
+    /// Why that member.
+    choice: String,
     cluster_id: Option<Id>,
     /// The version of that member's binary; empty where unknown.
     pub etcd_version: String,
@@ -145,6 +147,7 @@ impl Manifest {
                 peer_urls: Vec::new(),
                 client_urls: Vec::new(),
             },
+            choice: chosen.choice.clone(),
             cluster_id: before.map(|s| Id(s.header().cluster_id)),
             etcd_version: chosen.version.clone(),
             storage_version: told(&dumped.storage_version)

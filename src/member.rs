@@ -154,6 +154,19 @@ pub fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
         .sort_by_key(|c| (class(c), typed.iter().position(|endpoint| *endpoint == c.endpoint)));
 }
 
+/// Says why a member is asked, before the `others` that could be.
+pub fn choice<'a>(
+    candidate: &Candidate,
+    others: impl IntoIterator<Item = &'a Candidate>,
+) -> String {
+    let others: Vec<String> =
+        others.into_iter().map(|other| format!("{} ({})", other.endpoint, other.role())).collect();
+    match others.is_empty() {
+        true => format!("{}, the only choice", candidate.role()),
+        false => format!("{}, before {}", candidate.role(), others.join(", ")),
+    }
+}
+
 /// The ids of two different clusters among the candidates, if there are.
 pub fn strangers(candidates: &[Candidate]) -> Option<[(&Authority, Id); 2]> {
     let mut known = candidates

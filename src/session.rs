@@ -43,6 +43,8 @@ pub struct Survey {
 pub struct Chosen {
     /// The member.
     pub candidate: Candidate,
+    /// Why it, in words.
+    pub choice: String,
     /// The version of its binary; empty where it does not tell.
     pub version: String,
     /// All members; `None` where it does not tell.
@@ -116,8 +118,9 @@ impl<N: Network> Session<N> {
     /// cluster; whatever else it refuses is no obstacle to a backup.
     pub fn choose(&self, survey: &mut Survey) -> Result<Chosen> {
         while let Some(mut candidate) = survey.candidates.pop_front() {
+            let choice = member::choice(&candidate, &survey.candidates);
             match self.authenticate(&mut candidate) {
-                Ok(()) => return self.ask(candidate),
+                Ok(()) => return self.ask(candidate, choice),
                 Err(error) => self.reject(survey, candidate.endpoint, error)?,
             }
         }
@@ -206,7 +209,7 @@ impl<N: Network> Session<N> {
         Ok(())
     }
 
-    fn ask(&self, candidate: Candidate) -> Result<Chosen> {
+    fn ask(&self, candidate: Candidate, choice: String) -> Result<Chosen> {
         let Candidate { endpoint, transport, .. } = &candidate;
         let timeouts = self.probe_timeouts();
         let mut requests =
@@ -238,7 +241,7 @@ impl<N: Network> Session<N> {
         for warning in &warnings {
             self.warn(&format!("`{endpoint}`: {warning}"));
         }
-        let mut chosen = Chosen { candidate, version, members: None, alarms, warnings };
+        let mut chosen = Chosen { candidate, choice, version, members: None, alarms, warnings };
         if let Some(list) = list {
             same_member(&chosen, &list.header.unwrap_or_default())?;
             chosen.members = Some(list.members);

@@ -11,7 +11,7 @@ use wasip2::http::types::{
     OutgoingBody, OutgoingRequest, RequestOptions, Scheme, http_error_code,
 };
 use wasip2::io::poll;
-use wasip2::io::streams::{InputStream, StreamError};
+use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
 /// How much is asked of a body at a time, in bytes. More than a frame holds.
 const PIECE: u64 = 1 << 16;
@@ -205,11 +205,21 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, NetworkError> {
     // A server may answer before it has read the request, and hang up: what went
     // wrong is for the response to say.
     if let Ok(stream) = body.write() {
-        let _ = bytes.chunks(WRITE).try_for_each(|piece| stream.blocking_write_and_flush(piece));
-        drop(stream);
+        let _ = write(&stream, bytes);
     }
     let _ = OutgoingBody::finish(body, None);
     Ok(future)
+}
+
+/// Writes a request's body. What the host takes at once is not waited for: it
+/// would wait for the connection, and other requests are to start meanwhile.
+fn write(stream: &OutputStream, bytes: &[u8]) -> Result<(), StreamError> {
+    match usize::try_from(stream.check_write()?) {
+        Ok(room) if room < bytes.len() => {
+            bytes.chunks(WRITE).try_for_each(|piece| stream.blocking_write_and_flush(piece))
+        }
+        _ => stream.write(bytes),
+    }
 }
 
 fn options(timeouts: &Timeouts) -> Result<RequestOptions, ()> {
