@@ -16,6 +16,19 @@ build: wasm-target
     install -D -m 644 target/wasm32-wasip2/connector/plakar_etcd.wasm dist/connector.wasm
     install -D -m 755 target/release/plakar-wasm dist/plakar-wasm
 
+# build the package for `plakar pkg add`, dist/etcd_v…_OS_ARCH.ptar
+package: build schema-check
+    tools/plakar
+    packaging/create
+
+# write packaging/schema.json anew, after the options of the connector have changed
+schema: build
+    dist/plakar-wasm inspect --schema dist/connector.wasm > packaging/schema.json
+
+[private]
+schema-check:
+    @dist/plakar-wasm inspect --schema dist/connector.wasm | diff packaging/schema.json - || { echo 'error: the options have changed: run `./just schema`' >&2; exit 1; }
+
 # all that a change must pass
 test: tools lint unit host-tests deny
 
@@ -58,12 +71,13 @@ wit-deps-check:
     @manifest=$(cargo metadata --locked --format-version 1 | grep -o '"manifest_path":"[^"]*/wasip2-[^"/]*/Cargo.toml"' | cut -d'"' -f4); \
         diff --recursive --brief --exclude README.md "${manifest%/Cargo.toml}/wit/deps" wit/deps
 
-# install all that the tests use (etcd, wasmtime, cargo-deny) into a cache in the home folder
+# install all that the tests use (etcd, plakar, wasmtime, cargo-deny) into a cache in the home folder
 tools: wasm-target
     tools/etcd 3.4.23
     tools/etcd 3.5.33
     tools/etcd 3.6.14
     tools/etcd 3.7.1
+    tools/plakar
     tools/wasmtime
     tools/cargo-deny --version
 

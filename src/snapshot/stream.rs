@@ -7,6 +7,13 @@ use crate::net::{Body, Head, NetworkError, Timeouts};
 use plakar_connector::{Authority, Kind};
 use std::time::Instant;
 
+/// How many bytes are gathered before they are handed out: a call into and out of
+/// a component costs more than a few of etcd's messages do.
+const FILL: usize = 256 << 10;
+
+/// About the size of one of etcd's messages, in bytes.
+const MESSAGE: usize = 32 << 10;
+
 /// A snapshot on its way from one member.
 pub struct SnapshotStream<B> {
     endpoint: Authority,
@@ -71,7 +78,7 @@ impl<B: Body> SnapshotStream<B> {
             if let State::Proven(_) = self.state {
                 return Ok(None);
             }
-            if let Err(error) = self.receive() {
+            if let Err(error) = self.fill(most.min(FILL)) {
                 self.state = State::Failed(error.at(&self.endpoint, Stage::Snapshot));
             }
         }
@@ -105,9 +112,18 @@ impl<B: Body> SnapshotStream<B> {
         bytes
     }
 
-    fn receive(&mut self) -> Result<()> {
+    /// Receives until so many bytes are there, or the end is.
+    fn fill(&mut self, wanted: usize) -> Result<()> {
         self.ready.clear();
         self.taken = 0;
+        self.ready.reserve(wanted + MESSAGE);
+        while self.ready.len() < wanted && matches!(self.state, State::Receiving) {
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<()> {
         if Instant::now() >= self.deadline {
             return Err(Error::new(Kind::TimedOut, "the time for the whole run is used up")
                 .remedy("raise `max_duration`, and look at which side was slow"));
