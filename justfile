@@ -54,9 +54,9 @@ test-guests: wasm-target
 demo: tools build
     cargo run --release --package host-tests --example demo
 
-# measure throughput and memory
-bench: tools build
-    cargo run --release --package host-tests --example bench
+# measure time, processor, memory and harm beside the peers; `just bench --help`
+bench *arguments: tools build
+    cargo run --release --package host-tests --example bench -- {{ arguments }}
 
 # licences, banned crates and sources of the dependencies
 deny:

@@ -6,7 +6,7 @@ use super::importer::Component;
 use super::stdout::Stdout;
 use crate::bundle;
 use crate::command::{self, Command, PasswordSource, Target};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Stage};
 use crate::import::Import;
 use crate::options::Options;
 use crate::session::Session;
@@ -35,7 +35,8 @@ fn run() -> Result<()> {
     match command::parse(std::env::args_os().skip(1))? {
         Command::Print(text) => print!("{text}"),
         Command::Verify => {
-            let proof = bundle::verify(std::io::stdin().lock())?;
+            let proof = bundle::verify(std::io::stdin().lock())
+                .map_err(|error| error.during(Stage::Verify))?;
             println!("ok: {} bytes, sha256 {}", proof.size, crate::manifest::hex(&proof.sha256));
         }
         Command::Ping(target) => {
@@ -54,17 +55,16 @@ fn backup(options: Options, bundle: bool) -> Result<()> {
     let mut import = Import::new(WasiHttp, options, warn);
     let started = Instant::now();
     let mut told = started;
-    let done = command::backup(&mut import, bundle, out, |bytes, size| {
+    command::backup(&mut import, bundle, out, |bytes, size| {
         if told.elapsed() >= PROGRESS {
             told = Instant::now();
             let size = size.map(|size| format!(" of {size}")).unwrap_or_default();
             eprintln!("{bytes}{size} bytes in {} s", started.elapsed().as_secs());
         }
-    });
+    })?;
     for (name, value) in import.facts() {
         eprintln!("{name}: {value}");
     }
-    done?;
     eprintln!("ok: whole and proven after {} ms", started.elapsed().as_millis());
     Ok(())
 }

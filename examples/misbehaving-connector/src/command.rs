@@ -1,6 +1,7 @@
 //! The component's own command line: `COMMAND [ARGUMENT]`.
 
 use crate::reach;
+use std::io::Write;
 
 impl wasip2::exports::cli::run::Guest for crate::Connector {
     fn run() -> Result<(), ()> {
@@ -8,7 +9,12 @@ impl wasip2::exports::cli::run::Guest for crate::Connector {
         match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["arguments", ..] => println!("{}", arguments.join(" ")),
             ["variables"] => std::env::vars().for_each(|(name, value)| println!("{name}={value}")),
-            ["copy"] => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())),
+            ["copy"] => {
+                let mut out = std::io::stdout();
+                let copied = std::io::copy(&mut std::io::stdin(), &mut out);
+                // Nobody flushes at the end of an exported function.
+                copied.and_then(|_| out.flush()).map_err(|_| ())?;
+            }
             ["exit", code] => wasip2::cli::exit::exit_with_code(code.parse().map_err(|_| ())?),
             ["trap"] => crate::behaviour::trap(),
             ["reach", url, ..] => match reach::get(url) {
