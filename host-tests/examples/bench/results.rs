@@ -1,0 +1,206 @@
+//! What was measured: for each row, size and quantity the values of all runs.
+
+use serde_json::{Map, Value, json};
+
+/// A quantity, and the unit its values are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Seconds from start to end.
+    Wall,
+    /// Seconds of processor time that etcd took.
+    EtcdCpu,
+    /// Seconds of processor time that everything but etcd took.
+    Cpu,
+    /// The most memory that was resident, in bytes.
+    Memory,
+    /// Bytes over the loopback interface, both directions, headers included.
+    Wire,
+    /// Milliseconds that half of the puts took at most.
+    PutP50,
+    /// Milliseconds that 99 % of the puts took at most.
+    PutP99,
+    /// Milliseconds that the slowest put took.
+    PutMax,
+    /// Bytes by which etcd's database file grew.
+    DatabaseGrowth,
+    /// Bytes that the store holds after a first backup.
+    Store,
+    /// Bytes by which a second backup made it grow, nothing written in between.
+    StoreGrowthIdle,
+    /// Bytes by which another one did, after a light load of writes.
+    StoreGrowthBusy,
+    /// Seconds in which the component was compiled, or taken from the cache.
+    Compile,
+    /// Seconds in which it was instantiated.
+    Instantiate,
+    /// Bytes on disk.
+    Size,
+}
+
+use Quantity::*;
+
+impl Quantity {
+    /// All, in the order of the tables.
+    pub const ALL: [Quantity; 15] = [
+        Wall,
+        EtcdCpu,
+        Cpu,
+        Memory,
+        Wire,
+        PutP50,
+        PutP99,
+        PutMax,
+        DatabaseGrowth,
+        Store,
+        StoreGrowthIdle,
+        StoreGrowthBusy,
+        Compile,
+        Instantiate,
+        Size,
+    ];
+
+    /// Its name in the JSON file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Wall => "wall_seconds",
+            EtcdCpu => "etcd_cpu_seconds",
+            Cpu => "cpu_seconds",
+            Memory => "peak_memory_bytes",
+            Wire => "wire_bytes",
+            PutP50 => "put_p50_ms",
+            PutP99 => "put_p99_ms",
+            PutMax => "put_max_ms",
+            DatabaseGrowth => "database_growth_bytes",
+            Store => "store_bytes",
+            StoreGrowthIdle => "store_growth_idle_bytes",
+            StoreGrowthBusy => "store_growth_busy_bytes",
+            Compile => "compile_seconds",
+            Instantiate => "instantiate_seconds",
+            Size => "size_bytes",
+        }
+    }
+
+    /// Its heading in the tables.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Wall => "wall",
+            EtcdCpu => "etcd's CPU",
+            Cpu => "client's CPU",
+            Memory => "peak memory",
+            Wire => "on the wire",
+            PutP50 => "put p50",
+            PutP99 => "put p99",
+            PutMax => "put max",
+            DatabaseGrowth => "db growth",
+            Store => "store",
+            StoreGrowthIdle => "2nd backup, nothing written",
+            StoreGrowthBusy => "3rd, light writes",
+            Compile => "compile or load",
+            Instantiate => "instantiate",
+            Size => "size",
+        }
+    }
+
+    /// A value for people.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            PutP50 | PutP99 | PutMax => format!("{value:.2} ms"),
+            Wall | EtcdCpu | Cpu if value >= 0.9995 => format!("{value:.2} s"),
+            Wall | EtcdCpu | Cpu => format!("{:.0} ms", value * 1e3),
+            Compile | Instantiate => format!("{:.1} ms", value * 1e3),
+            Memory => format!("{:.1} MiB", value / f64::from(1 << 20)),
+            Size => format!("{:.0} KB", value / 1e3),
+            Wire | DatabaseGrowth | Store | StoreGrowthIdle | StoreGrowthBusy => {
+                format!("{:.1} MB", value / 1e6)
+            }
+        }
+    }
+}
+
+/// One run of one row.
+pub type Sample = Vec<(Quantity, f64)>;
+
+/// All runs of one row at one size for one quantity.
+pub struct Series {
+    /// The row.
+    pub row: &'static str,
+    /// Megabytes of database; `None` where that does not matter.
+    pub size: Option<u64>,
+    /// What was measured.
+    pub quantity: Quantity,
+    /// The values, in the order of the runs.
+    pub values: Vec<f64>,
+}
+
+impl Series {
+    /// The middle value.
+    pub fn median(&self) -> f64 {
+        let mut sorted = self.values.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        match sorted.len() % 2 {
+            0 => (sorted[middle - 1] + sorted[middle]) / 2.0,
+            _ => sorted[middle],
+        }
+    }
+
+    /// The smallest and the largest value.
+    pub fn range(&self) -> (f64, f64) {
+        let least = self.values.iter().copied().fold(f64::INFINITY, f64::min);
+        (least, self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+    }
+}
+
+/// Everything that was measured, and what failed.
+#[derive(Default)]
+pub struct Results {
+    /// In the order in which rows were first measured.
+    pub series: Vec<Series>,
+    /// Rows that failed, and why.
+    pub failures: Vec<(&'static str, String)>,
+}
+
+impl Results {
+    /// Adds one run.
+    pub fn add(&mut self, row: &'static str, size: Option<u64>, sample: Sample) {
+        for (quantity, value) in sample {
+            match self
+                .series
+                .iter_mut()
+                .find(|s| (s.row, s.size, s.quantity) == (row, size, quantity))
+            {
+                Some(series) => series.values.push(value),
+                None => self.series.push(Series { row, size, quantity, values: vec![value] }),
+            }
+        }
+    }
+
+    /// The values of one quantity, if it was measured.
+    pub fn get(&self, row: &str, size: Option<u64>, quantity: Quantity) -> Option<&Series> {
+        self.series.iter().find(|s| (s.row, s.size, s.quantity) == (row, size, quantity))
+    }
+
+    /// The median of one quantity, if it was measured.
+    pub fn median(&self, row: &str, size: Option<u64>, quantity: Quantity) -> Option<f64> {
+        self.get(row, size, quantity).map(Series::median)
+    }
+
+    /// All of it, with medians.
+    pub fn json(&self) -> Value {
+        let series = |series: &Series| {
+            let (least, most) = series.range();
+            let mut object = Map::new();
+            object.insert("row".into(), series.row.into());
+            if let Some(size) = series.size {
+                object.insert("database_mb".into(), size.into());
+            }
+            object.insert("quantity".into(), series.quantity.key().into());
+            object.insert("median".into(), json!(series.median()));
+            object.insert("min".into(), json!(least));
+            object.insert("max".into(), json!(most));
+            object.insert("runs".into(), json!(series.values));
+            Value::Object(object)
+        };
+        self.series.iter().map(series).collect()
+    }
+}

@@ -1,0 +1,120 @@
+//! The ways to save a snapshot to a file that are compared.
+
+use crate::bed::{Bed, VERSION};
+use crate::measure::clean;
+use host_tests::tools;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A way to save a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saver {
+    /// `etcdctl snapshot save`, which verifies no digest.
+    Etcdctl,
+    /// The same, then a check of the file's SHA-256.
+    EtcdctlChecked,
+    /// `curl` of the gateway: JSON as it comes, nothing verified.
+    Curl,
+    /// `plakar-wasm backup`.
+    Host(Transport),
+    /// Stock `wasmtime run`.
+    Wasmtime,
+    /// The core without WebAssembly.
+    Native(Transport),
+}
+
+/// How a saver talks to etcd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Native gRPC.
+    Grpc,
+    /// The JSON gateway.
+    Gateway,
+}
+
+impl Transport {
+    /// As the option says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Grpc => "grpc",
+            Transport::Gateway => "gateway",
+        }
+    }
+}
+
+impl Saver {
+    /// The commands that save what `bed` holds into the directory `to`.
+    pub fn steps(self, bed: &Bed, to: &Path) -> Result<Vec<(Command, Stdio)>, String> {
+        let quiet = |command| (command, Stdio::null());
+        let location = bed.etcd.location();
+        let file = to.join("dump");
+        Ok(match self {
+            Saver::Etcdctl => vec![quiet(etcdctl(bed, &file))],
+            Saver::EtcdctlChecked => {
+                let mut check = clean(this_program()?, bed.home());
+                check.arg("check").arg(&file);
+                vec![quiet(etcdctl(bed, &file)), quiet(check)]
+            }
+            Saver::Curl => {
+                let mut curl = curl(bed, "/v3/maintenance/snapshot");
+                curl.arg("--output").arg(&file);
+                vec![quiet(curl)]
+            }
+            Saver::Host(transport) => {
+                let mut host = host(bed.home(), &["--quiet", "backup"]);
+                host.arg(&location).args(["-o", &option(transport), "--to"]).arg(to);
+                vec![quiet(host)]
+            }
+            Saver::Wasmtime => {
+                let mut wasmtime = clean(tools::wasmtime(), bed.home());
+                wasmtime.args(["run", "-S", "http"]).arg(tools::connector());
+                wasmtime.args(["backup", &location, "-o", &option(Transport::Gateway)]);
+                let file = File::create(file).map_err(|error| error.to_string())?;
+                vec![(wasmtime, file.into())]
+            }
+            Saver::Native(transport) => {
+                let mut native = clean(this_program()?, bed.home());
+                native.args(["native", transport.name(), &location]).arg(to);
+                vec![quiet(native)]
+            }
+        })
+    }
+
+    /// The bytes of a dump, where this leaves one.
+    pub fn dump_bytes(self, to: &Path) -> Option<u64> {
+        let size = || to.join("dump").metadata().map_or(0, |metadata| metadata.len());
+        (self != Saver::Curl).then(size)
+    }
+}
+
+/// `etcdctl snapshot save`.
+pub fn etcdctl(bed: &Bed, file: &Path) -> Command {
+    let mut etcdctl = clean(VERSION.program("etcdctl"), bed.home());
+    etcdctl.args(["--endpoints", &bed.etcd.endpoint(), "snapshot", "save"]).arg(file);
+    etcdctl
+}
+
+/// `curl` of the gateway, nothing of the user's in its way.
+pub fn curl(bed: &Bed, path: &str) -> Command {
+    let mut curl = clean("curl", bed.home());
+    curl.args(["-q", "--silent", "--show-error", "--fail", "--noproxy", "*", "--data", "{}"]);
+    curl.arg(format!("http://{}{path}", bed.etcd.endpoint()));
+    curl
+}
+
+/// `plakar-wasm` with these arguments, then the connector.
+pub fn host(home: &Path, arguments: &[&str]) -> Command {
+    let mut host = clean(tools::plakar_wasm(), home);
+    host.args(arguments).arg(tools::connector());
+    host
+}
+
+/// `transport=…`.
+pub fn option(transport: Transport) -> String {
+    format!("transport={}", transport.name())
+}
+
+fn this_program() -> Result<std::path::PathBuf, String> {
+    std::env::current_exe().map_err(|error| format!("this program's path: {error}"))
+}

@@ -1,0 +1,128 @@
+//! A client of one member's JSON API, for the tests' own questions.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use std::time::Duration;
+use ureq::Agent;
+
+/// Asks one endpoint; a failure panics with the endpoint and the request.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: Agent,
+    endpoint: String,
+}
+
+impl Client {
+    /// A client of `HOST:PORT`.
+    pub fn new(endpoint: String) -> Client {
+        let agent = Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(60)))
+            .http_status_as_error(false)
+            .build()
+            .into();
+        Client { agent, endpoint }
+    }
+
+    /// `HOST:PORT`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// `POST /v3/…`, which has to succeed.
+    pub fn post(&self, path: &str, body: &Value) -> Value {
+        let (status, text) = self.try_post(path, body).unwrap_or_else(|error| {
+            panic!("`POST {path}` at {} failed: {error}", self.endpoint);
+        });
+        assert_eq!(status, 200, "`POST {path}` at {}: {text}", self.endpoint);
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("`POST {path}` at {}: {error}: {text}", self.endpoint))
+    }
+
+    /// `POST /v3/…`: the status and the body, or why there was no answer.
+    pub fn try_post(&self, path: &str, body: &Value) -> Result<(u16, String), ureq::Error> {
+        let url = format!("http://{}{path}", self.endpoint);
+        let body = serde_json::to_vec(body).expect("a value can be written");
+        read(self.agent.post(url).send(body)?)
+    }
+
+    /// `GET /…`: the status and the body, or why there was no answer.
+    pub fn try_get(&self, path: &str) -> Result<(u16, String), ureq::Error> {
+        read(self.agent.get(format!("http://{}{path}", self.endpoint)).call()?)
+    }
+
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.try_get("/metrics").unwrap_or_else(|error| {
+            panic!("the metrics at {} cannot be read: {error}", self.endpoint);
+        });
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or_else(|| panic!("{} has no metric `{name}`", self.endpoint))
+    }
+
+    /// The member's own status.
+    pub fn status(&self) -> Value {
+        self.post("/v3/maintenance/status", &json!({}))
+    }
+
+    /// The revision that the member has applied.
+    pub fn revision(&self) -> u64 {
+        number(&self.status()["header"]["revision"])
+    }
+
+    /// Puts one key; answers the revision it got.
+    pub fn put(&self, key: &str, value: &str) -> u64 {
+        let body = json!({ "key": encode(key), "value": encode(value) });
+        number(&self.post("/v3/kv/put", &body)["header"]["revision"])
+    }
+
+    /// Deletes one key.
+    pub fn delete(&self, key: &str) {
+        self.post("/v3/kv/deleterange", &json!({ "key": encode(key) }));
+    }
+
+    /// Turns authentication on. `root` and `backup` have the role `root`,
+    /// `reader` may read every key; all have this password.
+    pub fn enable_authentication(&self, password: &str) {
+        let everything = json!({ "permType": "READ", "key": "AA==", "range_end": "AA==" });
+        self.post("/v3/auth/role/add", &json!({ "name": "root" }));
+        self.post("/v3/auth/role/add", &json!({ "name": "reader" }));
+        self.post("/v3/auth/role/grant", &json!({ "name": "reader", "perm": everything }));
+        for (user, role) in [("root", "root"), ("backup", "root"), ("reader", "reader")] {
+            self.post("/v3/auth/user/add", &json!({ "name": user, "password": password }));
+            self.post("/v3/auth/user/grant", &json!({ "user": user, "role": role }));
+        }
+        self.post("/v3/auth/enable", &json!({}));
+    }
+
+    /// Whether reading a key takes a login.
+    pub fn refuses_without_login(&self) -> bool {
+        let answer = self.try_post("/v3/kv/range", &json!({ "key": "AA==" }));
+        matches!(answer, Ok((400, text)) if text.contains("user name is empty"))
+    }
+
+    /// Compacts all history below `revision`.
+    pub fn compact(&self, revision: u64) {
+        self.post("/v3/kv/compaction", &json!({ "revision": revision, "physical": true }));
+    }
+}
+
+/// Bytes as the JSON API writes them.
+pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// A number as the JSON API writes it: a string, or absent where it is zero.
+pub(super) fn number(value: &Value) -> u64 {
+    match value {
+        Value::Null => 0,
+        Value::String(text) => text.parse().unwrap_or_else(|_| panic!("`{text}` is no number")),
+        other => other.as_u64().unwrap_or_else(|| panic!("`{other}` is no number")),
+    }
+}
+
+fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<(u16, String), ureq::Error> {
+    let status = answer.status().as_u16();
+    let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
+    Ok((status, text))
+}

@@ -1,0 +1,213 @@
+//! One member, alone in its cluster.
+
+use super::{Client, Version, free_port};
+use crate::process::{Process, Signal, command};
+use std::fs::File;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The longest wait for a member to serve; the disk may be busy.
+const READY: Duration = Duration::from_secs(30);
+
+/// What to start a member with.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// A folder with a data directory in it; an empty one otherwise.
+    pub(super) data: Option<TempDir>,
+    pub(super) flags: Vec<String>,
+    /// Where the JSON API is, if not where gRPC is.
+    pub(super) http_port: Option<u16>,
+}
+
+impl Settings {
+    /// Adds one of etcd's flags.
+    pub fn flag(mut self, flag: &str) -> Settings {
+        self.flags.push(flag.into());
+        self
+    }
+}
+
+impl Settings {
+    /// Gives the JSON API a port of its own; gRPC alone stays at the endpoint.
+    pub fn http_at(self, port: u16) -> Settings {
+        let flag = format!("--listen-client-http-urls=http://127.0.0.1:{port}");
+        Settings { http_port: Some(port), ..self.flag(&flag) }
+    }
+}
+
+/// A running member on 127.0.0.1, killed on drop. It is a [`Client`] of itself.
+#[derive(Debug)]
+pub struct Etcd {
+    /// Its version.
+    pub version: Version,
+    process: Process,
+    client: Client,
+    port: u16,
+    // Dropped last: the process writes below it.
+    folder: TempDir,
+}
+
+impl Etcd {
+    /// Starts a member with an empty database.
+    pub fn start(version: Version) -> Etcd {
+        Etcd::start_with(version, Settings::default())
+    }
+
+    /// Starts a member; answers once it serves.
+    pub fn start_with(version: Version, settings: Settings) -> Etcd {
+        let Settings { data, flags, http_port } = settings;
+        let mut folder = data.unwrap_or_else(new_folder);
+        // Whoever took one of the ports meanwhile keeps it.
+        for _ in 0..5 {
+            match Etcd::try_start(version, &flags, http_port, folder) {
+                Ok(etcd) => return etcd,
+                Err(AddressInUse(given_back)) => folder = given_back,
+            }
+        }
+        panic!("etcd {version} found its ports in use, five times over");
+    }
+
+    /// `HOST:PORT` of the client endpoint.
+    pub fn endpoint(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The port of the client endpoint.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What to give to the connector.
+    pub fn location(&self) -> String {
+        format!("etcd://{}", self.endpoint())
+    }
+
+    /// Sends the member a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for the member's end, no longer than `limit`; whether it ended.
+    pub fn wait(&mut self, limit: Duration) -> bool {
+        self.process.wait(limit).is_some()
+    }
+
+    /// The last lines that the member logged.
+    fn log(&self) -> String {
+        let log = std::fs::read_to_string(log_path(self.folder.path())).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// How many snapshots have ended, be it well or badly, and given their read
+    /// transaction back. The gauge of open transactions tells less: it counts
+    /// etcd's own, which come and go, and is brought up to date only at times.
+    pub fn snapshots_ended(&self) -> u64 {
+        self.metric("etcd_disk_backend_snapshot_duration_seconds_count") as u64
+    }
+
+    /// Waits until so many snapshots have ended; panics after `limit`.
+    #[track_caller]
+    pub fn assert_snapshots_ended(&self, count: u64, limit: Duration) {
+        let started = Instant::now();
+        while self.snapshots_ended() < count {
+            assert!(
+                started.elapsed() < limit,
+                "{} still holds a snapshot open {limit:?} after its reader was gone",
+                self.endpoint()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(self.snapshots_ended(), count, "more snapshots were taken than one would think");
+    }
+
+    fn try_start(
+        version: Version,
+        flags: &[String],
+        http_port: Option<u16>,
+        folder: TempDir,
+    ) -> Result<Etcd, AddressInUse> {
+        let (port, peer_port) = (free_port(), free_port());
+        let log = File::create(log_path(folder.path())).expect("a fresh directory can be written");
+        let url = |port| format!("http://127.0.0.1:{port}");
+        let mut command = command(version.program("etcd"));
+        command
+            // etcd reads settings from there as well.
+            .env_clear()
+            .args(["--name", NAME, "--data-dir"])
+            .arg(data_dir(folder.path()))
+            .args(["--listen-client-urls", &url(port), "--advertise-client-urls", &url(port)])
+            .args(["--listen-peer-urls", &url(peer_port)])
+            .args(["--initial-advertise-peer-urls", PEER_URL])
+            .args(["--initial-cluster", &format!("{NAME}={PEER_URL}")])
+            // A member without peers need not wait for them.
+            .args(["--heartbeat-interval", "10", "--election-timeout", "100"])
+            .args(["--quota-backend-bytes", "4294967296", "--max-request-bytes", "16777216"])
+            .args(["--logger", "zap", "--log-outputs", "stderr"])
+            .args(version.can_skip_fsync().then_some("--unsafe-no-fsync"))
+            .args(flags)
+            .stderr(log);
+        let mut etcd = Etcd {
+            version,
+            process: Process::start(command),
+            client: Client::new(format!("127.0.0.1:{}", http_port.unwrap_or(port))),
+            port,
+            folder,
+        };
+        match etcd.become_ready() {
+            true => Ok(etcd),
+            false => Err(AddressInUse(etcd.into_folder())),
+        }
+    }
+
+    /// Waits until the member serves; false where its address is in use.
+    fn become_ready(&mut self) -> bool {
+        let started = Instant::now();
+        loop {
+            if let Ok((200, _)) = self.client.try_get("/health") {
+                return true;
+            }
+            if self.wait(Duration::from_millis(10)) {
+                let log = self.log();
+                assert!(log.contains("address already in use"), "etcd ended at its start:\n{log}");
+                return false;
+            }
+            assert!(started.elapsed() < READY, "etcd does not serve:\n{}", self.log());
+        }
+    }
+
+    fn into_folder(self) -> TempDir {
+        self.folder
+    }
+}
+
+impl Deref for Etcd {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// The member's name.
+pub(super) const NAME: &str = "m1";
+
+/// The member's peer URL. It has no peers, so nobody ever uses it, and a
+/// restored member need not get the very port back.
+pub(super) const PEER_URL: &str = "http://127.0.0.1:2380";
+
+struct AddressInUse(TempDir);
+
+pub(super) fn new_folder() -> TempDir {
+    TempDir::with_prefix("etcd-").expect("the temporary directory can be written")
+}
+
+pub(super) fn data_dir(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+fn log_path(folder: &Path) -> PathBuf {
+    folder.join("log")
+}

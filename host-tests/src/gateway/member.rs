@@ -1,0 +1,173 @@
+//! What a member answers, path by path, where the script says nothing else.
+
+use super::{Answer, Request, Stream};
+use crate::etcd::GatewayStyle;
+use serde_json::json;
+use std::collections::HashMap;
+
+/// The script of a gateway: a healthy member, less what a test changes.
+#[derive(Debug, Clone)]
+pub struct Member {
+    style: GatewayStyle,
+    cluster_id: u64,
+    id: u64,
+    leader: u64,
+    is_learner: bool,
+    alarms: Vec<(u64, &'static str)>,
+    database_size: usize,
+    scripted: HashMap<String, Answer>,
+}
+
+const SNAPSHOT: &str = "/v3/maintenance/snapshot";
+
+impl Member {
+    /// A member that holds this database, and answers as etcd 3.6 does.
+    pub fn with(database: &[u8]) -> Member {
+        Member::speaking(GatewayStyle::V2, database)
+    }
+
+    /// A member that holds this database and answers in this style.
+    pub fn speaking(style: GatewayStyle, database: &[u8]) -> Member {
+        let stream = Stream { style, ..Stream::of(database) };
+        Member {
+            style,
+            cluster_id: 7_438_200_942_389_488_494,
+            id: 11,
+            leader: 11,
+            is_learner: false,
+            alarms: Vec::new(),
+            database_size: database.len(),
+            scripted: HashMap::new(),
+        }
+        .snapshot(Answer::stream(stream.body()))
+    }
+
+    /// Says that it is the member of this id, in a cluster led by that one; 0
+    /// where it knows no leader.
+    pub fn numbered(self, id: u64, leader: u64) -> Member {
+        Member { id, leader, ..self }
+    }
+
+    /// Says that it belongs to another cluster than all the others.
+    pub fn of_another_cluster(self) -> Member {
+        Member { cluster_id: 5, ..self }
+    }
+
+    /// Says that it only learns.
+    pub fn learning(self) -> Member {
+        Member { is_learner: true, ..self }
+    }
+
+    /// Says that this alarm is on for that member.
+    pub fn alarmed(mut self, member: u64, alarm: &'static str) -> Member {
+        self.alarms.push((member, alarm));
+        self
+    }
+
+    /// Answers the snapshot call with this.
+    pub fn snapshot(self, answer: Answer) -> Member {
+        self.on(SNAPSHOT, answer)
+    }
+
+    /// Answers every request for `path` with this; the path `*` stands for a
+    /// connection that begins with HTTP/2.
+    pub fn on(mut self, path: &str, answer: Answer) -> Member {
+        self.scripted.insert(path.into(), answer);
+        self
+    }
+
+    pub(super) fn answer(&self, request: &Request) -> Answer {
+        let path = request.path.split('?').next().unwrap_or_default();
+        if let Some(answer) = self.scripted.get(path) {
+            return answer.clone();
+        }
+        let header = json!({
+            "cluster_id": self.cluster_id.to_string(), "member_id": self.id.to_string(),
+            "revision": "601", "raft_term": "2",
+        });
+        match path {
+            "/version" => Answer::json(200, &self.version()),
+            "/health" => {
+                Answer::new(200, "text/plain; charset=utf-8", r#"{"health":"true","reason":""}"#)
+            }
+            "/v3/maintenance/status" => {
+                let mut status = json!({
+                    "header": header, "version": self.server_version(),
+                    "dbSize": self.database_size.to_string(),
+                    "dbSizeInUse": self.database_size.to_string(),
+                    "raftIndex": "604", "raftTerm": "2", "raftAppliedIndex": "604",
+                });
+                if self.leader != 0 {
+                    status["leader"] = self.leader.to_string().into();
+                }
+                if self.is_learner {
+                    status["isLearner"] = true.into();
+                }
+                let mut errors: Vec<String> = self
+                    .alarms
+                    .iter()
+                    .map(|(id, name)| format!("memberID:{id} alarm:{name} "))
+                    .collect();
+                if self.leader == 0 {
+                    errors.push("etcdserver: no leader".into());
+                }
+                if !errors.is_empty() {
+                    status["errors"] = errors.into();
+                }
+                if let Some(version) = storage_version(self.style) {
+                    status["storageVersion"] = version.into();
+                }
+                Answer::json(200, &status)
+            }
+            "/v3/cluster/member/list" => Answer::json(
+                200,
+                &json!({ "header": header, "members": [{
+                    "ID": self.id.to_string(), "name": "m1",
+                    "peerURLs": ["http://127.0.0.1:2380"], "clientURLs": ["http://127.0.0.1:2379"],
+                }]}),
+            ),
+            "/v3/maintenance/alarm" => {
+                let alarms: Vec<_> = self
+                    .alarms
+                    .iter()
+                    .map(|(id, name)| json!({ "memberID": id.to_string(), "alarm": name }))
+                    .collect();
+                let mut answer = json!({ "header": header });
+                if !alarms.is_empty() {
+                    answer["alarms"] = alarms.into();
+                }
+                Answer::json(200, &answer)
+            }
+            // As a server does that knows HTTP/1.1 alone.
+            "*" => Answer::new(400, "text/plain", "Bad Request").then_cut(),
+            _ => match self.style {
+                GatewayStyle::V1 => Answer::new(404, "text/plain; charset=utf-8", "Not Found\n"),
+                GatewayStyle::V2 => Answer::refusal(self.style, 404, 5, "Not Found"),
+            },
+        }
+    }
+
+    fn version(&self) -> serde_json::Value {
+        match self.style {
+            GatewayStyle::V1 => json!({ "etcdserver": "3.5.33", "etcdcluster": "3.5.0" }),
+            GatewayStyle::V2 => {
+                json!({ "etcdserver": "3.6.14", "etcdcluster": "3.6.0", "storage": "3.6.0" })
+            }
+        }
+    }
+
+    fn server_version(&self) -> &'static str {
+        match self.style {
+            GatewayStyle::V1 => "3.5.33",
+            GatewayStyle::V2 => "3.6.14",
+        }
+    }
+}
+
+/// The storage version, which etcd tells from 3.6 on.
+pub(super) fn storage_version(style: GatewayStyle) -> Option<&'static str> {
+    match style {
+        GatewayStyle::V1 => None,
+        GatewayStyle::V2 => Some("3.6.0"),
+    }
+}

@@ -1,0 +1,30 @@
+//! What the behaviour tests stand on: real etcd members, a gateway that lies on
+//! purpose, and the built programs, run as a user runs them.
+//!
+//! Nothing here links the component or the host. The tests see what an operator
+//! sees: exit codes, output, files, and the members' own account.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`tools`] | where the built products and the installed tools are |
+//! | [`process`] | processes that cannot outlive the tests |
+//! | [`etcd`] | real members of four versions: load them, ask them, stop them, restore them |
+//! | [`gateway`] | a scripted server in the place of etcd, for what a real one cannot be made to do |
+//! | [`grpc`] | the same over native gRPC |
+//! | [`database`] | bytes that look like a database, for that server |
+//! | [`run`] | `plakar-wasm` and stock `wasmtime` as bounded subprocesses |
+//! | [`plakar`] | the real plakar with the package installed |
+//! | [`target`] | a directory to back up into, and what was left in it |
+//!
+//! Run them optimised, `cargo test --release -p host-tests`: they hash and
+//! compare hundreds of megabytes.
+
+pub mod database;
+pub mod etcd;
+pub mod gateway;
+pub mod grpc;
+pub mod plakar;
+pub mod process;
+pub mod run;
+pub mod target;
+pub mod tools;

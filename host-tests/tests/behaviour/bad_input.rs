@@ -1,0 +1,202 @@
+//! Errors before anything is contacted or written: what is wrong, where, and how
+//! to write it.
+
+use host_tests::database::database;
+use host_tests::gateway::{Gateway, Member};
+use host_tests::run::{Outcome, Run};
+use host_tests::target::Target;
+use plakar_connector::Kind;
+use std::fs;
+use tempfile::TempDir;
+
+/// Tries to back up with this location and these options; it has to be refused
+/// before anything happens.
+#[track_caller]
+fn refused_at(location: &str, options: &[&str], words: &[&str]) -> Outcome {
+    let target = Target::new();
+    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+    let outcome = Run::backup(location, &target.argument(), &more).wait();
+    outcome.assert_failed(Kind::InvalidConfig, words);
+    target.assert_nothing_left();
+    outcome
+}
+
+/// The same at a healthy member, which must see nothing of it.
+#[track_caller]
+fn refused(options: &[&str], words: &[&str]) -> Outcome {
+    let gateway = Gateway::start(Member::with(&database(2)));
+    let outcome = refused_at(&gateway.location(), options, words);
+    assert!(!gateway.was_contacted(), "it was contacted: {outcome}");
+    outcome
+}
+
+#[test]
+fn an_unknown_option_is_told_the_near_one_and_all_others() {
+    let words =
+        ["`conect_timeout`", "did you mean `connect_timeout`?", "`endpoints`", "`password_file`"];
+    refused(&["conect_timeout=5s"], &words);
+    refused(&["stall-timeout=5s"], &["did you mean `stall_timeout`?"]);
+    refused(&["colour=blue"], &["unknown option `colour`", "`max_duration`"]);
+}
+
+#[test]
+fn a_value_is_not_repeated_with_an_unknown_option() {
+    let outcome = refused(&["pasword=hunter2"], &["did you mean `password`?"]);
+    assert!(!outcome.says("hunter2"), "{outcome}");
+}
+
+#[test]
+fn credentials_in_a_location_are_refused_and_never_repeated() {
+    let gateway = Gateway::start(Member::with(&database(2)));
+    let endpoint = gateway.endpoint();
+    for location in [
+        format!("etcd://root:hunter2@{endpoint}"),
+        format!("etcd://hunter2@{endpoint}"),
+        format!("etcd+https://root:hunter2@{endpoint}"),
+        format!("postgres://root:hunter2@{endpoint}"),
+    ] {
+        let target = Target::new();
+        for verbosity in ["-q", "-vv", "--json"] {
+            let outcome = Run::backup(&location, &target.argument(), &[verbosity]).wait();
+            outcome.assert_failed(Kind::InvalidConfig, &[]);
+            assert!(!outcome.says("hunter2"), "{outcome}");
+        }
+        target.assert_nothing_left();
+    }
+    let endpoints = format!("endpoints=http://root:hunter2@{endpoint}");
+    for (location, options) in [("etcd://", vec![endpoints.as_str()])] {
+        let outcome = refused_at(location, &options, &["credentials"]);
+        assert!(!outcome.says("hunter2"), "{outcome}");
+    }
+    assert!(!gateway.was_contacted());
+}
+
+#[test]
+fn a_bad_location_says_what_is_wrong_and_how_to_write_it() {
+    for (location, reason) in [
+        ("127.0.0.1:2379", "`etcd://HOST:PORT`"),
+        ("http://127.0.0.1:2379", "`etcd://HOST:PORT`"),
+        ("ETCD://127.0.0.1:2379", "`etcd://HOST:PORT`"),
+        ("etcd://", "names no host"),
+        ("etcd://:2379", "host is empty"),
+        ("etcd://127.0.0.1:", "port is no number"),
+        ("etcd://127.0.0.1:http", "port is no number"),
+        ("etcd://127.0.0.1:0", "port is out of range"),
+        ("etcd://127.0.0.1:65536", "port is out of range"),
+        ("etcd://127.0.0.1:2379/registry", "path"),
+        ("etcd://127.0.0.1:2379?limit=1", "query"),
+        ("etcd://::1:2379", "brackets"),
+        ("etcd://[::1", "bracket"),
+        ("etcd://[fe80::1%25eth0]:2379", "IPv6"),
+        ("etcd://no such host", "neither a DNS name"),
+        ("etcd://300.1.2.3", "neither a DNS name"),
+        ("etcd://a,b", "neither a DNS name"),
+    ] {
+        refused_at(location, &[], &[reason]);
+    }
+}
+
+#[test]
+fn bad_endpoints_are_named() {
+    refused(&["endpoints=127.0.0.1:1,,127.0.0.1:2"], &["`endpoints`", "host is empty"]);
+    refused(&["endpoints="], &["`endpoints`", "host is empty"]);
+    refused(&["endpoints=ftp://127.0.0.1"], &["`endpoints`", "`ftp://127.0.0.1`"]);
+    refused(
+        &["endpoints=http://127.0.0.1:1,https://127.0.0.1:2"],
+        &["`https://127.0.0.1:2`", "TLS"],
+    );
+}
+
+#[test]
+fn bad_durations_are_told_the_right_form() {
+    for option in ["connect_timeout", "stall_timeout", "store_timeout", "max_duration"] {
+        for value in ["0s", "5", "-5s", "soon", "", "1e9s", "5 parsecs"] {
+            let words = [&format!("`{option}`"), "`30s`"];
+            refused(&[&format!("{option}={value}")], &words);
+        }
+    }
+}
+
+#[test]
+fn bad_values_are_told_the_good_ones() {
+    refused(&["transport=carrier-pigeon"], &["`transport`", "`gateway`"]);
+    refused(&["username=root"], &["`password_file`"]);
+    refused(&["password=hunter2"], &["`username`"]);
+    refused(&["username=", "password=hunter2"], &["`username` is empty"]);
+    refused(&["username=root", "password="], &["`password` is empty"]);
+    refused(&["=x"], &["no name"]);
+    refused(&["location=etcd://elsewhere"], &["argument"]);
+}
+
+#[test]
+fn a_file_of_a_secret_that_cannot_be_used_is_named() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let missing = folder.path().join("missing").to_str().expect("UTF-8").to_owned();
+    let directory = folder.path().to_str().expect("UTF-8").to_owned();
+    for (path, reason) in [
+        (missing, "cannot be opened"),
+        (directory, "cannot be read"),
+        (file("empty", b""), "is empty"),
+        (file("blank", b"\n"), "is empty"),
+        (file("binary", b"\xff\xfe"), "cannot be read as text"),
+        (file("large", &[b'x'; (1 << 20) + 1]), "is longer than"),
+    ] {
+        let option = format!("password_file={path}");
+        refused(&["username=root", &option], &["`password_file`", &format!("`{path}`"), reason]);
+    }
+    let good = format!("password_file={}", file("good", b"hunter2\n"));
+    let outcome = refused(&["username=root", "password=hunter3", &good], &["exclude each other"]);
+    assert!(!outcome.says("hunter"), "{outcome}");
+}
+
+#[test]
+fn a_bad_config_file_is_named_without_its_values() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let file = folder.path().join("config.toml");
+    let path = file.to_str().expect("UTF-8");
+    let gateway = Gateway::start(Member::with(&database(2)));
+    let target = Target::new();
+    for (content, words) in [
+        ("username = \"root\"\npassword = \"hunter2", &["line 2"][..]),
+        ("password = [\"hunter2\"]", &["`password`", "array"]),
+        ("[password]\nvalue = \"hunter2\"", &["`password`", "table"]),
+        ("pasword = \"hunter2\"", &["did you mean `password`?"]),
+        ("max_duration = 5", &["`max_duration`"]),
+    ] {
+        fs::write(&file, content).expect("written");
+        let outcome =
+            Run::backup(&gateway.location(), &target.argument(), &["--config", path]).wait();
+        outcome.assert_failed(Kind::InvalidConfig, words);
+        assert!(!outcome.says("hunter2"), "{outcome}");
+    }
+    fs::remove_file(&file).expect("it was there");
+    let outcome = Run::backup(&gateway.location(), &target.argument(), &["--config", path]).wait();
+    outcome.assert_failed(Kind::InvalidConfig, &[&format!("`{path}`")]);
+    target.assert_nothing_left();
+    assert!(!gateway.was_contacted());
+}
+
+#[test]
+fn a_connector_that_is_not_there_is_named() {
+    let target = Target::new();
+    let outcome = Run::plakar_wasm(["backup", "no-such.wasm", "etcd://127.0.0.1:1", "--to"])
+        .args([target.argument()])
+        .wait();
+    assert_ne!(outcome.code, 0);
+    assert!(outcome.stderr.contains("`no-such.wasm`"), "{outcome}");
+    target.assert_nothing_left();
+}
+
+#[test]
+fn a_wrong_call_shows_the_right_one() {
+    for arguments in
+        [&["backup"][..], &["backup", "x.wasm", "etcd://h"], &["restore"], &["--frobnicate"]]
+    {
+        Run::plakar_wasm(arguments).wait().assert_failed(Kind::InvalidConfig, &["Usage"]);
+    }
+}

@@ -1,0 +1,43 @@
+//! The behaviour of the built component, in the sandbox and outside, one module
+//! for each thing that a user relies on. One binary: it links once.
+//!
+//! | module | what it is about |
+//! | --- | --- |
+//! | [`real_etcd`] | backups of real members come back as the same data |
+//! | [`runbook`] | the commands of `RESTORE.md` run as printed |
+//! | [`authentication`] | logins, and who may take a snapshot |
+//! | [`members`] | which of several endpoints is asked |
+//! | [`requests`] | what is asked of a member, and what is not |
+//! | [`transports`] | native gRPC where it can be had, the gateway where it cannot |
+//! | [`success_rules`] | a stream that breaks one rule is no backup |
+//! | [`native_grpc`] | the same rules over native gRPC |
+//! | [`lenient_reading`] | a stream that only looks unusual is one |
+//! | [`refusals`] | what is said when something other than a stream comes |
+//! | [`faults`] | real members that die, stall or refuse |
+//! | [`signals`] | Ctrl-C and SIGTERM in the middle of a backup |
+//! | [`sandbox`] | components that misbehave |
+//! | [`bad_input`] | errors before anything is contacted or written |
+//! | [`target_directory`] | the directory that is backed up into |
+//! | [`plakar`] | backups through the real plakar |
+//! | [`command_line`] | the rest of the host's command line |
+//! | [`stock_wasmtime`] | the component without our host |
+
+mod attempt;
+mod authentication;
+mod bad_input;
+mod command_line;
+mod faults;
+mod lenient_reading;
+mod members;
+mod native_grpc;
+mod plakar;
+mod real_etcd;
+mod refusals;
+mod requests;
+mod runbook;
+mod sandbox;
+mod signals;
+mod stock_wasmtime;
+mod success_rules;
+mod target_directory;
+mod transports;

@@ -1,0 +1,212 @@
+//! Which of several endpoints is asked.
+
+use host_tests::database::{database, dump};
+use host_tests::etcd::GatewayStyle::V2;
+use host_tests::etcd::free_port;
+use host_tests::gateway::{Answer, Gateway, Member, Stream};
+use host_tests::run::{Outcome, Run};
+use host_tests::target::Target;
+use plakar_connector::Kind;
+use serde_json::json;
+
+const SNAPSHOT: &str = "/v3/maintenance/snapshot";
+
+/// Member number `id` of a cluster led by member 1.
+fn member(id: u64) -> Member {
+    Member::with(&database(2)).numbered(id, 1)
+}
+
+/// Backs up from these endpoints, in this order.
+fn back_up(endpoints: &[String], options: &[&str]) -> (Outcome, Target) {
+    let target = Target::new();
+    let endpoints = format!("endpoints={}", endpoints.join(","));
+    let options = [&[endpoints.as_str(), "transport=gateway"], options].concat();
+    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+    (Run::backup("etcd://", &target.argument(), &more).wait(), target)
+}
+
+fn endpoints(gateways: &[&Gateway]) -> Vec<String> {
+    gateways.iter().map(|gateway| gateway.endpoint()).collect()
+}
+
+fn snapshots(gateway: &Gateway) -> usize {
+    gateway.requests().iter().filter(|request| request.path == SNAPSHOT).count()
+}
+
+#[track_caller]
+fn assert_backed_up_from(gateway: &Gateway, (outcome, target): &(Outcome, Target)) {
+    outcome.assert_ok();
+    target.assert_whole_backup();
+    assert_eq!(target.manifest()["endpoint"], gateway.endpoint(), "{outcome}");
+    assert!(target.dump_bytes() == dump(&database(2)));
+    assert_eq!(snapshots(gateway), 1);
+}
+
+#[test]
+fn a_follower_is_preferred_to_the_leader() {
+    let (leader, follower) = (Gateway::start(member(1)), Gateway::start(member(2)));
+    let backup = back_up(&endpoints(&[&leader, &follower]), &[]);
+    assert_backed_up_from(&follower, &backup);
+    assert_eq!(snapshots(&leader), 0);
+    assert_eq!(backup.1.manifest()["member"]["role"], "follower");
+}
+
+#[test]
+fn the_leader_is_preferred_to_a_learner() {
+    let leader = Gateway::start(member(1));
+    let learner = Gateway::start(member(2).learning());
+    assert_backed_up_from(&leader, &back_up(&endpoints(&[&learner, &leader]), &[]));
+}
+
+#[test]
+fn a_member_without_leader_is_the_last_resort_and_is_told_of() {
+    let alone = Gateway::start(member(2).numbered(2, 0));
+    let backup = back_up(&endpoints(&[&alone]), &[]);
+    assert_backed_up_from(&alone, &backup);
+    assert!(backup.0.says("no leader"), "{}", backup.0);
+    let manifest = backup.1.manifest();
+    assert_eq!(manifest["member"]["role"], "leaderless");
+    assert!(manifest["warnings"].to_string().contains("no leader"), "{manifest}");
+}
+
+#[test]
+fn unreachable_endpoints_are_skipped_and_recorded() {
+    let reachable = Gateway::start(member(1));
+    let dead = format!("127.0.0.1:{}", free_port());
+    let backup = back_up(&[dead.clone(), reachable.endpoint()], &[]);
+    assert_backed_up_from(&reachable, &backup);
+    let rejected = &backup.1.manifest()["endpoints_rejected"];
+    assert_eq!(rejected[0]["endpoint"], dead);
+    assert!(rejected[0]["reason"].to_string().contains("refused"), "{rejected}");
+}
+
+#[test]
+fn a_silent_endpoint_is_skipped_within_connect_timeout() {
+    let silent = Gateway::start(
+        member(2).on("/v3/maintenance/status", Answer::nothing()).on("/version", Answer::nothing()),
+    );
+    let healthy = Gateway::start(member(1));
+    let backup = back_up(&endpoints(&[&silent, &healthy]), &["connect_timeout=1s"]);
+    assert_backed_up_from(&healthy, &backup);
+    assert!(backup.0.elapsed.as_secs() < 8, "{}", backup.0);
+}
+
+#[test]
+fn a_member_with_a_corrupt_alarm_of_its_own_is_never_backed_up() {
+    let corrupt = member(2).alarmed(2, "CORRUPT");
+    let (corrupt, healthy) = (Gateway::start(corrupt), Gateway::start(member(1)));
+    assert_backed_up_from(&healthy, &back_up(&endpoints(&[&corrupt, &healthy]), &[]));
+    assert_eq!(snapshots(&corrupt), 0);
+
+    let (outcome, target) = back_up(&endpoints(&[&corrupt]), &[]);
+    outcome.assert_failed(Kind::Corrupt, &[&corrupt.endpoint(), "CORRUPT"]);
+    target.assert_nothing_left();
+}
+
+#[test]
+fn alarms_of_others_are_told_and_recorded() {
+    for alarm in [(0, "CORRUPT"), (9, "CORRUPT"), (2, "NOSPACE")] {
+        let gateway = Gateway::start(member(2).alarmed(alarm.0, alarm.1));
+        let backup = back_up(&endpoints(&[&gateway]), &[]);
+        assert_backed_up_from(&gateway, &backup);
+        assert!(backup.0.stderr.contains(alarm.1), "{}", backup.0);
+        let manifest = backup.1.manifest();
+        assert_eq!(manifest["alarms"][0]["alarm"], alarm.1);
+        if alarm.1 == "NOSPACE" {
+            assert!(backup.1.guide().contains("etcdctl alarm disarm"));
+        }
+    }
+}
+
+#[test]
+fn endpoints_of_two_clusters_are_an_error() {
+    let ours = Gateway::start(member(1));
+    let theirs = Gateway::start(member(2).of_another_cluster());
+    let (outcome, target) = back_up(&endpoints(&[&ours, &theirs]), &[]);
+    outcome.assert_failed(Kind::Other, &[&ours.endpoint(), &theirs.endpoint(), "cluster"]);
+    target.assert_nothing_left();
+    assert_eq!(snapshots(&ours) + snapshots(&theirs), 0);
+}
+
+#[test]
+fn a_snapshot_that_does_not_start_is_taken_elsewhere() {
+    let broken = member(2).snapshot(Answer::refusal(V2, 500, 2, "disk on fire"));
+    let (broken, healthy) = (Gateway::start(broken), Gateway::start(member(1)));
+    let backup = back_up(&endpoints(&[&broken, &healthy]), &[]);
+    assert_backed_up_from(&healthy, &backup);
+    let rejected = &backup.1.manifest()["endpoints_rejected"];
+    assert_eq!(rejected[0]["endpoint"], broken.endpoint());
+    assert!(rejected[0]["reason"].to_string().contains("disk on fire"), "{rejected}");
+}
+
+/// Bytes of two members must never end up in one dump.
+#[test]
+fn a_snapshot_that_breaks_after_its_first_byte_is_taken_nowhere_else() {
+    let mut body = Stream::cut_into(&database(2), 512).body();
+    body.truncate(body.len() / 2);
+    let cut = Gateway::start(member(2).snapshot(Answer::stream(body).then_cut()));
+    let healthy = Gateway::start(member(1));
+    let (outcome, target) = back_up(&endpoints(&[&cut, &healthy]), &[]);
+    outcome.assert_failed(Kind::Interrupted, &[&cut.endpoint(), "snapshot"]);
+    target.assert_nothing_left();
+    assert_eq!(snapshots(&healthy), 0);
+}
+
+#[test]
+fn a_missing_permission_is_not_tried_around() {
+    let denied = member(2).snapshot(Answer::refusal(V2, 403, 7, "etcdserver: permission denied"));
+    let (denied, other) = (Gateway::start(denied), Gateway::start(member(1)));
+    let (outcome, target) = back_up(&endpoints(&[&denied, &other]), &[]);
+    outcome.assert_failed(Kind::PermissionDenied, &[&denied.endpoint()]);
+    target.assert_nothing_left();
+    assert_eq!(snapshots(&other), 0);
+}
+
+#[test]
+fn where_no_endpoint_is_left_each_one_s_reason_is_told() {
+    let page = Answer::new(200, "text/html", "<html>");
+    let odd = Gateway::start(member(2).on("/v3/maintenance/status", page));
+    let dead = format!("127.0.0.1:{}", free_port());
+    let (outcome, target) = back_up(&[odd.endpoint(), dead.clone()], &[]);
+    assert_ne!(outcome.code, 0);
+    for words in [odd.endpoint().as_str(), "text/html", dead.as_str(), "refused"] {
+        assert!(outcome.says(words), "it does not say `{words}`: {outcome}");
+    }
+    target.assert_nothing_left();
+}
+
+/// A member that wants a login, and gives this token for it.
+fn guarded(id: u64, token: &str) -> Member {
+    member(id).on(
+        "/v3/auth/authenticate",
+        Answer::json(200, &json!({ "header": { "revision": "2" }, "token": token })),
+    )
+}
+
+#[test]
+fn a_token_never_travels_to_another_endpoint() {
+    let first = guarded(2, "token-of-2.1").snapshot(Answer::refusal(V2, 500, 2, "disk on fire"));
+    let (first, second) = (Gateway::start(first), Gateway::start(guarded(1, "token-of-1.1")));
+    let secret = Target::new();
+    std::fs::write(secret.path(), "hunter2\n").expect("written");
+    let password = format!("password_file={}", secret.argument());
+    let backup = back_up(&endpoints(&[&first, &second]), &["username=root", &password]);
+    assert_backed_up_from(&second, &backup);
+    for (gateway, token) in [(&first, "token-of-2.1"), (&second, "token-of-1.1")] {
+        let snapshot =
+            gateway.requests().into_iter().find(|r| r.path == SNAPSHOT).expect("it was asked");
+        // Raw: `Bearer` is understood by the newest versions only.
+        assert_eq!(snapshot.header("authorization"), Some(token));
+        for request in gateway.requests() {
+            let sent = request.header("authorization");
+            assert!(sent.is_none_or(|sent| sent == token), "{sent:?} went to another endpoint");
+            let told = String::from_utf8_lossy(&request.body).contains("hunter2");
+            assert_eq!(told, request.path == "/v3/auth/authenticate", "{}", request.path);
+        }
+    }
+    for word in ["hunter2", "token-of"] {
+        assert!(!backup.0.says(word), "{}", backup.0);
+        assert!(!backup.1.manifest().to_string().contains(word));
+        assert!(!backup.1.guide().contains(word));
+    }
+}

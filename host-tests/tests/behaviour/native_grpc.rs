@@ -1,0 +1,211 @@
+//! The same rules over native gRPC: how the bytes are framed, and how a call ends.
+
+use host_tests::database::{PAGE, database, dump};
+use host_tests::gateway::{Message, Stream};
+use host_tests::grpc::{End, GrpcServer, Snapshot};
+use host_tests::run::{Outcome, Run};
+use host_tests::target::Target;
+use plakar_connector::Kind;
+use std::time::Duration;
+
+fn stream() -> Stream {
+    Stream::cut_into(&database(12), 2 * PAGE)
+}
+
+fn back_up(snapshot: Snapshot, options: &[&str]) -> (GrpcServer, Target, Outcome) {
+    let server = GrpcServer::start(snapshot);
+    let target = Target::new();
+    let options = [&["transport=grpc"], options].concat();
+    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+    let outcome = Run::backup(&server.location(), &target.argument(), &more).wait();
+    (server, target, outcome)
+}
+
+#[track_caller]
+fn refused(snapshot: Snapshot, kind: Kind, words: &[&str]) {
+    let (server, target, outcome) = back_up(snapshot, &["stall_timeout=1s"]);
+    let place = format!("`{}`: snapshot: ", server.endpoint());
+    outcome.assert_failed(kind, &[&place]).assert_failed(kind, words);
+    target.assert_nothing_left();
+    assert!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
+}
+
+/// Breaks a good stream, and has the backup refused.
+#[track_caller]
+fn broken(kind: Kind, words: &[&str], change: impl FnOnce(&mut Stream)) {
+    let mut stream = stream();
+    change(&mut stream);
+    refused(Snapshot::of(&stream), kind, words);
+}
+
+#[test]
+fn a_stream_is_read_however_it_is_cut() {
+    for message in [1, 511, PAGE, 12 * PAGE] {
+        for piece in [1, 5, 1000, 1 << 20] {
+            // A byte to a frame for every byte of a message each would take minutes.
+            if message * piece == 1 {
+                continue;
+            }
+            let stream = Stream::cut_into(&database(12), message);
+            let (_, target, outcome) = back_up(Snapshot::of(&stream).in_pieces_of(piece), &[]);
+            outcome.assert_ok();
+            target.assert_whole_backup();
+            assert!(target.dump_bytes() == dump(&database(12)));
+            assert_eq!(target.manifest()["transport"], "grpc");
+        }
+    }
+}
+
+#[test]
+fn the_rules_of_the_content_hold_here_too() {
+    broken(Kind::Corrupt, &["SHA-256"], |stream| stream.digest()[31] ^= 1);
+    broken(Kind::Corrupt, &["SHA-256"], |stream| stream.messages[3].blob[100] ^= 0x80);
+    broken(Kind::Interrupted, &["digest"], |stream| drop(stream.messages.pop()));
+    broken(Kind::Corrupt, &["31 bytes"], |stream| stream.digest().truncate(31));
+    broken(Kind::Corrupt, &["33 bytes"], |stream| stream.digest().push(0));
+    broken(Kind::Corrupt, &["add up"], |stream| drop(stream.messages.remove(2)));
+    broken(Kind::Corrupt, &["add up"], |stream| stream.messages.swap(2, 3));
+    broken(Kind::Corrupt, &["digest"], |stream| {
+        stream.messages.push(Message { remaining_bytes: 0, blob: vec![0; 32] });
+    });
+    broken(Kind::Interrupted, &[], |stream| stream.messages.clear());
+}
+
+#[test]
+fn the_endless_stream_of_a_member_that_cannot_read_its_disk_is_left_at_once() {
+    let mut stream = stream();
+    stream.messages.truncate(2);
+    let endless = Snapshot::empty_message(stream.messages[1].remaining_bytes);
+    let snapshot = Snapshot::of(&stream).ending(End::Forever(endless));
+    refused(snapshot, Kind::Interrupted, &["cannot read its database"]);
+}
+
+/// Every byte came and the digest is right: only the status says whether the
+/// call did what it was asked for.
+#[test]
+fn a_whole_snapshot_without_a_good_status_commits_nothing() {
+    for (end, kind, words) in [
+        (End::status(13, "disk on fire"), Kind::Interrupted, &["`disk on fire`"][..]),
+        (End::status(14, "transport is closing"), Kind::Interrupted, &["transport is closing"]),
+        (End::status(4, "context deadline exceeded"), Kind::TimedOut, &["`max_duration`"]),
+        (End::NoTrailers, Kind::Interrupted, &["status"]),
+        (End::Reset, Kind::Interrupted, &[]),
+        (End::Cut, Kind::Interrupted, &[]),
+        (End::Silence, Kind::TimedOut, &["silent for 1s", "`stall_timeout`"]),
+    ] {
+        refused(Snapshot::of(&stream()).ending(end), kind, words);
+    }
+}
+
+#[test]
+fn a_stream_that_ends_early_commits_nothing_whatever_its_status() {
+    let mut half = stream();
+    half.messages.truncate(3);
+    for (end, kind) in [
+        (End::OK, Kind::Interrupted),
+        (End::status(13, "disk on fire"), Kind::Interrupted),
+        (End::NoTrailers, Kind::Interrupted),
+        (End::Reset, Kind::Interrupted),
+        (End::Cut, Kind::Interrupted),
+        (End::Silence, Kind::TimedOut),
+    ] {
+        refused(Snapshot::of(&half).ending(end), kind, &[]);
+    }
+}
+
+#[test]
+fn silence_before_the_first_byte_ends_a_backup_after_stall_timeout() {
+    refused(
+        Snapshot::with_body(Vec::new()).ending(End::Silence),
+        Kind::TimedOut,
+        &["silent for 1s"],
+    );
+}
+
+#[test]
+fn a_message_that_breaks_off_commits_nothing() {
+    let mut body = Snapshot::of(&stream()).body;
+    for cut in [1, 20, 40] {
+        body.truncate(body.len() - cut);
+        refused(Snapshot::with_body(body.clone()), Kind::Interrupted, &[]);
+    }
+}
+
+#[test]
+fn frames_that_are_none_of_etcds_commit_nothing() {
+    let good = Snapshot::of(&stream()).body;
+    let mut compressed = good.clone();
+    compressed[0] = 1;
+    refused(Snapshot::with_body(compressed), Kind::Unsupported, &["compressed"]);
+    let gzip = Snapshot::of(&stream()).header("grpc-encoding", "gzip");
+    refused(gzip, Kind::Unsupported, &["gzip"]);
+    let mut long = good.clone();
+    long[1] = 0xFF;
+    refused(Snapshot::with_body(long), Kind::Corrupt, &["longer than"]);
+    let mut no_protobuf = good;
+    no_protobuf[5] = 0xFF;
+    refused(Snapshot::with_body(no_protobuf), Kind::Corrupt, &[]);
+}
+
+#[test]
+fn a_message_of_more_than_a_mebibyte_commits_nothing() {
+    let stream = Stream::cut_into(&database(512), 2 << 20);
+    refused(Snapshot::of(&stream), Kind::Corrupt, &["longer than"]);
+}
+
+#[test]
+fn refusals_are_told_with_their_remedy_in_every_version() {
+    for (code, message, kind, words) in [
+        (2, "auth: user name is empty", Kind::Unauthenticated, "`username`"),
+        (3, "etcdserver: user name is empty", Kind::Unauthenticated, "`username`"),
+        (16, "etcdserver: invalid auth token", Kind::Unauthenticated, "token"),
+        (2, "auth: permission denied", Kind::PermissionDenied, "`root`"),
+        (7, "etcdserver: permission denied", Kind::PermissionDenied, "`root`"),
+        (14, "etcdserver: leader changed", Kind::Unreachable, "`etcdserver: leader changed`"),
+        (2, "odd%3A %C3%A9%0A", Kind::Other, "odd: é"),
+    ] {
+        for end in [End::TrailersOnly(code, message), End::status(code, message)] {
+            let snapshot = Snapshot::with_body(Vec::new()).ending(end);
+            let (server, target, outcome) = back_up(snapshot, &[]);
+            let place = format!("`{}`: snapshot: ", server.endpoint());
+            // In the trailers, the stream had begun already.
+            if kind == Kind::Unreachable || kind == Kind::Other {
+                assert!([kind.exit_code(), 8].contains(&(outcome.code as u8)), "{outcome}");
+            } else {
+                outcome.assert_failed(kind, &[]);
+            }
+            assert!(outcome.says(&place) && outcome.says(words), "{outcome}");
+            target.assert_nothing_left();
+        }
+    }
+}
+
+#[test]
+fn what_a_call_needs_is_in_its_head() {
+    let (server, _, outcome) = back_up(Snapshot::of(&stream()), &["max_duration=90s"]);
+    outcome.assert_ok();
+    let requests = server.requests();
+    let snapshots: Vec<_> = requests
+        .iter()
+        .filter(|r| r.uri().path() == "/etcdserverpb.Maintenance/Snapshot")
+        .collect();
+    assert_eq!(snapshots.len(), 1);
+    let header = |name| snapshots[0].headers().get(name).and_then(|value| value.to_str().ok());
+    assert_eq!(snapshots[0].method(), "POST");
+    assert_eq!(header("content-type"), Some("application/grpc"));
+    assert_eq!(header("te"), Some("trailers"));
+    assert_eq!(header("accept-encoding"), None);
+    assert_eq!(header("grpc-accept-encoding"), None, "compression costs the member");
+    assert_eq!(header("token"), None);
+    let budget = header("grpc-timeout").and_then(|t| t.strip_suffix('m')).expect("milliseconds");
+    assert!((60_000..=90_000).contains(&budget.parse().unwrap_or(0)), "{budget}");
+    for request in &requests {
+        let allowed = [
+            "Maintenance/Snapshot",
+            "Maintenance/Status",
+            "Cluster/MemberList",
+            "Maintenance/Alarm",
+        ];
+        assert!(allowed.iter().any(|call| request.uri().path().ends_with(call)), "{request:?}");
+    }
+}

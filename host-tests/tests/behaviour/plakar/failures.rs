@@ -1,0 +1,129 @@
+//! Whatever goes wrong fails the backup: plakar alone would keep a snapshot
+//! without the dump, and call it a success.
+
+use super::{filled, stopped_in_the_middle};
+use host_tests::database::database;
+use host_tests::etcd::{Etcd, Version};
+use host_tests::gateway::{Answer, Gateway, Member, Stream, unanswered_port};
+use host_tests::plakar::Plakar;
+use host_tests::process::Signal;
+use std::time::Duration;
+
+#[test]
+fn a_member_that_is_killed_in_the_middle_fails_the_backup() {
+    let (mut etcd, plakar) = (filled(), Plakar::new());
+    let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &[]);
+    etcd.signal(Signal::KILL);
+    assert!(etcd.wait(Duration::from_secs(10)), "it was killed");
+    let outcome = running.resume(plugin);
+    plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", etcd.endpoint())]);
+    let told =
+        outcome.stdout.matches("snapshot: ").count() + outcome.stderr.matches("snapshot: ").count();
+    assert_eq!(told, 1, "the reason is to be told once: {outcome}");
+}
+
+#[test]
+fn a_member_that_is_shut_down_in_the_middle_fails_the_backup() {
+    let (mut etcd, plakar) = (filled(), Plakar::new());
+    let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &[]);
+    etcd.signal(Signal::TERM);
+    assert!(etcd.wait(Duration::from_secs(30)), "etcd does not shut down");
+    let outcome = running.resume(plugin);
+    plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", etcd.endpoint())]);
+}
+
+#[test]
+fn a_member_that_stalls_in_the_middle_fails_the_backup_and_is_let_go() {
+    let (etcd, plakar) = (filled(), Plakar::new());
+    let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &["-o", "stall_timeout=2s"]);
+    etcd.signal(Signal::STOP);
+    let outcome = running.resume(plugin);
+    plakar.assert_failed(&outcome, &["silent for 2s", "`stall_timeout`"]);
+    etcd.signal(Signal::CONT);
+    etcd.assert_snapshots_ended(1, Duration::from_secs(10));
+}
+
+#[test]
+fn a_member_that_is_not_there_fails_the_backup() {
+    let plakar = Plakar::new();
+    let (port, _guard) = unanswered_port();
+    let location = format!("etcd://127.0.0.1:{port}");
+    let outcome = plakar.backup(&location, &["-o", "connect_timeout=1s"]).wait();
+    plakar.assert_failed(&outcome, &[&format!("`127.0.0.1:{port}`: probe: ")]);
+}
+
+#[test]
+fn a_digest_that_is_wrong_fails_the_backup() {
+    let database = database(64);
+    let mut stream = Stream::of(&database);
+    stream.digest()[0] ^= 1;
+    let gateway = Gateway::start(Member::with(&database).snapshot(Answer::stream(stream.body())));
+    let plakar = Plakar::new();
+    let outcome = plakar.backup(&gateway.location(), &["-o", "transport=gateway"]).wait();
+    plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", gateway.endpoint()), "SHA-256"]);
+}
+
+#[test]
+fn a_stream_that_is_cut_fails_the_backup() {
+    let database = database(64);
+    let mut body = Stream::of(&database).body();
+    body.truncate(body.len() / 2);
+    let gateway = Gateway::start(Member::with(&database).snapshot(Answer::stream(body).then_cut()));
+    let plakar = Plakar::new();
+    let outcome = plakar.backup(&gateway.location(), &["-o", "transport=gateway"]).wait();
+    plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", gateway.endpoint())]);
+}
+
+/// Each is something that only a host can see, and each at another place.
+#[test]
+fn a_component_that_misbehaves_fails_the_backup() {
+    let plakar = Plakar::misbehaving();
+    for (behaviour, words) in [
+        ("trap-in-next", "trapped in `import.next`"),
+        ("trap-in-read", "trapped in `reader.read`"),
+        ("panic", "trapped in `reader.read`"),
+        ("exit", "ended itself"),
+        ("hog-memory", "64 MiB of memory"),
+        ("oversized-read", "where at most"),
+        ("empty-read", "answered no bytes"),
+        ("await-nothing", "awaits acknowledgements"),
+        ("duplicate-id", "occurs twice"),
+        ("duplicate-path", "occurs twice"),
+        ("unclean-path", "has a component `.` or `..`"),
+        ("read-error", "`/data`: told to fail"),
+        ("short-of-its-size", "was to have 1000001 bytes and ended after 1000000"),
+        ("spin", "`max_duration` of 2s"),
+        ("stall", "`max_duration` of 2s"),
+    ] {
+        let behaviour = format!("behaviour={behaviour}");
+        let options = ["-o", &behaviour, "-o", "max_duration=2s"];
+        let outcome = plakar.backup("test://127.0.0.1:80", &options).wait();
+        plakar.assert_failed(&outcome, &[words]);
+    }
+    let outcome = plakar.backup("test://127.0.0.1:80", &["-o", "behaviour=well"]).wait();
+    outcome.assert_code(0);
+    assert_eq!(plakar.snapshots().len(), 1, "the same component can be backed up from");
+}
+
+#[test]
+fn a_plakar_that_takes_no_bytes_fails_the_backup_and_the_member_is_let_go_meanwhile() {
+    let (etcd, plakar) = (filled(), Plakar::new());
+    let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &["-o", "store_timeout=2s"]);
+    running.signal(Signal::STOP);
+    plugin.signal(Signal::CONT);
+    etcd.assert_snapshots_ended(1, Duration::from_secs(10));
+    running.signal(Signal::CONT);
+    plakar.assert_failed(&running.wait(), &["plakar took no bytes for 2s", "`store_timeout`"]);
+}
+
+#[test]
+fn what_is_left_out_fails_the_backup_and_is_named() {
+    let (etcd, plakar) = (Etcd::start(Version::V3_6_14), Plakar::new());
+    for dry_run in [&[][..], &["-dry-run"]] {
+        let options = [dry_run, &["-ignore", "/dump"]].concat();
+        let outcome = plakar.backup(&etcd.location(), &options).wait();
+        plakar.assert_failed(&outcome, &["`/dump` was left out"]);
+    }
+    let outcome = plakar.backup(&etcd.location(), &["-ignore", "*.md"]).wait();
+    plakar.assert_failed(&outcome, &["`/RESTORE.md` was left out"]);
+}

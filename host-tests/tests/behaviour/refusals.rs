@@ -1,0 +1,223 @@
+//! What is said when something other than a stream comes: the kind, the place,
+//! and what to do about it.
+
+use crate::attempt::{Attempt, snapshot_is_refused};
+use host_tests::database::database;
+use host_tests::etcd::GatewayStyle::{V1, V2};
+use host_tests::etcd::free_port;
+use host_tests::gateway::{Answer, Gateway, Member, unanswered_port};
+use host_tests::run::Run;
+use host_tests::target::Target;
+use plakar_connector::Kind;
+use serde_json::json;
+use std::time::Duration;
+
+const STATUS: &str = "/v3/maintenance/status";
+
+/// A member that answers so wherever its API is called.
+fn everywhere(answer: &Answer) -> Member {
+    let paths =
+        [STATUS, "/v3/cluster/member/list", "/v3/maintenance/alarm", "/v3/maintenance/snapshot"];
+    paths
+        .into_iter()
+        .fold(Member::with(&database(2)), |member, path| member.on(path, answer.clone()))
+}
+
+/// The answer is refused, be it the snapshot call's or every call's.
+#[track_caller]
+fn refused(answer: Answer, kind: Kind, words: &[&str]) {
+    Attempt::of(everywhere(&answer), &[]).assert_refused(kind, "probe", words);
+    snapshot_is_refused(answer, kind, words);
+}
+
+#[test]
+fn a_web_page_is_not_taken_for_a_snapshot() {
+    refused(
+        Answer::new(200, "text/html", "<html>welcome</html>"),
+        Kind::Other,
+        &["text/html", "proxy"],
+    );
+}
+
+#[test]
+fn an_answer_without_a_type_is_not_taken_for_a_snapshot() {
+    refused(Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), Kind::Other, &["type"]);
+}
+
+#[test]
+fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
+    let off = Answer::new(404, "text/plain; charset=utf-8", "404 page not found\n");
+    refused(off, Kind::Unsupported, &["gateway is off", "`--enable-grpc-gateway=true`"]);
+}
+
+#[test]
+fn a_server_without_etcds_api_is_named_as_such() {
+    let v1 = Answer::new(404, "text/plain; charset=utf-8", "Not Found\n");
+    refused(v1, Kind::Unsupported, &["no etcd v3 API", "client port"]);
+    refused(Answer::refusal(V2, 404, 5, "Not Found"), Kind::Unsupported, &["no etcd v3 API"]);
+}
+
+#[test]
+fn a_host_that_is_not_whitelisted_is_told_the_flag() {
+    let misdirected = Answer::new(421, "text/plain", "misdirected\n");
+    refused(misdirected, Kind::PermissionDenied, &["`--host-whitelist`"]);
+}
+
+#[test]
+fn a_member_that_is_not_available_says_why() {
+    for style in [V1, V2] {
+        let answer = Answer::refusal(style, 503, 14, "etcdserver: leader changed");
+        refused(answer, Kind::Unreachable, &["`etcdserver: leader changed`"]);
+    }
+}
+
+#[test]
+fn a_gateway_that_cannot_reach_its_own_port_is_told_the_certificate() {
+    let message = "connection error: desc = \"error reading server preface: remote error: tls: bad certificate\"";
+    refused(Answer::refusal(V2, 503, 14, message), Kind::Unreachable, &["clientAuth"]);
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    for status in [301, 302, 307, 308] {
+        let elsewhere = Gateway::start(Member::with(&database(2)));
+        let url = format!("http://{}/v3/maintenance/snapshot", elsewhere.endpoint());
+        let answer = Answer::new(status, "text/html", "moved").header("Location", &url);
+        refused(answer, Kind::Unsupported, &["redirect"]);
+        assert!(!elsewhere.was_contacted(), "the redirect was followed");
+    }
+}
+
+#[test]
+fn a_compressed_answer_is_not_decoded() {
+    let answer =
+        Answer::new(200, "application/json", [0x1f, 0x8b, 8, 0]).header("Content-Encoding", "gzip");
+    refused(answer, Kind::Unsupported, &["gzip", "proxy"]);
+}
+
+#[test]
+fn something_that_does_not_speak_http_is_named_as_such() {
+    // What etcd's gRPC-only port says to HTTP/1.1: an HTTP/2 settings frame.
+    let http_2 = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00".to_vec();
+    for bytes in
+        [http_2, b"220 mail.example ESMTP\r\n".to_vec(), b"\x15\x03\x01\x00\x02\x02\x28".to_vec()]
+    {
+        Attempt::of(everywhere(&Answer::raw(bytes)), &[]).assert_refused(
+            Kind::Unreachable,
+            "probe",
+            &["client port"],
+        );
+    }
+}
+
+#[test]
+fn a_connection_closed_without_an_answer_is_named_as_such() {
+    Attempt::of(everywhere(&Answer::raw([])), &[]).assert_refused(
+        Kind::Unreachable,
+        "probe",
+        &["TLS"],
+    );
+}
+
+#[test]
+fn an_endless_refusal_is_read_in_bounded_memory() {
+    let answer = Answer::stream("no ").status(500, "text/plain").then_forever([b'x'; 8192]);
+    for member in [everywhere(&answer), Member::with(&database(2)).snapshot(answer)] {
+        let attempt =
+            Attempt::of(member, &["connect_timeout=3s", "stall_timeout=3s", "max_duration=20s"]);
+        assert_ne!(attempt.outcome.code, 0);
+        attempt.target.assert_nothing_left();
+        assert!(attempt.outcome.elapsed < Duration::from_secs(15), "{}", attempt.outcome);
+        assert!(attempt.outcome.peak_memory < 200 << 20, "{} bytes", attempt.outcome.peak_memory);
+        assert!(attempt.outcome.stderr.len() < 4096, "the refusal is repeated at length");
+    }
+}
+
+#[test]
+fn an_endless_head_is_refused() {
+    let answer = Answer::raw("HTTP/1.1 200 OK\r\nX: ").then_forever([b'x'; 8192]);
+    let attempt = Attempt::of(Member::with(&database(2)).snapshot(answer), &[]);
+    assert_ne!(attempt.outcome.code, 0);
+    attempt.target.assert_nothing_left();
+    assert!(attempt.outcome.elapsed < Duration::from_secs(20), "{}", attempt.outcome);
+}
+
+#[test]
+fn control_characters_of_a_server_do_not_reach_the_terminal() {
+    let answer = Answer::refusal(V2, 500, 2, "a\u{1b}[31mred\u{7}\nsecond line");
+    let attempt = Attempt::of(Member::with(&database(2)).snapshot(answer), &[]);
+    attempt.assert_refused(Kind::Other, "snapshot", &["red"]);
+    assert!(
+        !attempt.outcome.says("\u{1b}") && !attempt.outcome.says("\u{7}"),
+        "{}",
+        attempt.outcome
+    );
+}
+
+#[test]
+fn a_missing_login_is_told_the_options_in_every_version() {
+    for (style, status, code, message) in
+        [(V1, 500, 2, "auth: user name is empty"), (V2, 400, 3, "etcdserver: user name is empty")]
+    {
+        snapshot_is_refused(
+            Answer::refusal(style, status, code, message),
+            Kind::Unauthenticated,
+            &["`username`", "`password_file`"],
+        );
+    }
+    // The same as a stream's error, which is how 3.5 words it.
+    let stream = json!({ "error": {
+        "grpc_code": 2, "http_code": 500, "message": "auth: user name is empty",
+        "http_status": "Internal Server Error",
+    }});
+    snapshot_is_refused(Answer::json(500, &stream), Kind::Unauthenticated, &["`username`"]);
+}
+
+#[test]
+fn a_missing_permission_is_told_the_role_in_every_version() {
+    for (style, status, code, message) in
+        [(V1, 500, 2, "auth: permission denied"), (V2, 403, 7, "etcdserver: permission denied")]
+    {
+        snapshot_is_refused(
+            Answer::refusal(style, status, code, message),
+            Kind::PermissionDenied,
+            &["`root`"],
+        );
+    }
+}
+
+/// Tries to back up from a location where no fake listens.
+#[track_caller]
+fn unreachable(location: &str, options: &[&str], words: &[&str]) {
+    let target = Target::new();
+    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+    let outcome = Run::backup(location, &target.argument(), &more).wait();
+    outcome.assert_failed(Kind::Unreachable, words);
+    assert!(outcome.elapsed < Duration::from_secs(15), "{outcome}");
+    target.assert_nothing_left();
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_refused_by_name() {
+    let port = free_port();
+    unreachable(
+        &format!("etcd://127.0.0.1:{port}"),
+        &[],
+        &[&format!("`127.0.0.1:{port}`: probe: connection refused; ")],
+    );
+}
+
+#[test]
+fn a_port_behind_a_firewall_is_given_up_after_connect_timeout() {
+    let (port, _held) = unanswered_port();
+    unreachable(
+        &format!("etcd://127.0.0.1:{port}"),
+        &["connect_timeout=1s"],
+        &[&format!("`127.0.0.1:{port}`: probe: "), "1s", "`connect_timeout`"],
+    );
+}
+
+#[test]
+fn a_name_without_address_is_named_as_such() {
+    unreachable("etcd://nonexistent.invalid", &[], &["`nonexistent.invalid:2379`: probe: ", "DNS"]);
+}

@@ -1,0 +1,127 @@
+//! What is asked of a member, and what is not.
+
+use crate::attempt::Attempt;
+use host_tests::database::database;
+use host_tests::etcd::GatewayStyle::V2;
+use host_tests::gateway::{Answer, Gateway, Member, Request};
+use host_tests::run::Run;
+use serde_json::{Value, json};
+
+const SNAPSHOT: &str = "/v3/maintenance/snapshot";
+
+fn requests(options: &[&str]) -> Vec<Request> {
+    let attempt = Attempt::of(Member::with(&database(2)), options);
+    attempt.outcome.assert_ok();
+    attempt.gateway.requests()
+}
+
+fn snapshot_request(options: &[&str]) -> Request {
+    let mut snapshots: Vec<Request> =
+        requests(options).into_iter().filter(|request| request.path == SNAPSHOT).collect();
+    assert_eq!(snapshots.len(), 1, "one snapshot is one request: {snapshots:?}");
+    snapshots.remove(0)
+}
+
+/// A server that is told when to stop frees its read transaction, even where the
+/// reader's machine vanishes.
+#[test]
+fn the_member_is_told_how_long_a_snapshot_may_take() {
+    let request = snapshot_request(&["max_duration=90s"]);
+    let budget = request.header("grpc-timeout").expect("a time limit");
+    let millis: u64 = budget.strip_suffix('m').and_then(|n| n.parse().ok()).expect("milliseconds");
+    assert!((60_000..=90_000).contains(&millis), "{budget}");
+    assert!(budget.len() <= 9, "gRPC takes no more than eight digits: {budget}");
+}
+
+#[test]
+fn the_longest_limit_still_has_eight_digits() {
+    let request = snapshot_request(&["max_duration=10000h"]);
+    let budget = request.header("grpc-timeout").expect("a time limit");
+    assert!(budget.len() <= 9, "{budget}");
+}
+
+#[test]
+fn a_snapshot_is_asked_for_plainly() {
+    let request = snapshot_request(&[]);
+    assert_eq!(request.method, "POST");
+    assert_eq!(serde_json::from_slice::<Value>(&request.body).expect("JSON"), json!({}));
+    assert_eq!(request.header("accept-encoding"), None, "compression costs the member");
+    assert_eq!(request.header("authorization"), None);
+    assert_eq!(request.header("range"), None);
+}
+
+#[test]
+fn requests_name_the_endpoint_that_was_typed_as_their_host() {
+    let attempt = Attempt::of(Member::with(&database(2)), &[]);
+    for request in attempt.gateway.requests() {
+        assert_eq!(
+            request.header("host"),
+            Some(attempt.gateway.endpoint().as_str()),
+            "{request:?}"
+        );
+    }
+}
+
+/// No compaction, no defragmentation, no hash over the whole database, no write.
+#[test]
+fn nothing_is_asked_that_costs_or_changes_the_cluster() {
+    for request in requests(&[]) {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/version") => {}
+            ("POST", SNAPSHOT | "/v3/maintenance/status" | "/v3/cluster/member/list") => {}
+            ("POST", "/v3/maintenance/alarm") => {
+                let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+                assert_eq!(body["action"], "GET", "an alarm is only read");
+            }
+            _ => panic!("why ask `{} {}`?", request.method, request.path),
+        }
+    }
+}
+
+#[test]
+fn a_ping_opens_no_snapshot() {
+    let gateway = Gateway::start(Member::with(&database(2)));
+    Run::ping(&gateway.location(), &["-o", "transport=gateway"]).wait().assert_ok();
+    let requests = gateway.requests();
+    assert!(!requests.is_empty() && requests.iter().all(|request| request.path != SNAPSHOT));
+}
+
+/// Status, member list and alarms are good to know; a snapshot is what was asked for.
+#[test]
+fn what_a_member_keeps_to_itself_is_no_obstacle() {
+    let paths = ["/v3/maintenance/status", "/v3/cluster/member/list", "/v3/maintenance/alarm"];
+    let denied = Answer::refusal(V2, 403, 7, "etcdserver: permission denied");
+    let database = database(2);
+    let guarded = paths.iter().fold(Member::with(&database), |m, path| m.on(path, denied.clone()));
+    let attempt = Attempt::of(guarded, &[]);
+    attempt.assert_backed_up(&database);
+    let manifest = attempt.target.manifest();
+    assert_eq!(manifest["members"], Value::Null);
+    assert_eq!(manifest["revision"], json!({ "before": null, "after": null }));
+    assert_eq!(manifest["member"]["role"], "unknown");
+}
+
+#[test]
+fn odd_answers_to_side_questions_are_no_obstacle() {
+    let database = database(2);
+    for path in ["/version", "/v3/cluster/member/list", "/v3/maintenance/alarm"] {
+        for answer in [
+            Answer::new(500, "text/plain", "no"),
+            Answer::new(200, "application/json", "{\"members\":7,\"alarms\":7,\"etcdserver\":7}"),
+            Answer::new(200, "text/html", "<html>"),
+            Answer::raw([]),
+        ] {
+            let attempt = Attempt::of(Member::with(&database).on(path, answer), &[]);
+            attempt.assert_backed_up(&database);
+        }
+    }
+}
+
+#[test]
+fn a_member_list_that_never_comes_is_not_waited_for_for_long() {
+    let database = database(2);
+    let member = Member::with(&database).on("/v3/cluster/member/list", Answer::nothing());
+    let attempt = Attempt::of(member, &["connect_timeout=1s"]);
+    attempt.assert_backed_up(&database);
+    assert!(attempt.outcome.elapsed.as_secs() < 10, "{}", attempt.outcome);
+}

@@ -1,0 +1,219 @@
+//! Components that misbehave: the host says so, and keeps nothing of theirs.
+
+use host_tests::database::database;
+use host_tests::gateway::{Gateway, Member};
+use host_tests::run::{Outcome, Run};
+use host_tests::target::Target;
+use host_tests::tools;
+use plakar_connector::Kind;
+use std::time::Duration;
+
+/// The exit code for a component that trapped, went over a limit or broke the
+/// contract.
+const MISBEHAVED: i32 = 11;
+
+/// What a run may take at the most, whatever a component does: its 64 MiB, and
+/// the host's own memory.
+const MEMORY: u64 = 192 << 20;
+
+/// Backs up a component that behaves like this; it has to fail, and to leave
+/// nothing behind.
+#[track_caller]
+fn caught(behaviour: &str, options: &[&str], code: i32, words: &[&str]) -> Outcome {
+    let target = Target::new();
+    let outcome = Run::misbehaving(behaviour, &target.argument(), options).wait();
+    outcome.assert_exit(code, words);
+    target.assert_nothing_left();
+    assert!(outcome.peak_memory < MEMORY, "{} bytes: {outcome}", outcome.peak_memory);
+    outcome
+}
+
+#[test]
+fn a_component_that_behaves_well_is_backed_up() {
+    let target = Target::new();
+    Run::misbehaving("well", &target.argument(), &[]).wait().assert_ok();
+    let read = |name| std::fs::read_to_string(target.path().join(name)).expect("it was backed up");
+    assert_eq!(read("data"), "x".repeat(1_000_000));
+    assert_eq!(read("report"), "1000000 bytes of /data are stored\n");
+}
+
+#[test]
+fn a_trap_is_the_component_s_fault() {
+    for behaviour in ["trap-in-next", "trap-in-read", "panic", "exit"] {
+        caught(behaviour, &[], MISBEHAVED, &[]);
+    }
+}
+
+#[test]
+fn a_trap_while_facts_are_asked_for_keeps_nothing_unproven() {
+    let target = Target::new();
+    let outcome = Run::misbehaving("trap-in-facts", &target.argument(), &[]).wait();
+    match outcome.code {
+        0 => assert!(target.path().join("report").is_file(), "{outcome}"),
+        code => {
+            assert_eq!(code, MISBEHAVED, "{outcome}");
+            target.assert_nothing_left();
+        }
+    }
+}
+
+#[test]
+fn every_breach_of_the_contract_is_named() {
+    for (behaviour, words) in [
+        ("oversized-read", &["read"][..]),
+        ("empty-read", &["read"]),
+        ("await-nothing", &["acknowledgements"]),
+        ("duplicate-id", &["2"]),
+        ("duplicate-path", &["`/data`"]),
+        ("unclean-path", &["`/../data`"]),
+        ("short-of-its-size", &["1000000", "1000001"]),
+    ] {
+        let outcome = caught(behaviour, &[], MISBEHAVED, words);
+        assert!(outcome.says("broke the contract"), "{behaviour}: {outcome}");
+    }
+}
+
+#[test]
+fn an_error_of_the_component_keeps_its_kind() {
+    caught("read-error", &[], Kind::Corrupt.exit_code().into(), &["`/data`: told to fail"]);
+}
+
+#[test]
+fn a_component_that_takes_all_memory_is_stopped() {
+    caught("hog-memory", &[], MISBEHAVED, &["memory"]);
+}
+
+#[test]
+fn a_component_that_never_comes_back_is_stopped_by_the_run_s_time() {
+    for behaviour in ["spin", "stall"] {
+        let target = Target::new();
+        let options = ["-o", "max_duration=2s"];
+        let outcome = Run::misbehaving(behaviour, &target.argument(), &options).wait();
+        assert!([MISBEHAVED, 4].contains(&outcome.code), "{behaviour}: {outcome}");
+        assert!(outcome.says("max_duration"), "{behaviour}: {outcome}");
+        assert!(outcome.elapsed < Duration::from_secs(20), "{behaviour}: {outcome}");
+        target.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_call_that_must_not_wait_is_stopped_long_before_the_run_s_time() {
+    let outcome = caught("spin-in-size", &[], MISBEHAVED, &[]);
+    assert!(outcome.elapsed < Duration::from_secs(40), "{outcome}");
+}
+
+#[test]
+fn a_flood_of_log_lines_is_held_back() {
+    let target = Target::new();
+    let outcome = Run::misbehaving("flood-log", &target.argument(), &[]).wait();
+    outcome.assert_ok();
+    let lines = outcome.stderr.lines().count();
+    assert!(lines > 1 && lines < 1000, "{lines} lines came through");
+    assert!(outcome.peak_memory < MEMORY, "{} bytes", outcome.peak_memory);
+}
+
+#[test]
+fn a_component_sees_no_file_and_no_variable() {
+    let target = Target::new();
+    let outcome = Run::misbehaving("open-file", &target.argument(), &[]).wait();
+    outcome.assert_ok();
+    assert!(outcome.says("no file can be read"), "{outcome}");
+
+    let target = Target::new();
+    let outcome = Run::misbehaving("read-variable", &target.argument(), &["--json"])
+        .env("HOME", "/secret")
+        .wait();
+    outcome.assert_ok();
+    assert_eq!(outcome.outcome()["facts"]["home"], "unset");
+}
+
+/// What `reach=URL` found, with this location and these options.
+fn reach(url: &str, location: &str, options: &[&str]) -> serde_json::Value {
+    let target = Target::new();
+    let behaviour = format!("behaviour=reach={url}");
+    let outcome = Run::plakar_wasm(["backup", "--json"])
+        .path(tools::misbehaving_connector())
+        .args([location, "--to", &target.argument(), "-o", &behaviour])
+        .args(options)
+        .wait();
+    outcome.assert_ok();
+    outcome.outcome()["facts"].clone()
+}
+
+#[test]
+fn what_was_typed_can_be_reached() {
+    let granted = Gateway::start(Member::with(&database(2)));
+    let url = format!("http://{}/health", granted.endpoint());
+    let location = format!("test://{}", granted.endpoint());
+    let facts = reach(&url, &location, &[]);
+    assert!(facts["reached"].to_string().contains("200"), "{facts}");
+    let endpoints = format!("endpoints={}", granted.endpoint());
+    let facts = reach(&url, "test://", &["-o", &endpoints]);
+    assert!(facts["reached"].to_string().contains("200"), "{facts}");
+}
+
+#[test]
+fn nothing_else_can_be_reached() {
+    let granted = Gateway::start(Member::with(&database(2)));
+    let other = Gateway::start(Member::with(&database(2)));
+    let port = granted.endpoint().split_once(':').expect("HOST:PORT").1.to_owned();
+    let location = format!("test://{}", granted.endpoint());
+    for url in [
+        // Another port, another name or family of the same machine, another scheme.
+        format!("http://{}/", other.endpoint()),
+        format!("http://localhost:{port}/"),
+        format!("http://[::1]:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        format!("http://127.0.0.2:{port}/"),
+        format!("http://127.1:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("https://{}/", granted.endpoint()),
+        // What is left out is not what was granted.
+        "http://127.0.0.1/".to_owned(),
+        // The authority is what comes after the `@`.
+        format!("http://{}@{}/", granted.endpoint(), other.endpoint()),
+        format!("http://user:hunter2@{}/", granted.endpoint()),
+    ] {
+        let facts = reach(&url, &location, &[]);
+        assert!(facts["not-reached"].is_string(), "{url} was reached: {facts}");
+    }
+    assert!(!other.was_contacted() && !granted.was_contacted());
+}
+
+/// `endpoints` goes before the location, which then names nobody to contact.
+#[test]
+fn a_location_that_endpoints_go_before_is_not_granted() {
+    let named = Gateway::start(Member::with(&database(2)));
+    let endpoint = Gateway::start(Member::with(&database(2)));
+    let url = format!("http://{}/health", named.endpoint());
+    let location = format!("test://{}", named.endpoint());
+    let facts = reach(&url, &location, &["-o", &format!("endpoints={}", endpoint.endpoint())]);
+    assert!(facts["not-reached"].is_string(), "{facts}");
+    assert!(!named.was_contacted());
+}
+
+#[test]
+fn a_refused_request_is_told_with_what_was_granted() {
+    let target = Target::new();
+    let outcome = Run::misbehaving("reach=http://127.0.0.1:1/", &target.argument(), &[]).wait();
+    outcome.assert_ok();
+    assert!(outcome.stderr.contains("`http://127.0.0.1:1`"), "{outcome}");
+    assert!(outcome.stderr.contains("granted: http://127.0.0.1:80"), "{outcome}");
+}
+
+#[test]
+fn what_is_no_component_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let core_module = b"\0asm\x01\0\0\0".as_slice();
+    for (name, bytes) in [("text", b"hello".as_slice()), ("empty", b""), ("core", core_module)] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).expect("written");
+        let target = Target::new();
+        let outcome = Run::plakar_wasm(["backup"])
+            .path(&file)
+            .args(["test://127.0.0.1", "--to", &target.argument()])
+            .wait();
+        outcome.assert_exit(MISBEHAVED, &[&format!("`{}`", file.display())]);
+        target.assert_nothing_left();
+    }
+}

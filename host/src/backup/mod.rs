@@ -1,0 +1,160 @@
+//! Drives one import into a sink, and keeps the account of it.
+//!
+//! A backup succeeded only if every content ended cleanly, the store holds as
+//! many bytes of each as were read, every record was acknowledged, and the
+//! component said that it finished. Only then is the sink told to commit;
+//! dropping it before that leaves nothing behind.
+
+mod pace;
+
+use crate::policy::account::Account;
+use crate::sink::{Entry, Sink};
+use crate::{Error, Event, Import, Importer, Observer, Reader, Record, Step};
+pub(crate) use pace::{Pace, Side};
+use plakar_connector::TimeLimits;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// How many bytes to ask a component for at once. More saves no time, and twice
+/// this is what a backup holds in memory.
+const READ_BYTES: u32 = 512 << 10;
+
+/// What a successful backup amounts to.
+#[derive(Debug, Clone, Copy)]
+pub struct Summary {
+    /// Records stored, directories among them.
+    pub records: u64,
+    /// Bytes of content stored.
+    pub bytes: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Imports everything into `sink` and commits it.
+///
+/// The observer hears the import's facts at its end even where it failed, as long
+/// as the component can still be asked.
+pub async fn run(
+    importer: Importer,
+    sink: impl Sink,
+    observer: &dyn Observer,
+) -> Result<Summary, Error> {
+    let limits = importer.limits();
+    let pace = Pace::new();
+    let backup = Backup { limits, pace: &pace, account: Account::default(), sink, observer };
+    match timeout(limits.max_duration, backup.drive(importer)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(pace.over(limits.max_duration)),
+    }
+}
+
+struct Backup<'a, S> {
+    limits: TimeLimits,
+    pace: &'a Pace,
+    account: Account,
+    sink: S,
+    observer: &'a dyn Observer,
+}
+
+impl<S: Sink> Backup<'_, S> {
+    async fn drive(mut self, importer: Importer) -> Result<Summary, Error> {
+        let begun = Instant::now();
+        self.observer.event(Event::Started {
+            connector: importer.connector(),
+            version: importer.version(),
+            origin: importer.origin(),
+        });
+        let mut import = importer.start().await?;
+        let imported = self.import(&mut import).await;
+        let facts = import.facts().await;
+        if let Ok(facts) = &facts {
+            self.observer.event(Event::Facts(facts));
+        }
+        imported?;
+        facts?;
+        // From here on there is nothing to wait for, and so nothing to cut short:
+        // the commit is one step.
+        drop(import);
+        self.sink.commit()?;
+        let Account { records, bytes, .. } = self.account;
+        Ok(Summary { records, bytes, elapsed: begun.elapsed() })
+    }
+
+    async fn import(&mut self, import: &mut Import) -> Result<(), Error> {
+        loop {
+            self.pace.turn(Side::Source);
+            match import.next().await? {
+                Step::Record(record) => self.record(import, record).await?,
+                Step::Finished => return Ok(()),
+                Step::AwaitingAcknowledgements => {
+                    return Err(Error::broke(
+                        "`import.next` awaits acknowledgements, and every record has been acknowledged",
+                    ));
+                }
+            }
+        }
+    }
+
+    async fn record(&mut self, import: &mut Import, record: Record) -> Result<(), Error> {
+        let Record { id, pathname, mode, modified, reader } = record;
+        self.account.admit(id, &pathname, reader.is_none())?;
+        let entry = Entry { pathname, mode, modified };
+        let kept = match reader {
+            None => {
+                self.observer.event(Event::RecordBegun { pathname: &entry.pathname, size: None });
+                self.pace.turn(Side::Store);
+                within(self.limits.store, self.sink.directory(&entry)).await?;
+                0
+            }
+            Some(reader) => self.file(import, &entry, reader).await?,
+        };
+        self.pace.turn(Side::Source);
+        let (id, fate) = self.account.acknowledge(&entry.pathname, Some(kept))?;
+        import.acknowledge(id, fate).await?;
+        self.observer.event(Event::RecordStored { pathname: &entry.pathname, bytes: kept });
+        Ok(())
+    }
+
+    async fn file(
+        &mut self,
+        import: &mut Import,
+        entry: &Entry,
+        reader: Reader,
+    ) -> Result<u64, Error> {
+        let pathname = entry.pathname.as_str();
+        self.account.open(pathname)?;
+        let mut size = import.size(&reader).await?;
+        self.observer.event(Event::RecordBegun { pathname, size });
+        self.pace.turn(Side::Store);
+        within(self.limits.store, self.sink.begin_file(entry)).await?;
+
+        let mut streamed = 0;
+        loop {
+            self.pace.turn(Side::Source);
+            let Some(bytes) = import.read(&reader, READ_BYTES).await? else { break };
+            if streamed == 0 && size.is_none() {
+                size = import.size(&reader).await?;
+            }
+            self.pace.turn(Side::Store);
+            within(self.limits.store, self.sink.write(&bytes)).await?;
+            streamed += bytes.len() as u64;
+            self.account.read(pathname, bytes.len() as u64)?;
+            self.observer.event(Event::Progress { pathname, bytes: streamed, size });
+        }
+        self.account.end(pathname, import.size(&reader).await?.or(size))?;
+        import.close(reader).await?;
+
+        self.pace.turn(Side::Store);
+        within(self.limits.store, self.sink.finish_file()).await
+    }
+}
+
+/// A sink's work within `store_timeout`.
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(Error::store(format!("the store took no bytes for {limit:?}, its `store_timeout`")))
+    })
+}

@@ -1,0 +1,73 @@
+//! Which side of a backup was slow.
+
+use crate::Error;
+use plakar_connector::Kind;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Whom a backup waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The component and its server.
+    Source,
+    /// The sink.
+    Store,
+}
+
+/// The time spent waiting for each side. It outlives the run it measures, so
+/// that it can tell of one that was cut short.
+pub(crate) struct Pace(Mutex<State>);
+
+struct State {
+    side: Side,
+    since: Instant,
+    source: Duration,
+    store: Duration,
+}
+
+impl Pace {
+    /// Starts by waiting for the source.
+    pub(crate) fn new() -> Self {
+        let (source, store) = (Duration::ZERO, Duration::ZERO);
+        Self(Mutex::new(State { side: Side::Source, since: Instant::now(), source, store }))
+    }
+
+    /// From now on the wait is for `side`.
+    pub(crate) fn turn(&self, side: Side) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let spent = now - state.since;
+        match state.side {
+            Side::Source => state.source += spent,
+            Side::Store => state.store += spent,
+        }
+        state.side = side;
+        state.since = now;
+    }
+
+    /// The failure of a run that took longer than this.
+    pub(crate) fn over(&self, max_duration: Duration) -> Error {
+        Error::reported(
+            Kind::TimedOut,
+            format!(
+                "the backup took longer than its `max_duration` of {max_duration:?}: {}",
+                self.told()
+            ),
+        )
+    }
+
+    /// The sentence about it.
+    fn told(&self) -> String {
+        self.turn(Side::Source);
+        let State { source, store, .. } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (slow, other, most, rest) = match source >= store {
+            true => ("source", "store", source, store),
+            false => ("store", "source", store, source),
+        };
+        format!(
+            "{:.1} s went by waiting for the {slow}, and {:.1} s for the {other}",
+            most.as_secs_f64(),
+            rest.as_secs_f64()
+        )
+    }
+}

@@ -1,0 +1,149 @@
+//! What can be typed.
+
+use super::exit;
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Runs Plakar connectors that are WASI components, each in a sandbox that grants
+/// only what you type
+#[derive(Parser)]
+#[command(
+    name = "plakar-wasm",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = exit::help(),
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How much is said, and in which form.
+#[derive(Args, Clone)]
+pub(crate) struct Output {
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more; twice for timings
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Write events and the outcome as JSON lines to standard output, each with
+    /// `"v":1`; readers are to ignore names they do not know
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Back up what a location holds into a directory: all of it, or nothing
+    #[command(after_help = exit::help())]
+    Backup(Backup),
+    /// Tell whether a backup could start now; changes nothing
+    #[command(after_help = exit::help())]
+    Ping(Ping),
+    /// Show what a connector is, takes, imports and exports, and what it would be granted
+    Inspect(Inspect),
+    /// Run the connector's own command line in the sandbox
+    #[command(after_help = "\
+The connector may send HTTP requests to the authorities of those ARGS that are \
+locations of its protocols, or to those of `-o endpoints=…`, and to no other. It \
+gets this process's standard streams and no file. The exit code is the connector's.")]
+    Run(Run),
+    /// Serve the connector to plakar over standard input and output; plakar starts
+    /// this command by itself
+    Plugin(Plugin),
+    /// Write a completion script for a shell to standard output
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual page to standard output
+    Man {
+        /// The page of this command instead of the main one
+        command: Option<String>,
+    },
+}
+
+/// Which connector reads what.
+#[derive(Args)]
+pub(crate) struct Source {
+    /// The connector: a WebAssembly component
+    pub(crate) connector: PathBuf,
+    /// What to import: PROTOCOL://HOST[:PORT]
+    pub(crate) location: String,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// What the connector is told.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// An option of the connector, or a time limit; the last of a name wins.
+    /// NAME_file=PATH takes the value from a file: use it for secrets, since
+    /// other users of this machine can see arguments
+    #[arg(short = 'o', value_name = "NAME=VALUE")]
+    pub(crate) options: Vec<String>,
+    /// A TOML file of NAME = VALUE lines; `-o` goes before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `backup`.
+#[derive(Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Where to put the records; the directory is made where it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// Replace files that exist
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `ping`.
+#[derive(Args)]
+pub(crate) struct Ping {
+    #[command(flatten)]
+    pub(crate) source: Source,
+}
+
+/// `inspect`.
+#[derive(Args)]
+pub(crate) struct Inspect {
+    /// The connector: a WebAssembly component
+    pub(crate) connector: PathBuf,
+    /// Show what a run on this location would be granted
+    pub(crate) location: Option<String>,
+    /// Show nothing but the JSON Schema of what can be configured
+    #[arg(long, conflicts_with = "location")]
+    pub(crate) schema: bool,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// `run`.
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The connector: a WebAssembly component
+    pub(crate) connector: PathBuf,
+    /// Pass this environment variable; no other is passed
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Vec<String>,
+    /// What the connector's command line is given
+    #[arg(last = true)]
+    pub(crate) args: Vec<String>,
+}
+
+/// `plugin`.
+#[derive(Args)]
+pub(crate) struct Plugin {
+    /// The connector: a WebAssembly component; `connector.wasm` beside this
+    /// executable where it is not given
+    pub(crate) connector: Option<PathBuf>,
+}

@@ -1,0 +1,72 @@
+//! Options from a file and from `-o`, one over the other.
+
+use super::arguments;
+use plakar_wasm::policy::options::Options;
+use plakar_wasm::{Description, Error, Event, Observer, Speaker};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Reads the options typed and those of the file, and warns about secrets that
+/// others can see.
+pub(super) fn read(
+    arguments: &arguments::Options,
+    description: &Description,
+    observer: &dyn Observer,
+) -> Result<Options, Error> {
+    let is_secret = |name: &str| description.option(name).is_some_and(|option| option.secret);
+    let warn = |line: String| observer.event(Event::Warning { from: Speaker::Host, line: &line });
+
+    let mut typed = Options::default();
+    for option in &arguments.options {
+        // As in Plakar: a name alone says yes.
+        let (name, value) = option.split_once('=').unwrap_or((option, "true"));
+        if name.is_empty() {
+            return Err(Error::invalid("an option has no name; write `-o NAME=VALUE`"));
+        }
+        typed.set(name, value);
+    }
+    if let Some(name) = typed.names().find(|name| is_secret(name)) {
+        warn(format!(
+            "other users of this machine can see the arguments of a process: \
+             use `-o {name}_file=PATH` instead of `-o {name}=…`"
+        ));
+    }
+    let Some(path) = &arguments.config else { return Ok(typed) };
+    let base = from_file(path)?;
+    let secret = base.names().find(|name| is_secret(name));
+    let mode = path.metadata().map(|metadata| metadata.permissions().mode()).unwrap_or(0);
+    if let Some(name) = secret
+        && mode & 0o077 != 0
+    {
+        warn(format!("others can read `{}`, which holds `{name}`: `chmod 600` it", path.display()));
+    }
+    Ok(typed.over(base))
+}
+
+/// A flat table of texts, numbers and yes or no. A message never repeats a value.
+fn from_file(path: &Path) -> Result<Options, Error> {
+    let refuse =
+        |reason: String| Error::invalid(format!("config file `{}`: {reason}", path.display()));
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        refuse(format!("line {line} is no TOML: {}", error.message()))
+    })?;
+    let mut options = Options::default();
+    for (name, value) in table {
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Boolean(yes) => yes.to_string(),
+            toml::Value::Integer(number) => number.to_string(),
+            other => {
+                return Err(refuse(format!(
+                    "`{name}` is of the type {}; write a string, an integer or a boolean",
+                    other.type_str()
+                )));
+            }
+        };
+        options.set(name, value);
+    }
+    Ok(options)
+}

@@ -1,0 +1,46 @@
+//! Every exit code, and the table of them in the help.
+
+use plakar_connector::Kind;
+use plakar_wasm::Fault;
+
+/// Exit codes of a run that a signal ended, as shells number them.
+pub(crate) const INTERRUPTED: u8 = 130;
+/// See [`INTERRUPTED`].
+pub(crate) const TERMINATED: u8 = 143;
+
+/// The codes that are this program's own. Those from 1 to 9 are the contract's.
+const OWN: [(u8, &str); 4] = [
+    (Fault::STORE_EXIT_CODE, "the target directory could not be written"),
+    (
+        Fault::COMPONENT_EXIT_CODE,
+        "the connector cannot be loaded, trapped, went over a limit, or broke its contract",
+    ),
+    (INTERRUPTED, "interrupted (SIGINT); nothing was kept"),
+    (TERMINATED, "terminated (SIGTERM); nothing was kept"),
+];
+
+/// What a kind of failure means to whoever reads the help.
+fn meaning(kind: Kind) -> &'static str {
+    match kind {
+        Kind::InvalidConfig => "wrong arguments, options or location; nothing was contacted",
+        Kind::Unreachable => "no connection could be made",
+        Kind::TimedOut => "something took longer than its limit",
+        Kind::Unauthenticated => "credentials are missing or wrong",
+        Kind::PermissionDenied => "the credentials are right but may not do this",
+        Kind::Unsupported => "the server, the connector or this host cannot do it",
+        Kind::Interrupted => "the content was cut short",
+        Kind::Corrupt => "the content came whole, but is not what it should be",
+        Kind::Other => "anything else went wrong",
+    }
+}
+
+/// Every exit code with its meaning, for the end of the help.
+pub(crate) fn help() -> String {
+    let mut rows = vec![(0, "it worked")];
+    rows.extend(Kind::ALL.map(|kind| (kind.exit_code(), meaning(kind))));
+    rows.extend(OWN);
+    rows.sort_by_key(|(code, _)| *code);
+    let rows: Vec<String> =
+        rows.iter().map(|(code, meaning)| format!("  {code:>3}  {meaning}")).collect();
+    format!("Exit codes:\n{}", rows.join("\n"))
+}

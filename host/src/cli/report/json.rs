@@ -1,0 +1,97 @@
+//! JSON lines on standard output; `docs/json-events.md` describes them.
+
+use super::{Form, Outcome};
+use plakar_wasm::{Event, Fact, Speaker};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// The version of the schema. Names may be added to it, and none may change.
+const VERSION: u32 = 1;
+
+/// Progress is told no more often than this.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+pub(super) struct Json {
+    command: &'static str,
+    told: Instant,
+}
+
+impl Json {
+    pub(super) fn new(command: &'static str) -> Self {
+        Self { command, told: Instant::now() }
+    }
+
+    /// Writes one line. Nobody may be reading any more, which is no reason to
+    /// fail a backup.
+    fn line(&self, event: &str, fields: Value) {
+        let mut line = Map::new();
+        line.insert("v".into(), VERSION.into());
+        line.insert("event".into(), event.into());
+        line.insert("command".into(), self.command.into());
+        if let Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{}", Value::Object(line)).and_then(|()| out.flush());
+    }
+}
+
+impl Form for Json {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Started { connector, version, origin } => self.line(
+                "started",
+                json!({ "connector": connector, "version": version, "origin": origin }),
+            ),
+            Event::RecordBegun { pathname, size } => {
+                self.told = Instant::now();
+                self.line("record", json!({ "pathname": pathname, "size": size }));
+            }
+            Event::Progress { pathname, bytes, size } => {
+                if self.told.elapsed() >= PROGRESS {
+                    self.told = Instant::now();
+                    let fields = json!({ "pathname": pathname, "bytes": bytes, "size": size });
+                    self.line("progress", fields);
+                }
+            }
+            Event::RecordStored { pathname, bytes } => {
+                self.line("stored", json!({ "pathname": pathname, "bytes": bytes }));
+            }
+            Event::Warning { from, line } => {
+                let from = match from {
+                    Speaker::Component => "component",
+                    Speaker::Host => "host",
+                };
+                self.line("warning", json!({ "from": from, "message": line }));
+            }
+            Event::Facts(_) => {}
+        }
+    }
+
+    fn outcome(&mut self, outcome: &Outcome<'_>, code: u8, facts: &[Fact]) {
+        let mut fields = match outcome {
+            Outcome::BackedUp { summary, to } => json!({
+                "to": to.display().to_string(),
+                "records": summary.records,
+                "bytes": summary.bytes,
+                "seconds": summary.elapsed.as_secs_f64(),
+            }),
+            Outcome::Reachable { origin, elapsed } => {
+                json!({ "origin": origin, "seconds": elapsed.as_secs_f64() })
+            }
+            Outcome::Failed(error) => {
+                json!({ "kind": error.fault().name(), "message": error.to_string() })
+            }
+            Outcome::Signalled(_) => {
+                json!({ "kind": "signal", "message": "ended by a signal; nothing was kept" })
+            }
+        };
+        let facts: Map<String, Value> =
+            facts.iter().map(|fact| (fact.name.clone(), fact.value.clone().into())).collect();
+        fields["ok"] = (code == 0).into();
+        fields["exit_code"] = code.into();
+        fields["facts"] = facts.into();
+        self.line("outcome", fields);
+    }
+}

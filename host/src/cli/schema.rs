@@ -1,0 +1,76 @@
+//! The JSON Schema of what can be configured, for packages.
+
+use plakar_connector::limits;
+use plakar_connector::names::{FILE_SUFFIX, LOCATION};
+use plakar_wasm::policy::tls;
+use plakar_wasm::{Description, OptionDescription, OptionKind};
+use serde_json::{Map, Value, json};
+
+/// A duration as the contract has it.
+const DURATION: &str = "^([0-9]+(ms|s|m|h))+$";
+
+/// Describes the configuration of a source. Values are texts, as plakar passes them.
+pub(super) fn of(description: &Description) -> Value {
+    let protocols: Vec<String> = description
+        .protocols
+        .iter()
+        .map(|p| p.name.replace('+', "\\+").replace('.', "\\."))
+        .collect();
+    let mut properties = Map::new();
+    properties.insert(
+        LOCATION.into(),
+        json!({
+            "type": "string",
+            "pattern": format!("^({}):", protocols.join("|")),
+            "description": "what to back up",
+        }),
+    );
+    let secure = description.protocols.iter().any(|protocol| protocol.tls);
+    let of_the_host = if secure { tls::options().to_vec() } else { Vec::new() };
+    let mut exclusive = Vec::new();
+    for option in description.options.iter().chain(&of_the_host) {
+        let name = option.name.as_str();
+        properties.insert(name.into(), property(option));
+        if option.secret || tls::has_file(name) {
+            let file = format!("{name}{FILE_SUFFIX}");
+            exclusive.push(json!({ "not": { "required": [name, file] } }));
+            let help = format!("file that holds `{name}`");
+            properties.insert(file, json!({ "type": "string", "description": help }));
+        }
+    }
+    for limit in limits::ALL.iter().filter(|limit| description.option(limit.name).is_none()) {
+        properties.insert(
+            limit.name.into(),
+            json!({
+                "type": "string", "pattern": DURATION,
+                "description": limit.help, "default": limit.default,
+            }),
+        );
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": format!("{}: {}", description.name, description.summary),
+        "type": "object",
+        "properties": properties,
+        "required": [LOCATION],
+        "allOf": exclusive,
+        "additionalProperties": false,
+    })
+}
+
+fn property(option: &OptionDescription) -> Value {
+    let mut property = match &option.kind {
+        OptionKind::Text | OptionKind::Authorities => json!({ "type": "string" }),
+        OptionKind::Boolean => json!({ "type": "string", "enum": ["true", "false"] }),
+        OptionKind::Duration => json!({ "type": "string", "pattern": DURATION }),
+        OptionKind::Choice(words) => json!({ "type": "string", "enum": words }),
+    };
+    property["description"] = option.help.clone().into();
+    if let Some(default) = &option.default {
+        property["default"] = default.clone().into();
+    }
+    if option.secret {
+        property["writeOnly"] = true.into();
+    }
+    property
+}

@@ -1,0 +1,93 @@
+//! The library's one error.
+//!
+//! The rules: a message says what failed, where, and what to do about it, in
+//! lower case, without a full stop, and without any secret. The [`Fault`] says
+//! whose fault it was, for programs.
+
+use plakar_connector::Kind;
+use std::fmt;
+
+/// Whose fault a failure was; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// What the component answered, or what the host found before asking it.
+    Reported(Kind),
+    /// The store did not take what it was given.
+    Store,
+    /// The component cannot be loaded, trapped, went over a limit, or broke the contract.
+    Component,
+}
+
+impl Fault {
+    /// The exit code of the store's failures.
+    pub const STORE_EXIT_CODE: u8 = 10;
+    /// The exit code of the component's misdeeds.
+    pub const COMPONENT_EXIT_CODE: u8 = 11;
+
+    /// The name in `--json`: the contract's name of a reported kind, else `store`
+    /// or `component`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::Reported(kind) => kind.name(),
+            Fault::Store => "store",
+            Fault::Component => "component",
+        }
+    }
+
+    /// The exit code of a program that ends for this reason.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Fault::Reported(kind) => kind.exit_code(),
+            Fault::Store => Self::STORE_EXIT_CODE,
+            Fault::Component => Self::COMPONENT_EXIT_CODE,
+        }
+    }
+}
+
+/// Why something could not be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    fault: Fault,
+    message: String,
+}
+
+impl Error {
+    /// Whose fault it was.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    pub(crate) fn reported(kind: Kind, message: impl Into<String>) -> Self {
+        Self { fault: Fault::Reported(kind), message: message.into() }
+    }
+
+    /// For command lines: what the user typed is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::reported(Kind::InvalidConfig, message)
+    }
+
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::reported(Kind::Unsupported, message)
+    }
+
+    /// For sinks: the store did not take what it was given.
+    pub fn store(message: impl Into<String>) -> Self {
+        Self { fault: Fault::Store, message: message.into() }
+    }
+
+    pub(crate) fn component(message: impl Into<String>) -> Self {
+        Self { fault: Fault::Component, message: message.into() }
+    }
+
+    pub(crate) fn broke(what: impl fmt::Display) -> Self {
+        Self::component(format!("the component broke the contract: {what}"))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,77 @@
+//! What a run tells whoever watches it.
+
+/// One fact about an import, as the component names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// Lower case with dashes.
+    pub name: String,
+    /// For people; no secret.
+    pub value: String,
+}
+
+/// Who a warning comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// The component, on its standard error.
+    Component,
+    /// The host.
+    Host,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The import is about to start.
+    Started {
+        /// The connector's name.
+        connector: &'a str,
+        /// The connector's version.
+        version: &'a str,
+        /// What is imported from, in the component's words.
+        origin: &'a str,
+    },
+    /// A record's turn has come.
+    RecordBegun {
+        /// Its absolute pathname.
+        pathname: &'a str,
+        /// Bytes it will have, where that is known already.
+        size: Option<u64>,
+    },
+    /// A part of a record's content was handed to the store.
+    Progress {
+        /// Its absolute pathname.
+        pathname: &'a str,
+        /// Bytes so far.
+        bytes: u64,
+        /// Bytes it will have, where that is known.
+        size: Option<u64>,
+    },
+    /// The store keeps a record.
+    RecordStored {
+        /// Its absolute pathname.
+        pathname: &'a str,
+        /// Bytes of content; 0 for a directory.
+        bytes: u64,
+    },
+    /// A line for people: bounded in length and rate, without control characters.
+    Warning {
+        /// Who says it.
+        from: Speaker,
+        /// What.
+        line: &'a str,
+    },
+    /// What is known about the import, at its end, be it good or bad.
+    Facts(&'a [Fact]),
+}
+
+/// Takes the events of a run. It is called from the run itself: an observer that
+/// blocks, blocks the run.
+pub trait Observer: Send + Sync {
+    /// Takes one event.
+    fn event(&self, event: Event<'_>);
+}
+
+/// For whoever needs no events.
+impl Observer for () {
+    fn event(&self, _: Event<'_>) {}
+}

@@ -1,0 +1,141 @@
+//! Sends requests over pooled connections, within the time limits.
+
+use super::body::Guarded;
+use super::connection::Connector;
+use super::{error, tls};
+use crate::policy::limits::REQUESTS;
+use crate::policy::tls::Tls;
+use http::header::{CONTENT_TYPE, HOST, HeaderValue, TE};
+use http_body_util::BodyExt;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
+use hyper_util::client::legacy::{Builder, Client as Pool};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use plakar_connector::TimeLimits;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+/// A server may close an idle connection at any time; one kept longer than this
+/// saves little and fails often.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A component talks to one server at a time.
+const IDLE_PER_HOST: usize = 2;
+
+/// The largest HTTP/2 frame to take. A server that fills it halves the work of
+/// the default, 16 KiB.
+const FRAME: u32 = 1 << 20;
+
+/// How many bytes an HTTP/2 server may send ahead of a component that reads: of
+/// one response, and of all. They are the host's memory.
+const STREAM_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
+type Connections = Pool<Connector, WasiBody>;
+
+/// The host's HTTP client; clones share its connections. All of them have one
+/// TLS identity, and so a component has a client of its own.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http1: Connections,
+    http2: Connections,
+    limits: TimeLimits,
+    under_way: Arc<Semaphore>,
+}
+
+impl Client {
+    /// A client that waits no longer than these limits, whatever a component asks for.
+    pub(crate) fn new(limits: TimeLimits, tls: Option<&Tls>) -> Result<Self, crate::Error> {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        let config = tls::config(tls)?;
+        let secure = || {
+            let builder =
+                HttpsConnectorBuilder::new().with_tls_config(config.clone()).https_or_http();
+            match tls.and_then(|tls| tls.server_name.clone()) {
+                Some(name) => builder.with_server_name_resolver(FixedServerNameResolver::new(name)),
+                None => builder,
+            }
+        };
+        let pool = || -> Builder {
+            let mut pool = Pool::builder(TokioExecutor::new());
+            pool.pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(IDLE_PER_HOST);
+            pool
+        };
+        let http1 = pool().build(Connector(secure().enable_http1().wrap_connector(tcp.clone())));
+        let http2 = pool()
+            .http2_only(true)
+            .http2_max_frame_size(FRAME)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
+            .build(Connector(secure().enable_http2().wrap_connector(tcp)));
+        Ok(Self { http1, http2, limits, under_way: Arc::new(Semaphore::new(REQUESTS)) })
+    }
+
+    /// The connections that a request goes over, and the request as they want it.
+    ///
+    /// gRPC is HTTP/2 by definition, known beforehand in the clear and agreed upon
+    /// under TLS. All else is HTTP/1.1 on either: every server has it, and there
+    /// a body that was cut short cannot be taken for a whole one.
+    fn route(&self, request: &mut http::Request<WasiBody>) -> &Connections {
+        if !is_grpc(request.headers()) {
+            return &self.http1;
+        }
+        let headers = request.headers_mut();
+        headers.remove(HOST);
+        headers.entry(TE).or_insert(HeaderValue::from_static("trailers"));
+        &self.http2
+    }
+
+    /// Sends a request; answers as soon as the response's head is there.
+    pub(super) async fn send(
+        &self,
+        mut request: http::Request<WasiBody>,
+        asked: RequestOptions,
+    ) -> Result<http::Response<WasiBody>, Error> {
+        let shorter = |asked: Option<Duration>, limit: Duration| asked.unwrap_or(limit).min(limit);
+        let connect = shorter(asked.connect_timeout, self.limits.connect);
+        let first_byte = shorter(asked.first_byte_timeout, self.limits.max_duration);
+        let between_bytes = shorter(asked.between_bytes_timeout, self.limits.stall);
+
+        let permit = Arc::clone(&self.under_way)
+            .try_acquire_owned()
+            .map_err(|_| Error::ConnectionLimitReached)?;
+        let connections = self.route(&mut request);
+        let mut connected = capture_connection(&mut request);
+        let mut response = pin!(connections.request(request));
+        let connecting = async {
+            tokio::select! {
+                biased;
+                early = &mut response => Some(early),
+                _ = connected.wait_for_connection_metadata() => None,
+            }
+        };
+        let early = timeout(connect, connecting).await.map_err(|_| Error::ConnectionTimeout)?;
+        let response = match early {
+            Some(response) => response,
+            None => {
+                timeout(first_byte, response).await.map_err(|_| Error::ConnectionReadTimeout)?
+            }
+        };
+        let response = response.map_err(|error| error::of_exchange(&error))?;
+        Ok(response.map(|body| Guarded::new(body, between_bytes, permit).boxed_unsync()))
+    }
+}
+
+/// Whether the content is gRPC's, whatever encodes its messages. gRPC-Web is
+/// another thing.
+fn is_grpc(headers: &http::HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type
+        .and_then(|value| value.strip_prefix("application/grpc"))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
+}

@@ -1,0 +1,179 @@
+//! Connections that say what went wrong with TLS, whenever it shows.
+//!
+//! Since TLS 1.3 a server judges a client's certificate only after the client is
+//! done with the handshake, and is writing its request. What the server sends then
+//! is an alert, and it hangs up: who writes hears of a broken pipe, and only who
+//! reads on hears why.
+
+use super::tls;
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::{Connected, HttpConnector};
+use hyper_util::rt::TokioIo;
+use std::error::Error;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Connects as [`HttpsConnector`] does.
+#[derive(Clone)]
+pub(super) struct Connector(pub(super) HttpsConnector<HttpConnector>);
+
+impl Service<http::Uri> for Connector {
+    type Response = Connection;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Connection, Failure>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, to: http::Uri) -> Self::Future {
+        let connecting = self.0.call(to);
+        Box::pin(async {
+            match connecting.await {
+                Ok(stream) => Ok(Connection { stream, unread: Vec::new(), broken: None }),
+                Err(failure) => Err(match tls::told(failure.as_ref()) {
+                    Some(told) => told.into(),
+                    None => failure,
+                }),
+            }
+        })
+    }
+}
+
+/// A connection, secured or not.
+pub(super) struct Connection {
+    stream: MaybeHttpsStream<TokioIo<TcpStream>>,
+    /// Read while looking for the reason of a failed write.
+    unread: Vec<u8>,
+    /// How writing failed, until the reason is known.
+    broken: Option<io::Error>,
+}
+
+impl Connection {
+    /// What a write answers: where it failed, the reason that the server sent.
+    fn poll_reason<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let secure = matches!(self.stream, MaybeHttpsStream::Https(_));
+        match ready!(written) {
+            Err(error) if secure && is_cut(error.kind()) => {
+                self.broken = Some(error);
+                self.poll_last_words(cx).map(Err)
+            }
+            other => Poll::Ready(other),
+        }
+    }
+
+    /// Reads on until the connection's end, which a broken one has soon. A
+    /// response that came early is kept for whoever reads.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let mut space = [0; 4096];
+        while self.unread.len() < MOST_UNREAD {
+            let mut buffer = ReadBuf::new(&mut space);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer.unfilled()));
+            match read {
+                Ok(()) if !buffer.filled().is_empty() => {
+                    self.unread.extend_from_slice(buffer.filled());
+                }
+                Ok(()) => break,
+                Err(reason) => {
+                    let told = tls::told(&reason).map(|told| io::Error::new(reason.kind(), told));
+                    self.broken = told.or(self.broken.take());
+                    break;
+                }
+            }
+        }
+        let broken = self.broken.take();
+        Poll::Ready(broken.unwrap_or_else(|| ErrorKind::BrokenPipe.into()))
+    }
+}
+
+/// More than this comes from no server that has hung up.
+const MOST_UNREAD: usize = 64 << 10;
+
+/// Whether the other side went away.
+pub(super) fn is_cut(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof
+    )
+}
+
+impl hyper_util::client::legacy::connect::Connection for Connection {
+    fn connected(&self) -> Connected {
+        self.stream.connected()
+    }
+}
+
+impl Read for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread[..length]);
+            self.unread.drain(..length);
+            return Poll::Ready(Ok(()));
+        }
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        Poll::Ready(read.map_err(|error| match tls::told(&error) {
+            Some(told) => io::Error::new(error.kind(), told),
+            None => error,
+        }))
+    }
+}
+
+impl Write for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.broken.is_some() {
+            return self.poll_last_words(cx).map(Err);
+        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.poll_reason(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.broken.is_some() {
+            return self.poll_last_words(cx).map(Err);
+        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.poll_reason(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.broken.is_some() {
+            return self.poll_last_words(cx).map(Err);
+        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.poll_reason(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,131 @@
+//! Says a failed exchange in the words of wasi:http.
+//!
+//! A component can act on a case; where none fits, the cause is told as text. So
+//! it is with TLS: the cases for it carry no text that could name a remedy.
+
+use super::connection::is_cut;
+use super::tls;
+use hyper_util::client::legacy;
+use std::error::Error as StdError;
+use std::io::{self, ErrorKind};
+use std::iter::successors;
+use wasmtime_wasi_http::Error;
+
+/// What befell an exchange before its response's head was there.
+pub(super) fn of_exchange(error: &legacy::Error) -> Error {
+    tracing::debug!("a request failed: {}", text(error));
+    if error.is_connect() { of_connection(error) } else { of_message(error) }
+}
+
+/// What befell a response's body.
+pub(super) fn of_body(error: &hyper::Error) -> Error {
+    tracing::debug!("a response's body failed: {}", text(error));
+    of_message(error)
+}
+
+fn of_connection(error: &legacy::Error) -> Error {
+    // hyper-util's own connector gives resolution away by this name alone.
+    if chain(error).any(|cause| cause.to_string() == "dns error") {
+        return Error::DnsError { rcode: Some(innermost(error)), info_code: None };
+    }
+    if let Some(told) = of_tls(error) {
+        return told;
+    }
+    match io_kind(error) {
+        Some(ErrorKind::ConnectionRefused) => Error::ConnectionRefused,
+        Some(ErrorKind::TimedOut) => Error::ConnectionTimeout,
+        Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+            Error::DestinationIpUnroutable
+        }
+        // TCP is set up or refused; only a handshake can be cut short.
+        Some(kind) if is_cut(kind) => Error::InternalError(Some(tls::CUT.into())),
+        _ => Error::InternalError(Some(format!("connect: {}", text(error)))),
+    }
+}
+
+fn of_message(error: &(dyn StdError + 'static)) -> Error {
+    // The component's own words come back where it broke off its request.
+    if let Some(own) = find::<Error>(error) {
+        return Error::InternalError(Some(format!("request: {own}")));
+    }
+    // A server that misses a client certificate says so only after the handshake.
+    if let Some(told) = of_tls(error) {
+        return told;
+    }
+    if let Some(http2) = find::<h2::Error>(error) {
+        return of_http2(http2);
+    }
+    let hyper = find::<hyper::Error>(error);
+    match (hyper, io_kind(error)) {
+        (Some(hyper), _)
+            if hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed() =>
+        {
+            Error::ConnectionTerminated
+        }
+        (Some(hyper), _) if hyper.is_timeout() => Error::HttpResponseTimeout,
+        (Some(hyper), _) if hyper.is_parse_too_large() => {
+            Error::HttpResponseHeaderSectionSize(None)
+        }
+        (Some(hyper), _) if hyper.is_parse() => {
+            Error::InternalError(Some(format!("malformed response: {}", text(error))))
+        }
+        (_, Some(kind)) if is_cut(kind) => Error::ConnectionTerminated,
+        (_, Some(ErrorKind::TimedOut)) => Error::ConnectionReadTimeout,
+        _ => Error::InternalError(Some(text(error))),
+    }
+}
+
+/// The text is all that comes through HTTP/2.
+fn of_tls(error: &(dyn StdError + 'static)) -> Option<Error> {
+    let told = chain(error).map(ToString::to_string).find(|text| text.starts_with(tls::MARK))?;
+    Some(Error::InternalError(Some(told)))
+}
+
+fn of_http2(error: &h2::Error) -> Error {
+    match error.get_io().map(io::Error::kind) {
+        Some(ErrorKind::TimedOut) => Error::ConnectionReadTimeout,
+        Some(kind) if is_cut(kind) => Error::ConnectionTerminated,
+        Some(_) => Error::InternalError(Some(error.to_string())),
+        // The server took its leave, whichever way it said so.
+        None if error.is_remote() && error.reason() != Some(h2::Reason::HTTP_1_1_REQUIRED) => {
+            Error::ConnectionTerminated
+        }
+        // What it sends is not HTTP/2.
+        None => Error::HttpProtocolError,
+    }
+}
+
+/// An error and its causes. An I/O error hides the one it was made of from
+/// `source`, which answers that one's cause.
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    })
+}
+
+pub(super) fn find<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
+    chain(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// That of the innermost: those around it are wrappings.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
+    chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind)
+}
+
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The whole cause, less the pool's own frame, which says nothing, and less what
+/// merely repeats its cause.
+fn text(error: &(dyn StdError + 'static)) -> String {
+    let causes = chain(error).filter(|cause| !cause.is::<legacy::Error>());
+    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.dedup();
+    words.join(": ")
+}

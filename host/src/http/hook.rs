@@ -1,0 +1,43 @@
+//! What wasmtime calls for a component's request.
+
+use super::Client;
+use crate::policy::grant::Grant;
+use crate::sandbox::Log;
+use std::sync::Arc;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// Lets granted requests through to the client.
+pub(crate) struct Hook {
+    grant: Grant,
+    client: Client,
+    log: Arc<Log>,
+}
+
+impl Hook {
+    pub(crate) fn new(grant: Grant, client: Client, log: Arc<Log>) -> Self {
+        Self { grant, client, log }
+    }
+}
+
+/// How the rest of an exchange went, once its response is there: always well,
+/// for a connection's task tells the body what befalls it.
+type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+impl WasiHttpHooks for Hook {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Rest,
+    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Rest), Error>> + Send> {
+        if let Err(refusal) = self.grant.allows(request.uri()) {
+            self.log.host(&refusal.to_string());
+            return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+        }
+        let client = self.client.clone();
+        Box::new(async move {
+            let response = client.send(request, options.unwrap_or_default()).await?;
+            Ok((response, Box::new(std::future::ready(Ok(()))) as Rest))
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! The HTTP client that components send requests through.
+//!
+//! ```text
+//! component ─wasi:http─▶ Hook ──granted?──▶ Client ─▶ hyper, pooled ─▶ server
+//!                         └─ refused: HTTP-request-denied and a warning
+//! ```
+//!
+//! Redirects are not followed, contents are not decoded, and proxies named by
+//! environment variables are not used: each of them would lead around the grant
+//! or around what the component believes it reads.
+
+mod body;
+mod client;
+mod connection;
+mod error;
+mod hook;
+mod tls;
+
+pub(crate) use client::Client;
+pub(crate) use hook::Hook;

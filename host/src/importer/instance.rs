@@ -1,0 +1,107 @@
+//! One instance of a component, and whether it may still be called.
+
+use crate::bindings;
+use crate::http::Client;
+use crate::policy::grant::Grant;
+use crate::policy::limits::QUICK_CALL;
+use crate::sandbox::{Loaded, Log, State, root_cause};
+use crate::{Error, Observer};
+use plakar_connector::Kind;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::Store;
+use wasmtime_wasi::I32Exit;
+
+/// One instance of a component, in its own store.
+pub(super) struct Instance {
+    pub(super) store: Store<State>,
+    pub(super) exports: bindings::Connector,
+    pub(super) life: Life,
+    log: Arc<Log>,
+}
+
+impl Instance {
+    pub(super) async fn new(
+        loaded: &Loaded,
+        grant: Grant,
+        client: Client,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, Error> {
+        let begun = Instant::now();
+        let log = Log::new(observer);
+        let mut store = State::store(&loaded.engine, grant, client, &log);
+        let mut life = Life { ended: false };
+        let call = loaded.pre.instantiate_async(&mut store);
+        let exports = life.quick("instantiation", call).await?;
+        tracing::debug!(elapsed = ?begun.elapsed(), "the component is instantiated");
+        Ok(Self { store, exports, life, log })
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.log.flush();
+    }
+}
+
+/// Whether a component may still be called.
+pub(super) struct Life {
+    pub(super) ended: bool,
+}
+
+impl Life {
+    /// A call that must not wait for the network.
+    pub(super) async fn quick<T>(
+        &mut self,
+        name: &str,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> Result<T, Error> {
+        let call = self.waiting(name, call);
+        tokio::time::timeout(QUICK_CALL, call).await.unwrap_or_else(|_| {
+            Err(Error::component(format!(
+                "the component hangs: `{name}` did not return within {QUICK_CALL:?}, and may not wait"
+            )))
+        })
+    }
+
+    /// A call that may wait for so long.
+    pub(super) async fn within<T>(
+        &mut self,
+        name: &str,
+        limit: Duration,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> Result<T, Error> {
+        let call = self.waiting(name, call);
+        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+            Err(Error::reported(
+                Kind::TimedOut,
+                format!("`{name}` did not return within {limit:?}, as its time limits demand"),
+            ))
+        })
+    }
+
+    /// A call that somebody else bounds.
+    pub(super) async fn waiting<T>(
+        &mut self,
+        name: &str,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> Result<T, Error> {
+        if self.ended {
+            return Err(Error::component(format!("`{name}` cannot be called any more")));
+        }
+        // It stays ended where this future is dropped in the middle.
+        self.ended = true;
+        let answer = call.await.map_err(|error| trapped(name, &error))?;
+        self.ended = false;
+        Ok(answer)
+    }
+}
+
+fn trapped(call: &str, error: &wasmtime::Error) -> Error {
+    match error.downcast_ref::<I32Exit>() {
+        Some(_) => Error::component(format!("the component ended itself in `{call}`")),
+        None => {
+            Error::component(format!("the component trapped in `{call}`: {}", root_cause(error)))
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! `plakar-wasm`: backs up, pings and inspects connectors that are WASI
+//! components, and runs their own command lines, each in a sandbox.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

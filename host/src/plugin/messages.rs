@@ -1,0 +1,109 @@
+//! The messages of the protocol, and how the host's own things look in them.
+
+use crate::{Error, Fault, Record};
+use plakar_connector::Kind;
+use prost_types::Timestamp;
+use std::time::UNIX_EPOCH;
+use tonic::{Code, Status};
+
+/// The service and its messages.
+pub(super) mod importer {
+    #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+    tonic::include_proto!("importer");
+}
+
+/// What importers and exporters share.
+pub(super) mod plakar {
+    pub(in crate::plugin) mod connectors {
+        #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+        tonic::include_proto!("plakar.connectors");
+    }
+}
+
+use plakar::connectors::{self, FileInfo};
+
+/// Go's `fs.ModeDir`.
+const MODE_DIRECTORY: u32 = 1 << 31;
+
+/// The size of content before it was stored. An acknowledgement that repeats it
+/// says that nothing was stored, which no true size could.
+const UNKNOWN_SIZE: i64 = -1;
+
+/// Plakar's location flags.
+const STREAM: u32 = 1 << 2;
+const NEED_ACKNOWLEDGEMENTS: u32 = 1 << 3;
+const NO_MERGE: u32 = 1 << 4;
+
+/// A record as plakar takes it.
+pub(super) fn record(record: &Record) -> connectors::Record {
+    let Record { pathname, mode, modified, reader, .. } = record;
+    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let directory = reader.is_none();
+    connectors::Record {
+        has_reader: !directory,
+        pathname: pathname.clone(),
+        file_info: Some(FileInfo {
+            name: base(pathname).to_owned(),
+            size: if directory { 0 } else { UNKNOWN_SIZE },
+            mode: if directory { mode | MODE_DIRECTORY } else { *mode },
+            mod_time: Some(Timestamp {
+                seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+                nanos: i32::try_from(since.subsec_nanos()).unwrap_or_default(),
+            }),
+            uid: u64::from(rustix::process::geteuid().as_raw()),
+            gid: u64::from(rustix::process::getegid().as_raw()),
+            nlink: 1,
+            ..FileInfo::default()
+        }),
+        ..connectors::Record::default()
+    }
+}
+
+/// The last component of a clean pathname, by which plakar files it.
+fn base(pathname: &str) -> &str {
+    match pathname.rsplit_once('/') {
+        Some((_, base)) if !base.is_empty() => base,
+        _ => pathname,
+    }
+}
+
+/// Which record plakar is done with, and how many bytes it keeps of it, if any.
+pub(super) fn acknowledgement(result: connectors::Result) -> Result<(String, Option<u64>), Error> {
+    let Some(header) = result.header else {
+        return Err(Error::store("plakar acknowledged no record"));
+    };
+    let reason = if result.error.is_empty() { header.error } else { result.error };
+    if !reason.is_empty() {
+        return Err(Error::store(format!("plakar did not store `{}`: {reason}", header.pathname)));
+    }
+    let size = header.file_info.map_or(UNKNOWN_SIZE, |info| info.size);
+    Ok((header.pathname, u64::try_from(size).ok()))
+}
+
+/// A source's properties as plakar writes them. It must not start a second import
+/// to count bytes, for there are none before they were read; and it must
+/// acknowledge, for else nobody knew what it stored.
+pub(super) fn flags(no_merge: bool) -> u32 {
+    STREAM | NEED_ACKNOWLEDGEMENTS | if no_merge { NO_MERGE } else { 0 }
+}
+
+/// A failure as plakar shows it. Neither `Unavailable` nor `Cancelled` occurs:
+/// plakar says of the one that the plugin is broken, and nothing of the other.
+pub(super) fn status(error: &Error) -> Status {
+    let code = match error.fault() {
+        Fault::Reported(kind) => match kind {
+            Kind::InvalidConfig => Code::InvalidArgument,
+            Kind::Unreachable => Code::FailedPrecondition,
+            Kind::TimedOut => Code::DeadlineExceeded,
+            Kind::Unauthenticated => Code::Unauthenticated,
+            Kind::PermissionDenied => Code::PermissionDenied,
+            Kind::Unsupported => Code::Unimplemented,
+            Kind::Interrupted => Code::Aborted,
+            Kind::Corrupt => Code::DataLoss,
+            Kind::Other => Code::Unknown,
+        },
+        Fault::Store => Code::Aborted,
+        Fault::Component => Code::Internal,
+    };
+    Status::new(code, error.to_string())
+}

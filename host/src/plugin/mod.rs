@@ -1,0 +1,63 @@
+//! Serves a connector to plakar, which started this process for it.
+//!
+//! ```text
+//! plakar ══ HTTP/2 over stdin, stdout ══▶ Service ──▶ Run ──▶ component
+//!            Init, Import, Open, …          │          │
+//!                                        messages   policy::account
+//! ```
+//!
+//! plakar keeps a snapshot although a content could not be read, and takes the end
+//! of an import for its success. So nothing here ends a call well but what the
+//! [account](crate::policy::account) calls a success; whatever else happens ends
+//! the import with an error, at once, and every open content with it.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | `wire` | the connection |
+//! | `messages` | the protocol's messages, generated, and what they mean here |
+//! | `service` | the calls that plakar makes |
+//! | `run` | the task that owns a running import |
+
+mod messages;
+mod run;
+mod service;
+mod wire;
+
+use crate::{Error, Event, Observer, Speaker};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use messages::importer::importer_server::ImporterServer;
+use service::Service;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Serves the component in the file `path` over standard input and output, until
+/// plakar closes them.
+///
+/// Answers at once, for plakar does not wait: the component is compiled meanwhile.
+pub async fn serve(path: PathBuf) -> Result<(), Error> {
+    let connection = wire::take()?;
+    let service = TowerToHyperService::new(ImporterServer::new(Service::new(path)));
+    // However the connection ends, nobody is left to be told.
+    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(connection), service)
+        .await;
+    Ok(())
+}
+
+/// Warnings as lines on plakar's standard error.
+struct Warnings {
+    connector: String,
+}
+
+impl Observer for Warnings {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Warning { from, line } = event {
+            let from = match from {
+                Speaker::Component => &self.connector,
+                Speaker::Host => "plakar-wasm",
+            };
+            let _ = writeln!(std::io::stderr(), "{from}: warning: {line}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! One import, owned by one task.
+//!
+//! ```text
+//!  Import ──next, acknowledge──▶ ┌─────────┐
+//!  Open   ──open, read─────────▶ │  Owner  │ ──one call at a time──▶ component
+//!  Close  ──fail───────────────▶ └─────────┘
+//!                                  verdict ──▶ whoever asks or waits
+//! ```
+//!
+//! Only the owner calls the component. It ends with one verdict. Whoever waits for
+//! an answer that the owner no longer gives hears the verdict, and so every open
+//! call of plakar's ends with it. The component and its connections are dropped
+//! before anybody hears, whether or not plakar listens.
+
+use super::messages::{self, plakar::connectors};
+use crate::backup::{Pace, Side};
+use crate::policy::account::{Account, Exemption};
+use crate::{Error, Import, Importer, Reader, Record, Step};
+use plakar_connector::{Kind, TimeLimits};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+/// The bytes of one message. plakar takes no message above 4 MiB; the more there
+/// are in one, the fewer there are.
+const CHUNK_BYTES: u32 = 1 << 20;
+
+/// How an import ended; nothing while it runs.
+type Verdict = Option<Result<(), Error>>;
+
+/// A handle on a running import. Whoever asks waits for an answer, so there are
+/// never more questions under way than plakar has calls.
+#[derive(Clone)]
+pub(super) struct Run {
+    questions: mpsc::UnboundedSender<Question>,
+    verdict: Arc<watch::Sender<Verdict>>,
+}
+
+enum Question {
+    Next { answer: oneshot::Sender<Option<connectors::Record>> },
+    Open { pathname: String, answer: oneshot::Sender<()> },
+    Read { pathname: String, answer: oneshot::Sender<Option<Vec<u8>>> },
+    Acknowledge { pathname: String, kept: Option<u64>, answer: oneshot::Sender<()> },
+}
+
+impl Run {
+    /// Starts an import.
+    pub(super) fn start(importer: Importer, exemption: Exemption) -> Self {
+        let (questions, asked) = mpsc::unbounded_channel();
+        let verdict = Arc::new(watch::Sender::new(None));
+        tokio::spawn(own(importer, exemption, asked, Arc::clone(&verdict)));
+        Self { questions, verdict }
+    }
+
+    /// The next record, without its content; none once every record is stored and
+    /// the component has finished.
+    pub(super) async fn next(&self) -> Result<Option<connectors::Record>, Error> {
+        self.ask(|answer| Question::Next { answer }).await
+    }
+
+    /// Says that a file is about to be read.
+    pub(super) async fn open(&self, pathname: String) -> Result<(), Error> {
+        self.ask(|answer| Question::Open { pathname, answer }).await
+    }
+
+    /// The next bytes of a file; none at its proven end.
+    pub(super) async fn read(&self, pathname: String) -> Result<Option<Vec<u8>>, Error> {
+        self.ask(|answer| Question::Read { pathname, answer }).await
+    }
+
+    /// Says that plakar is done with a record, and how many bytes it keeps of it.
+    pub(super) async fn acknowledge(
+        &self,
+        pathname: String,
+        kept: Option<u64>,
+    ) -> Result<(), Error> {
+        self.ask(|answer| Question::Acknowledge { pathname, kept, answer }).await
+    }
+
+    /// Ends the import for this reason, unless it has ended.
+    pub(super) fn fail(&self, reason: Error) {
+        decide(&self.verdict, Err(reason));
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        if self.questions.send(question(answer)).is_ok()
+            && let Ok(answer) = answered.await
+        {
+            return Ok(answer);
+        }
+        match self.verdict.subscribe().wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(Err(reason))) => Err(reason.clone()),
+            _ => Err(Error::store("plakar asks for more of an import that is over")),
+        }
+    }
+}
+
+/// The first verdict stands.
+fn decide(verdict: &watch::Sender<Verdict>, outcome: Result<(), Error>) {
+    verdict.send_if_modified(|verdict| {
+        let first = verdict.is_none();
+        verdict.get_or_insert(outcome);
+        first
+    });
+}
+
+async fn own(
+    importer: Importer,
+    exemption: Exemption,
+    questions: mpsc::UnboundedReceiver<Question>,
+    verdict: Arc<watch::Sender<Verdict>>,
+) {
+    let mut given_up = verdict.subscribe();
+    let limits = importer.limits();
+    let pace = Pace::new();
+    let outcome = tokio::select! {
+        biased;
+        _ = given_up.wait_for(Option::is_some) => return,
+        outcome = timeout(limits.max_duration, drive(importer, exemption, questions, &pace)) => outcome,
+    };
+    decide(&verdict, outcome.unwrap_or_else(|_| Err(pace.over(limits.max_duration))));
+}
+
+async fn drive(
+    importer: Importer,
+    exemption: Exemption,
+    questions: mpsc::UnboundedReceiver<Question>,
+    pace: &Pace,
+) -> Result<(), Error> {
+    let limits = importer.limits();
+    let import = importer.start().await?;
+    let owner = Owner {
+        import,
+        limits,
+        questions,
+        pace,
+        account: Account::new(exemption),
+        readers: HashMap::new(),
+        waiting: None,
+        progress: Progress::Running,
+    };
+    owner.serve().await
+}
+
+struct Owner<'a> {
+    import: Import,
+    limits: TimeLimits,
+    questions: mpsc::UnboundedReceiver<Question>,
+    pace: &'a Pace,
+    account: Account,
+    readers: HashMap<String, Reader>,
+    /// Who waits for the next record.
+    waiting: Option<oneshot::Sender<Option<connectors::Record>>>,
+    progress: Progress,
+}
+
+/// What the component said last.
+#[derive(PartialEq)]
+enum Progress {
+    /// It may be asked for its next record.
+    Running,
+    /// It goes on after an acknowledgement.
+    Awaiting,
+    /// It has no more records.
+    Finished,
+}
+
+impl Owner<'_> {
+    /// Answers questions until the import has succeeded.
+    async fn serve(mut self) -> Result<(), Error> {
+        loop {
+            if let Some(asked) = self.advance().await? {
+                // Nothing may go wrong from here on: plakar reads no further.
+                drop(self.import);
+                let _ = asked.send(None);
+                return Ok(());
+            }
+            self.pace.turn(Side::Store);
+            let question = timeout(self.limits.store, self.questions.recv()).await;
+            self.pace.turn(Side::Source);
+            match question {
+                Ok(Some(question)) => self.answer(question).await?,
+                Ok(None) => return Err(Error::store("plakar is gone")),
+                Err(_) => {
+                    return Err(Error::reported(
+                        Kind::TimedOut,
+                        format!(
+                            "plakar took no bytes for {:?}, the `store_timeout`; \
+                             look at its store and its temporary directory, or raise the limit",
+                            self.limits.store
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Asks the component for its next record, where somebody waits for one and
+    /// the component has more to say. Answers who is to hear of the good end.
+    async fn advance(
+        &mut self,
+    ) -> Result<Option<oneshot::Sender<Option<connectors::Record>>>, Error> {
+        while let Some(asked) = self.waiting.take() {
+            match self.progress {
+                Progress::Running => {}
+                Progress::Finished if self.account.unsettled() == 0 => return Ok(Some(asked)),
+                Progress::Awaiting | Progress::Finished => {
+                    self.waiting = Some(asked);
+                    break;
+                }
+            }
+            match self.import.next().await? {
+                Step::Record(record) => self.hand_out(record, asked)?,
+                step => {
+                    self.waiting = Some(asked);
+                    self.progress = match step {
+                        Step::Finished => Progress::Finished,
+                        _ if self.account.unsettled() == 0 => {
+                            return Err(Error::broke(
+                                "`import.next` awaits acknowledgements, and every record has been acknowledged",
+                            ));
+                        }
+                        _ => Progress::Awaiting,
+                    };
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Passes a record on and keeps its content for when it is opened.
+    fn hand_out(
+        &mut self,
+        record: Record,
+        asked: oneshot::Sender<Option<connectors::Record>>,
+    ) -> Result<(), Error> {
+        self.account.admit(record.id, &record.pathname, record.reader.is_none())?;
+        let message = messages::record(&record);
+        if let Some(reader) = record.reader {
+            self.readers.insert(record.pathname, reader);
+        }
+        let _ = asked.send(Some(message));
+        Ok(())
+    }
+
+    async fn answer(&mut self, question: Question) -> Result<(), Error> {
+        match question {
+            Question::Next { answer } => self.waiting = Some(answer),
+            Question::Open { pathname, answer } => {
+                self.account.open(&pathname)?;
+                let _ = answer.send(());
+            }
+            Question::Read { pathname, answer } => {
+                let bytes = self.read(&pathname).await?;
+                let _ = answer.send(bytes);
+            }
+            Question::Acknowledge { pathname, kept, answer } => {
+                let (id, fate) = self.account.acknowledge(&pathname, kept)?;
+                self.import.acknowledge(id, fate).await?;
+                if self.progress == Progress::Awaiting {
+                    self.progress = Progress::Running;
+                }
+                let _ = answer.send(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The next bytes of a file that was opened; none at its proven end.
+    async fn read(&mut self, pathname: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(reader) = self.readers.get(pathname) else { return Ok(None) };
+        if let Some(bytes) = self.import.read(reader, CHUNK_BYTES).await? {
+            self.account.read(pathname, bytes.len() as u64)?;
+            return Ok(Some(bytes));
+        }
+        let size = self.import.size(reader).await?;
+        self.account.end(pathname, size)?;
+        if let Some(reader) = self.readers.remove(pathname) {
+            self.import.close(reader).await?;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,112 @@
+//! How much a component gets of what can run out.
+
+use std::time::{Duration, Instant};
+
+/// Linear memory in bytes, all memories together. The contract promises it.
+pub const MEMORY: usize = 64 << 20;
+
+/// Elements of all tables together; a large program has some thousands.
+pub const TABLE_ELEMENTS: usize = 100_000;
+
+/// Core instances, memories and tables, each; a component has a handful.
+pub const INSTANCES: usize = 64;
+
+/// Handles of streams, requests and the like that may be open at a time.
+pub const HANDLES: usize = 4096;
+
+/// HTTP requests that may be under way at a time; each holds a connection and
+/// its buffers on the host's side.
+pub const REQUESTS: usize = 32;
+
+/// Bytes that one call may copy out of the component; a read asks for a part of it.
+pub const CALL_BYTES: usize = 8 << 20;
+
+/// The longest time for a call that may not wait for the network. It costs
+/// microseconds: what takes this long on a busy machine is a loop.
+pub const QUICK_CALL: Duration = Duration::from_secs(10);
+
+/// How often running code is asked whether its time is over.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// Records in one import: the host remembers each one's name to know it is new.
+pub const RECORDS: usize = 100_000;
+
+/// The longest pathname in bytes, as Linux has it.
+pub const PATHNAME: usize = 4096;
+
+/// The longest log line or message in bytes; the rest of it is cut.
+pub const LINE: usize = 2048;
+
+/// Log lines a second.
+pub const LINES_PER_SECOND: u32 = 20;
+
+/// Decides which log lines pass: the first [`LINES_PER_SECOND`] of each second.
+#[derive(Debug)]
+pub struct LogBudget {
+    second: Instant,
+    passed: u32,
+    left_out: u64,
+}
+
+impl LogBudget {
+    /// Nothing has passed yet.
+    pub fn new(now: Instant) -> Self {
+        Self { second: now, passed: 0, left_out: 0 }
+    }
+
+    /// Whether a line may pass now; with the number of lines that were left out
+    /// since the last one that passed.
+    pub fn admit(&mut self, now: Instant) -> Option<u64> {
+        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+            self.second = now;
+            self.passed = 0;
+        }
+        if self.passed == LINES_PER_SECOND {
+            self.left_out += 1;
+            return None;
+        }
+        self.passed += 1;
+        Some(self.take_left_out())
+    }
+
+    /// How many lines were left out since this was last told.
+    pub fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.left_out)
+    }
+}
+
+/// A text of the component as people may be shown it: one line, bounded, and
+/// without the control characters by which it could rule a terminal.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(LINE));
+    for c in text.trim_end().chars() {
+        if line.len() + c.len_utf8() > LINE {
+            line.push('…');
+            break;
+        }
+        line.push(if c.is_control() { ' ' } else { c });
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lines_is_thinned_and_counted() {
+        let start = Instant::now();
+        let mut budget = LogBudget::new(start);
+        let passed = (0..1000).filter(|_| budget.admit(start).is_some()).count();
+        assert_eq!(passed, LINES_PER_SECOND as usize);
+        assert_eq!(budget.admit(start + Duration::from_secs(1)), Some(980));
+        assert_eq!(budget.take_left_out(), 0);
+    }
+
+    #[test]
+    fn a_shown_line_is_bounded_and_rules_no_terminal() {
+        assert_eq!(one_line("a\x1b[31mb\tc\nd\n"), "a [31mb c d");
+        let long = one_line(&"é".repeat(LINE));
+        assert!(long.len() <= LINE + '…'.len_utf8() && long.ends_with('…'));
+    }
+}

@@ -1,0 +1,65 @@
+//! The decisions: what a run may reach, what it is told, and what it may use.
+//!
+//! | module | what it decides |
+//! | --- | --- |
+//! | [`options`] | which of the typed options reach the component |
+//! | [`grant`] | which requests leave the sandbox |
+//! | [`tls`] | whom the host trusts, and who it is to a server |
+//! | [`records`] | which records are let in |
+//! | [`account`] | what became of each record, and whether that is a success |
+//! | [`invocation`] | what plakar's command line means, where its protocol does not say |
+//! | [`limits`] | how much memory, log and patience a component gets |
+//!
+//! All of it is pure but for the reading of `X_file` options and of that command line.
+
+pub mod account;
+pub mod grant;
+pub mod invocation;
+pub mod limits;
+pub mod options;
+pub mod records;
+pub mod tls;
+
+use crate::{Description, Error};
+use grant::Grant;
+use options::{Config, Options};
+use plakar_connector::{TimeLimits, location, names};
+use tls::Tls;
+
+/// What one run was granted and will be told, decided from what the user typed
+/// before anything is contacted.
+#[derive(Debug)]
+pub struct Plan {
+    /// The location's protocol.
+    pub protocol: String,
+    /// What the component is told.
+    pub config: Config,
+    /// What it may reach.
+    pub grant: Grant,
+    /// How connections are secured; none where no authority is reached over TLS.
+    pub tls: Option<Tls>,
+    /// How long it may take.
+    pub limits: TimeLimits,
+}
+
+impl Plan {
+    /// Decides a run of the connector described from the location and options typed.
+    pub fn new(description: &Description, typed: &str, options: &Options) -> Result<Self, Error> {
+        let mut config = Config::read(description, options)?;
+        let endpoints = config.get(names::ENDPOINTS);
+        let protocols = description.protocols();
+        let source = location::parse(&protocols, typed, endpoints)
+            .map_err(|error| Error::invalid(error.to_string()))?;
+        let grant = Grant::new(source.authorities);
+        let tls = Tls::read(description, options, grant.is_secure())?;
+        // As the component is told them, for they may have come from a file.
+        let limits = TimeLimits::read(|name| config.get(name).or(options.get(name)))
+            .map_err(|error| Error::invalid(error.to_string()))?;
+
+        let protocol = source.protocol.name.to_owned();
+        let rest = &typed[protocol.len() + 1..];
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        config.push_location(format!("{protocol}://{rest}"));
+        Ok(Self { protocol, config, grant, tls, limits })
+    }
+}

@@ -1,0 +1,72 @@
+//! Counts the memory and the tables of a component.
+
+use crate::policy::limits::{INSTANCES, MEMORY, TABLE_ELEMENTS};
+use std::fmt;
+use wasmtime::ResourceLimiter;
+
+/// A component asked for more than it gets.
+#[derive(Debug)]
+pub(crate) struct OverLimit(String);
+
+impl fmt::Display for OverLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OverLimit {}
+
+/// The bytes and elements in use. Going over a limit traps: a component that is
+/// refused memory rarely knows how to go on, and its own words for it are worse.
+#[derive(Default)]
+pub(crate) struct Meter {
+    memory: usize,
+    elements: usize,
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.memory = self.memory.saturating_add(desired - current);
+        match self.memory <= MEMORY {
+            true => Ok(true),
+            false => Err(OverLimit(format!(
+                "the component asked for more than the {} MiB of memory that it gets",
+                MEMORY >> 20
+            ))
+            .into()),
+        }
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.elements = self.elements.saturating_add(desired - current);
+        match self.elements <= TABLE_ELEMENTS {
+            true => Ok(true),
+            false => Err(OverLimit(format!(
+                "the component asked for more than the {TABLE_ELEMENTS} table elements that it gets"
+            ))
+            .into()),
+        }
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        INSTANCES
+    }
+
+    fn memories(&self) -> usize {
+        INSTANCES
+    }
+}

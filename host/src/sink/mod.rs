@@ -1,0 +1,42 @@
+//! What takes the records of a backup.
+
+mod directory;
+mod lease;
+mod placing;
+
+pub use directory::DirectorySink;
+
+use crate::Error;
+use std::time::SystemTime;
+
+/// What is stored beside a record's content.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Absolute and clean; `/` is the root directory.
+    pub pathname: String,
+    /// Permission bits, the low nine of POSIX's mode.
+    pub mode: u32,
+    /// When the content last changed.
+    pub modified: SystemTime,
+}
+
+/// Takes records, one at a time, and keeps all of them or none.
+///
+/// Dropping a sink that was not told to commit gives everything up. All errors
+/// should be made with [`Error::store`].
+pub trait Sink: Send {
+    /// Takes a directory. It may be one that a file made necessary before.
+    fn directory(&mut self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Begins a file: what follows is its content, until [`Sink::finish_file`].
+    fn begin_file(&mut self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Takes the next bytes of the file begun.
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Ends the file begun and makes it last; answers how many bytes are kept.
+    fn finish_file(&mut self) -> impl Future<Output = Result<u64, Error>> + Send;
+
+    /// Keeps everything, in one step that is not to be cut short.
+    fn commit(self) -> Result<(), Error>;
+}
