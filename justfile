@@ -41,6 +41,7 @@ lint: wasm-target wit-deps-check
 # the unit tests, run natively
 unit:
     cargo test --release --package plakar-etcd --package plakar-connector
+    cargo test --release --package plakar-wasm --lib --no-default-features
 
 # the behaviour tests: the built component in the sandbox against real etcd
 host-tests *arguments: tools build test-guests

@@ -66,6 +66,7 @@ impl Error {
         Self::reported(Kind::InvalidConfig, message)
     }
 
+    #[cfg(feature = "sandbox")]
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::reported(Kind::Unsupported, message)
     }

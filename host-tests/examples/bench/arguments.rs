@@ -1,22 +1,23 @@
 //! What can be typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What to measure, and how thoroughly.
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Timed runs of each row.
-    pub runs: usize,
+    pub(crate) runs: usize,
     /// Sizes of database, in megabytes, ascending. All rows are measured at
     /// [`Arguments::main_size`], the copies to a file at each of them.
-    pub sizes: Vec<u64>,
+    pub(crate) sizes: Vec<u64>,
     /// Only rows whose name contains this.
-    pub rows: String,
+    pub(crate) rows: String,
     /// Where the results go.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// What the process is to do.
-pub enum Task {
+pub(crate) enum Task {
     /// Measure.
     Measure(Arguments),
     /// Save a snapshot with the connector's core, without WebAssembly.
@@ -27,7 +28,7 @@ pub enum Task {
     Help,
 }
 
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Measures the connector beside its peers, against real etcd on 127.0.0.1
 
 Usage: just bench [OPTIONS]
@@ -48,49 +49,44 @@ const RUNS: usize = 5;
 
 impl Arguments {
     /// The size at which all rows are measured.
-    pub fn main_size(&self) -> u64 {
+    pub(crate) fn main_size(&self) -> u64 {
         let largest = self.sizes.last().copied().unwrap_or(MAIN_SIZE);
         if self.sizes.contains(&MAIN_SIZE) { MAIN_SIZE } else { largest }
     }
 
     /// How often a row is timed at a size; giant ones less often.
-    pub fn runs_at(&self, size: u64) -> usize {
+    pub(crate) fn runs_at(&self, size: u64) -> usize {
         if size > 1000 { self.runs.min(3) } else { self.runs }
     }
 
     /// Whether a row is wanted.
-    pub fn wants(&self, row: &str) -> bool {
+    pub(crate) fn wants(&self, row: &str) -> bool {
         row.contains(&self.rows)
     }
 }
 
 /// Reads the command line.
-pub fn read() -> Result<Task, String> {
-    use lexopt::prelude::*;
+pub(crate) fn read() -> Result<Task, String> {
+    use lexopt::Arg::{Long, Short, Value};
 
     let (mut runs, mut sizes, mut rows, mut out) = (None, None, String::new(), None);
     let mut words: Vec<String> = Vec::new();
     let mut parser = lexopt::Parser::from_env();
-    let wrong = |error: lexopt::Error| format!("{error}; see `--help`");
     while let Some(argument) = parser.next().map_err(wrong)? {
-        let mut value = || {
-            let value = parser.value().map_err(wrong)?;
-            value.into_string().map_err(|_| "an argument is not UTF-8".to_owned())
-        };
         match argument {
             Short('h') | Long("help") => return Ok(Task::Help),
             Long("quick") => (runs, sizes) = (runs.or(Some(3)), sizes.or(Some(vec![16]))),
-            Long("rows") => rows = value()?,
-            Long("runs") => runs = Some(number(&value()?)? as usize),
+            Long("rows") => rows = value(&mut parser)?,
+            Long("runs") => runs = Some(number(&value(&mut parser)?)? as usize),
             Long("sizes") => {
                 let mut list: Vec<u64> =
-                    value()?.split(',').map(number).collect::<Result<_, _>>()?;
+                    value(&mut parser)?.split(',').map(number).collect::<Result<_, _>>()?;
                 list.sort_unstable();
                 list.dedup();
                 sizes = Some(list);
             }
-            Long("out") => out = Some(PathBuf::from(value()?)),
-            Value(word) => words.push(word.into_string().map_err(|_| "an argument is not UTF-8")?),
+            Long("out") => out = Some(PathBuf::from(value(&mut parser)?)),
+            Value(word) => words.push(text(word)?),
             other => return Err(wrong(other.unexpected())),
         }
     }
@@ -113,6 +109,18 @@ pub fn read() -> Result<Task, String> {
         rows,
         out: out.unwrap_or(default),
     }))
+}
+
+fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
+    text(parser.value().map_err(wrong)?)
+}
+
+fn text(argument: OsString) -> Result<String, String> {
+    argument.into_string().map_err(|_| "an argument is not UTF-8".into())
+}
+
+fn wrong(error: lexopt::Error) -> String {
+    format!("{error}; see `--help`")
 }
 
 fn number(text: &str) -> Result<u64, String> {

@@ -1,29 +1,34 @@
 //! A real member with a database of a given size, and the account of what it did.
 
 use crate::measure::{self, Cost, Running};
+use crate::meter::Meter;
 use crate::results::{Quantity, Sample};
-use host_tests::etcd::{Etcd, Version};
+use crate::rows::Pass;
+use host_tests::certs::{Authority, Identity, Key, Leaf};
+use host_tests::etcd::{Etcd, Settings, Version};
 use host_tests::process::Pid;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// The version that everything is measured with.
-pub const VERSION: Version = Version::V3_6_14;
+pub(crate) const VERSION: Version = Version::V3_6_14;
 
 /// A member, and a folder to save into.
-pub struct Bed {
-    /// The member.
-    pub etcd: Etcd,
+pub(crate) struct Bed {
+    /// The member. It serves TLS at a second endpoint.
+    pub(crate) etcd: Etcd,
+    authority: Authority,
+    client: Identity,
     /// Megabytes of its database.
-    pub size: u64,
+    pub(crate) size: u64,
     pid: Pid,
     folder: TempDir,
 }
 
 impl Bed {
     /// A member with about `size` megabytes that no compression shrinks.
-    pub fn new(size: u64) -> Result<Bed, String> {
+    pub(crate) fn new(size: u64) -> Result<Bed, String> {
         let folder = folder()?;
         let dump = folder.path().join("dump");
         {
@@ -35,19 +40,23 @@ impl Bed {
         }
         // What was just filled holds all that was written in its memory and its
         // log; a member in production does not.
-        let etcd = Etcd::restore(VERSION, &dump);
+        let authority = Authority::new();
+        let server = authority.issue(Leaf::server(&["127.0.0.1"]).key(Key::RsaPkcs1));
+        let client = authority.issue(Leaf::client(Some("backup")).key(Key::RsaPkcs1));
+        let settings = Settings::default().secure(&server).client_auth(&authority);
+        let etcd = Etcd::restore_with(VERSION, &dump, settings);
         std::fs::remove_file(dump).map_err(|error| error.to_string())?;
         let pid = pid_of(&etcd)?;
-        Ok(Bed { etcd, size, pid, folder })
+        Ok(Bed { etcd, authority, client, size, pid, folder })
     }
 
     /// Where commands have their home: caches that stay.
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.folder.path()
     }
 
     /// A place to save to, where nothing is. What was saved there is removed.
-    pub fn target(&self) -> Result<PathBuf, String> {
+    pub(crate) fn target(&self) -> Result<PathBuf, String> {
         let target = self.folder.path().join("target");
         let removed = match target.is_dir() {
             true => std::fs::remove_dir_all(&target),
@@ -57,36 +66,110 @@ impl Bed {
         Ok(target)
     }
 
-    /// Does something, and tells what it cost the member and the wire.
-    pub fn account(&self, work: impl FnOnce() -> Result<Cost, String>) -> Result<Sample, String> {
-        let told = || measure::cpu(self.pid).ok_or_else(|| "etcd is gone".to_owned());
+    /// The door in the clear.
+    pub(crate) fn door(&self) -> Door<'_> {
+        self.open(Security::None)
+    }
+
+    fn open(&self, security: Security) -> Door<'_> {
+        match security {
+            Security::None => Door { endpoint: self.etcd.endpoint(), tls: None },
+            Security::Mutual => Door {
+                endpoint: self.etcd.secure_endpoint(),
+                tls: Some((&self.authority, &self.client)),
+            },
+        }
+    }
+
+    /// Does something at one of the member's doors, and tells what it cost.
+    ///
+    /// The pass that is not timed goes through a meter, and tells nothing but the
+    /// bytes between client and member.
+    pub(crate) fn account(
+        &self,
+        pass: Pass,
+        security: Security,
+        work: impl FnOnce(&Door<'_>) -> Result<Cost, String>,
+    ) -> Result<Sample, String> {
+        let mut door = self.open(security);
+        if pass == Pass::WarmUp {
+            let meter = Meter::start(door.endpoint).map_err(|error| error.to_string())?;
+            door.endpoint = meter.endpoint();
+            work(&door)?;
+            return Ok(vec![(Quantity::Wire, meter.bytes() as f64)]);
+        }
+        let cpu = || measure::cpu(self.pid).ok_or_else(|| "etcd is gone".to_owned());
         measure::settle()?;
-        let (cpu, wire) = (told()?, measure::wire()?);
-        let cost = work()?;
-        let (cpu, wire) = (told()? - cpu, measure::wire()? - wire);
+        let before = cpu()?;
+        let cost = work(&door)?;
         Ok(vec![
             (Quantity::Wall, cost.wall),
-            (Quantity::EtcdCpu, cpu),
+            (Quantity::EtcdCpu, cpu()? - before),
             (Quantity::Cpu, cost.cpu),
             (Quantity::Memory, cost.memory as f64),
-            (Quantity::Wire, wire as f64),
         ])
     }
 
     /// Bytes of its database file.
-    pub fn database_bytes(&self) -> f64 {
+    pub(crate) fn database_bytes(&self) -> f64 {
         let size = self.etcd.status()["dbSize"].as_str().and_then(|size| size.parse().ok());
         size.unwrap_or(f64::NAN)
     }
 }
 
+/// Whether what goes through a door is TLS, with certificates on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// In the clear.
+    None,
+    /// As kubeadm sets etcd up.
+    Mutual,
+}
+
+/// Where a client gets in.
+pub(crate) struct Door<'a> {
+    /// `HOST:PORT`.
+    pub(crate) endpoint: String,
+    /// Whom to trust, and what to show.
+    pub(crate) tls: Option<(&'a Authority, &'a Identity)>,
+}
+
+impl Door<'_> {
+    /// The URL, with what follows the endpoint.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http{}://{}{path}", if self.tls.is_some() { "s" } else { "" }, self.endpoint)
+    }
+
+    /// The connector's location.
+    pub(crate) fn location(&self) -> String {
+        format!("etcd+{}", self.url(""))
+    }
+
+    /// The arguments that make a client use its certificate, by the client's own
+    /// names for them.
+    pub(crate) fn certificates(&self, [ca, cert, key]: [&str; 3]) -> Vec<String> {
+        let Some((authority, client)) = self.tls else { return Vec::new() };
+        [(ca, authority.file()), (cert, client.cert.clone()), (key, client.key.clone())]
+            .into_iter()
+            .flat_map(|(name, file)| [name.to_owned(), file])
+            .collect()
+    }
+
+    /// The connector's options for the same.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let Some((authority, client)) = self.tls else { return Vec::new() };
+        let [cert, key] = client.options();
+        [authority.option(), cert, key].into_iter().flat_map(|o| ["-o".into(), o]).collect()
+    }
+}
+
 /// A folder of this run's own.
-pub fn folder() -> Result<TempDir, String> {
+pub(crate) fn folder() -> Result<TempDir, String> {
     TempDir::new().map_err(|error| format!("no temporary directory: {error}"))
 }
 
 /// Runs commands one after the other.
-pub fn in_turn(steps: Vec<(Command, Stdio)>) -> Result<Cost, String> {
+pub(crate) fn in_turn(steps: Vec<(Command, Stdio)>) -> Result<Cost, String> {
     let run = |(command, output)| Running::start(command, output)?.wait(&mut |_| {});
     steps.into_iter().map(run).try_fold(Cost::default(), |sum, cost| Ok(sum.then(cost?)))
 }
@@ -102,7 +185,9 @@ fn pid_of(etcd: &Etcd) -> Result<Pid, String> {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let mut words =
                 line.split(|byte| *byte == 0).skip_while(|w| *w != b"--listen-client-urls");
-            words.nth(1).is_some_and(|word| String::from_utf8_lossy(word).ends_with(&url))
+            words.nth(1).is_some_and(|word| {
+                String::from_utf8_lossy(word).split(',').any(|listens| listens.ends_with(&url))
+            })
         })
         .and_then(Pid::from_raw)
         .ok_or_else(|| format!("no process of etcd at {} is to be seen", etcd.endpoint()))

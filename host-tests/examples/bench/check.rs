@@ -10,7 +10,7 @@ const DIGEST: u64 = 32;
 const PIECE: usize = 1 << 20;
 
 /// Whether the dump is what its digest says.
-pub fn dump(path: &Path) -> Result<(), String> {
+pub(crate) fn dump(path: &Path) -> Result<(), String> {
     let told = |error| format!("`{}`: {error}", path.display());
     let mut file = File::open(path).map_err(told)?;
     let length = file.metadata().map_err(told)?.len();

@@ -5,13 +5,13 @@ use crate::results::Results;
 use serde_json::{Value, json};
 
 /// A figure to reach: at most this much.
-pub struct Figure {
+pub(crate) struct Figure {
     /// What is compared.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// What it should be at most.
-    pub limit: f64,
+    pub(crate) limit: f64,
     /// What it is; `None` where it was not measured.
-    pub value: Option<f64>,
+    pub(crate) value: Option<f64>,
     unit: Unit,
 }
 
@@ -24,7 +24,7 @@ enum Unit {
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// All of them. `main` is the size at which every row was measured.
-pub fn figures(results: &Results, main: u64) -> Vec<Figure> {
+pub(crate) fn figures(results: &Results, main: u64) -> Vec<Figure> {
     let at = |row: &str, size: u64, quantity| results.median(row, Some(size), quantity);
     let here = |row: &str, quantity| at(row, main, quantity);
     let ratio = |one: Option<f64>, other: Option<f64>| Some(one? / other?);
@@ -42,7 +42,9 @@ pub fn figures(results: &Results, main: u64) -> Vec<Figure> {
         let (small, large) = (at(row, small, Memory)?, at(row, largest, Memory)?);
         (sizes.len() > 2).then_some((large / small - 1.0).abs() * 100.0)
     };
-    let of_database = |row, quantity| Some(here(row, quantity)? / (main as f64 * 1e6) * 100.0);
+    // What a dump really has: a database file is larger than what was put into it.
+    let dump = here("save/etcdctl", Saved).unwrap_or(main as f64 * 1e6);
+    let of_database = |row, quantity| Some(here(row, quantity)? / dump * 100.0);
     let figure = |what, limit, unit, value| Figure { what, limit, value, unit };
     vec![
         figure(
@@ -62,6 +64,12 @@ pub fn figures(results: &Results, main: u64) -> Vec<Figure> {
             1.1,
             Unit::Ratio,
             walls("save/plakar-wasm-gateway", "save/curl-gateway"),
+        ),
+        figure(
+            "save over the gateway and mutual TLS, against `curl` over the same",
+            1.1,
+            Unit::Ratio,
+            walls("mtls/plakar-wasm-gateway", "mtls/curl-gateway"),
         ),
         figure(
             "etcd's CPU over gRPC, against `etcdctl`",
@@ -153,22 +161,22 @@ fn connect_timeout() -> f64 {
 
 impl Figure {
     /// Whether it was reached; `None` where it was not measured.
-    pub fn is_reached(&self) -> Option<bool> {
+    pub(crate) fn is_reached(&self) -> Option<bool> {
         self.value.map(|value| value <= self.limit)
     }
 
     /// What it should be, for people.
-    pub fn reach(&self) -> String {
+    pub(crate) fn reach(&self) -> String {
         format!("≤ {}", self.show(self.limit))
     }
 
     /// What it is, for people.
-    pub fn got(&self) -> String {
+    pub(crate) fn got(&self) -> String {
         self.value.map_or_else(|| "-".into(), |value| self.show(value))
     }
 
     /// The verdict, and by how much.
-    pub fn verdict(&self) -> String {
+    pub(crate) fn verdict(&self) -> String {
         match (self.is_reached(), self.value) {
             (Some(true), _) => "reached".into(),
             (Some(false), Some(value)) => {
@@ -179,7 +187,7 @@ impl Figure {
     }
 
     /// As an object.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({ "what": self.what, "at_most": self.limit, "value": self.value, "reached": self.is_reached() })
     }
 

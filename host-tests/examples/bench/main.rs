@@ -13,6 +13,7 @@
 //! | [`bed`] | a real member with a database of a given size |
 //! | [`savers`] | the ways to save a snapshot that are compared |
 //! | [`measure`] | what a command costs |
+//! | [`meter`] | counts the bytes between a client and the member |
 //! | [`puts`] | a steady load of writes, and how long each takes |
 //! | [`native`], [`network`] | the connector's core without WebAssembly, as a command of this program |
 //! | [`check`] | the SHA-256 of a dump, likewise |
@@ -28,6 +29,7 @@ mod check;
 mod figures;
 mod machine;
 mod measure;
+mod meter;
 mod native;
 mod network;
 mod puts;
@@ -70,9 +72,9 @@ fn measure(arguments: &Arguments) -> Result<bool, String> {
     if !missing.is_empty() {
         return Err(missing.join("; "));
     }
-    // Asks every program, and so ends here where one is missing.
-    let machine = Machine::ask();
     let scratch = scratch()?;
+    // Asks every program, and so ends here where one is missing.
+    let machine = Machine::ask(scratch.path());
     let results = rows::measure(arguments)?;
     drop(scratch);
     let figures = figures::figures(&results, arguments.main_size());

@@ -24,7 +24,7 @@ const TICKS: f64 = 100.0;
 
 /// A command with a small environment of its own: no proxy and no setting of the
 /// user's is in the way.
-pub fn clean(program: impl AsRef<OsStr>, home: &Path) -> Command {
+pub(crate) fn clean(program: impl AsRef<OsStr>, home: &Path) -> Command {
     let mut command = command(program);
     command
         .env_clear()
@@ -39,23 +39,26 @@ pub fn clean(program: impl AsRef<OsStr>, home: &Path) -> Command {
 
 /// What a command cost.
 #[derive(Debug, Default)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Seconds from start to end.
-    pub wall: f64,
+    pub(crate) wall: f64,
     /// Seconds of processor time, of its children as well.
-    pub cpu: f64,
+    pub(crate) cpu: f64,
+    /// Seconds of it that were those of children which it waited for.
+    pub(crate) children_cpu: f64,
     /// The most memory that it held resident, in bytes.
-    pub memory: u64,
+    pub(crate) memory: u64,
     /// What it wrote to standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Cost {
     /// The cost of doing this one after that.
-    pub fn then(self, next: Cost) -> Cost {
+    pub(crate) fn then(self, next: Cost) -> Cost {
         Cost {
             wall: self.wall + next.wall,
             cpu: self.cpu + next.cpu,
+            children_cpu: self.children_cpu + next.children_cpu,
             memory: self.memory.max(next.memory),
             stderr: self.stderr + &next.stderr,
         }
@@ -63,7 +66,7 @@ impl Cost {
 }
 
 /// A command that runs; killed on drop.
-pub struct Running {
+pub(crate) struct Running {
     shown: String,
     child: Child,
     exit: OwnedFd,
@@ -74,7 +77,7 @@ pub struct Running {
 
 impl Running {
     /// Starts a command. Its output goes nowhere but where the command says.
-    pub fn start(mut command: Command, output: impl Into<Stdio>) -> Result<Running, String> {
+    pub(crate) fn start(mut command: Command, output: impl Into<Stdio>) -> Result<Running, String> {
         let shown = command
             .get_args()
             .skip(3)
@@ -94,28 +97,28 @@ impl Running {
     }
 
     /// Its id.
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     /// The child, for the sake of its pipes.
-    pub fn child(&mut self) -> &mut Child {
+    pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
     /// When it was started.
-    pub fn started(&self) -> Instant {
+    pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) -> Result<(), String> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
         kill_process(self.pid(), signal).map_err(|error| format!("`{}`: {error}", self.shown))
     }
 
     /// Waits for its end, which has to be a success. `look` is called now and
     /// then before it.
-    pub fn wait(mut self, look: &mut dyn FnMut(Pid)) -> Result<Cost, String> {
+    pub(crate) fn wait(mut self, look: &mut dyn FnMut(Pid)) -> Result<Cost, String> {
         let pid = self.pid();
         let pause = Timespec::try_from(LOOK).expect("it is short");
         loop {
@@ -132,13 +135,19 @@ impl Running {
         }
         let wall = self.started.elapsed().as_secs_f64();
         // It is not reaped yet, and so its account is still there.
-        let cpu = cpu_with_children(pid).unwrap_or(0.0);
+        let account = account(pid).unwrap_or_default();
         let status = self.child.wait().map_err(|error| error.to_string())?;
         let mut stderr = String::new();
         let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_string(&mut stderr));
         read.map_err(|error| error.to_string())?;
         match status.success() {
-            true => Ok(Cost { wall, cpu, memory: self.memory, stderr }),
+            true => Ok(Cost {
+                wall,
+                cpu: account.iter().sum(),
+                children_cpu: account[2..].iter().sum(),
+                memory: self.memory,
+                stderr,
+            }),
             false => Err(format!("`{}` ended with {status}: {}", self.shown, stderr.trim())),
         }
     }
@@ -153,39 +162,27 @@ impl Drop for Running {
 }
 
 /// Runs a command to its successful end.
-pub fn run(command: Command) -> Result<Cost, String> {
+pub(crate) fn run(command: Command) -> Result<Cost, String> {
     Running::start(command, Stdio::null())?.wait(&mut |_| {})
 }
 
 /// Writes what is still in memory to the disk, so that nobody pays for the one
 /// before.
-pub fn settle() -> Result<(), String> {
+pub(crate) fn settle() -> Result<(), String> {
     run(command("sync")).map(drop)
 }
 
 /// Seconds of processor time that a process took, not counting children.
-pub fn cpu(pid: Pid) -> Option<f64> {
-    cpu_fields(pid, 2)
+pub(crate) fn cpu(pid: Pid) -> Option<f64> {
+    account(pid).map(|account| account[..2].iter().sum())
 }
 
-fn cpu_with_children(pid: Pid) -> Option<f64> {
-    cpu_fields(pid, 4)
-}
-
-/// The first of utime, stime, cutime and cstime (proc_pid_stat(5)), in seconds.
-fn cpu_fields(pid: Pid, count: usize) -> Option<f64> {
+/// utime, stime, cutime and cstime (proc_pid_stat(5)), in seconds.
+fn account(pid: Pid) -> Option<[f64; 4]> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
     let (_, fields) = stat.rsplit_once(')')?;
-    let ticks = fields.split_whitespace().skip(11).take(count);
-    ticks.map(|field| field.parse::<f64>().ok()).sum::<Option<f64>>().map(|ticks| ticks / TICKS)
-}
-
-/// Bytes that the loopback interface carried so far.
-pub fn wire() -> Result<u64, String> {
-    let table = std::fs::read_to_string("/proc/net/dev").map_err(|error| error.to_string())?;
-    table
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("lo:")?.split_whitespace().next()?.parse().ok())
-        .ok_or_else(|| "`/proc/net/dev` does not tell of `lo`".into())
+    let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<f64>);
+    let mut next = || Some(ticks.next()?.ok()? / TICKS);
+    Some([next()?, next()?, next()?, next()?])
 }

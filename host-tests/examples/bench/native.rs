@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 const PIECE: usize = 512 << 10;
 
 /// Backs up `location` into the directory `to`.
-pub fn save(transport: &str, location: &str, to: &Path) -> Result<(), String> {
+pub(crate) fn save(transport: &str, location: &str, to: &Path) -> Result<(), String> {
     let config =
         [("location", location), ("transport", transport)].map(|(k, v)| (k.into(), v.into()));
     let protocol = location.split(':').next().unwrap_or_default();

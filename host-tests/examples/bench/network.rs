@@ -18,24 +18,24 @@ use tokio::time::timeout;
 
 /// The network. Each request gets a connection of its own.
 #[derive(Clone)]
-pub struct Hyper(Rc<Runtime>);
+pub(crate) struct Hyper(Rc<Runtime>);
 
 impl Hyper {
     /// A network on a runtime of its own.
-    pub fn new() -> Hyper {
+    pub(crate) fn new() -> Hyper {
         // As many threads as the host has here: reading overlaps with the core.
         let runtime = Builder::new_multi_thread().enable_all().build();
         Hyper(Rc::new(runtime.expect("threads can be started")))
     }
 
     /// Its runtime.
-    pub fn runtime(&self) -> Rc<Runtime> {
+    pub(crate) fn runtime(&self) -> Rc<Runtime> {
         Rc::clone(&self.0)
     }
 }
 
 /// A response's body.
-pub struct HyperBody {
+pub(crate) struct HyperBody {
     runtime: Rc<Runtime>,
     incoming: Incoming,
     between_bytes: Duration,
@@ -59,7 +59,7 @@ impl Network for Hyper {
     ) -> Vec<Result<Response, NetworkError>> {
         let started: Vec<_> = requests
             .into_iter()
-            .map(|request| self.0.spawn(timeout(within, small(request))))
+            .map(|request| self.0.spawn(async move { timeout(within, small(request)).await }))
             .collect();
         let ended = |task| match self.0.block_on(task) {
             Ok(Ok(answer)) => answer,
@@ -73,7 +73,9 @@ impl Network for Hyper {
 impl Body for HyperBody {
     fn read(&mut self) -> Result<Option<Vec<u8>>, NetworkError> {
         loop {
-            let next = self.runtime.block_on(timeout(self.between_bytes, self.incoming.frame()));
+            let next = self
+                .runtime
+                .block_on(async { timeout(self.between_bytes, self.incoming.frame()).await });
             let Some(frame) = next.map_err(|_| NetworkError::ReadTimeout)? else { return Ok(None) };
             match frame.map_err(|error| cut(&error))?.into_data() {
                 Ok(bytes) if bytes.is_empty() => {}

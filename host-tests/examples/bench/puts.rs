@@ -15,27 +15,27 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// Puts a second. Each is sent at its time, whatever became of those before it:
 /// a member that stalls is not spared.
-pub const RATE: u32 = 500;
+pub(crate) const RATE: u32 = 500;
 /// Bytes of each value.
-pub const VALUE: usize = 256;
+pub(crate) const VALUE: usize = 256;
 /// Keys that are put in turn.
-pub const KEYS: u32 = 1000;
+pub(crate) const KEYS: u32 = 1000;
 
 /// No load lasts longer.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// A put: when it was sent, and how long it took.
-pub type Put = (Instant, Duration);
+pub(crate) type Put = (Instant, Duration);
 
 /// A load under way; stops on drop.
-pub struct Puts {
+pub(crate) struct Puts {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<Vec<Put>, String>>>,
 }
 
 impl Puts {
     /// Begins to put; answers once the first put is done.
-    pub fn start(endpoint: String) -> Result<Puts, String> {
+    pub(crate) fn start(endpoint: String) -> Result<Puts, String> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let (begun, first) = mpsc::channel();
@@ -51,7 +51,7 @@ impl Puts {
     }
 
     /// Stops it, and answers all puts.
-    pub fn stop(mut self) -> Result<Vec<Put>, String> {
+    pub(crate) fn stop(mut self) -> Result<Vec<Put>, String> {
         self.end()
     }
 

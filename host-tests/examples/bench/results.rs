@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// A quantity, and the unit its values are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quantity {
+pub(crate) enum Quantity {
     /// Seconds from start to end.
     Wall,
     /// Seconds of processor time that etcd took.
@@ -13,8 +13,10 @@ pub enum Quantity {
     Cpu,
     /// The most memory that was resident, in bytes.
     Memory,
-    /// Bytes over the loopback interface, both directions, headers included.
+    /// Bytes between client and member, both directions, as TCP carries them.
     Wire,
+    /// Bytes of what was saved.
+    Saved,
     /// Milliseconds that half of the puts took at most.
     PutP50,
     /// Milliseconds that 99 % of the puts took at most.
@@ -41,12 +43,13 @@ use Quantity::*;
 
 impl Quantity {
     /// All, in the order of the tables.
-    pub const ALL: [Quantity; 15] = [
+    pub(crate) const ALL: [Quantity; 16] = [
         Wall,
         EtcdCpu,
         Cpu,
         Memory,
         Wire,
+        Saved,
         PutP50,
         PutP99,
         PutMax,
@@ -60,13 +63,14 @@ impl Quantity {
     ];
 
     /// Its name in the JSON file.
-    pub fn key(self) -> &'static str {
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Wall => "wall_seconds",
             EtcdCpu => "etcd_cpu_seconds",
             Cpu => "cpu_seconds",
             Memory => "peak_memory_bytes",
             Wire => "wire_bytes",
+            Saved => "saved_bytes",
             PutP50 => "put_p50_ms",
             PutP99 => "put_p99_ms",
             PutMax => "put_max_ms",
@@ -81,13 +85,14 @@ impl Quantity {
     }
 
     /// Its heading in the tables.
-    pub fn heading(self) -> &'static str {
+    pub(crate) fn heading(self) -> &'static str {
         match self {
             Wall => "wall",
             EtcdCpu => "etcd's CPU",
             Cpu => "client's CPU",
             Memory => "peak memory",
             Wire => "on the wire",
+            Saved => "saved",
             PutP50 => "put p50",
             PutP99 => "put p99",
             PutMax => "put max",
@@ -102,7 +107,7 @@ impl Quantity {
     }
 
     /// A value for people.
-    pub fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
             PutP50 | PutP99 | PutMax => format!("{value:.2} ms"),
             Wall | EtcdCpu | Cpu if value >= 0.9995 => format!("{value:.2} s"),
@@ -110,7 +115,7 @@ impl Quantity {
             Compile | Instantiate => format!("{:.1} ms", value * 1e3),
             Memory => format!("{:.1} MiB", value / f64::from(1 << 20)),
             Size => format!("{:.0} KB", value / 1e3),
-            Wire | DatabaseGrowth | Store | StoreGrowthIdle | StoreGrowthBusy => {
+            Wire | Saved | DatabaseGrowth | Store | StoreGrowthIdle | StoreGrowthBusy => {
                 format!("{:.1} MB", value / 1e6)
             }
         }
@@ -118,23 +123,23 @@ impl Quantity {
 }
 
 /// One run of one row.
-pub type Sample = Vec<(Quantity, f64)>;
+pub(crate) type Sample = Vec<(Quantity, f64)>;
 
 /// All runs of one row at one size for one quantity.
-pub struct Series {
+pub(crate) struct Series {
     /// The row.
-    pub row: &'static str,
+    pub(crate) row: &'static str,
     /// Megabytes of database; `None` where that does not matter.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// What was measured.
-    pub quantity: Quantity,
+    pub(crate) quantity: Quantity,
     /// The values, in the order of the runs.
-    pub values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
 }
 
 impl Series {
     /// The middle value.
-    pub fn median(&self) -> f64 {
+    pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.values.clone();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
@@ -145,7 +150,7 @@ impl Series {
     }
 
     /// The smallest and the largest value.
-    pub fn range(&self) -> (f64, f64) {
+    pub(crate) fn range(&self) -> (f64, f64) {
         let least = self.values.iter().copied().fold(f64::INFINITY, f64::min);
         (least, self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
     }
@@ -153,16 +158,16 @@ impl Series {
 
 /// Everything that was measured, and what failed.
 #[derive(Default)]
-pub struct Results {
+pub(crate) struct Results {
     /// In the order in which rows were first measured.
-    pub series: Vec<Series>,
+    pub(crate) series: Vec<Series>,
     /// Rows that failed, and why.
-    pub failures: Vec<(&'static str, String)>,
+    pub(crate) failures: Vec<(&'static str, String)>,
 }
 
 impl Results {
     /// Adds one run.
-    pub fn add(&mut self, row: &'static str, size: Option<u64>, sample: Sample) {
+    pub(crate) fn add(&mut self, row: &'static str, size: Option<u64>, sample: Sample) {
         for (quantity, value) in sample {
             match self
                 .series
@@ -176,17 +181,17 @@ impl Results {
     }
 
     /// The values of one quantity, if it was measured.
-    pub fn get(&self, row: &str, size: Option<u64>, quantity: Quantity) -> Option<&Series> {
+    pub(crate) fn get(&self, row: &str, size: Option<u64>, quantity: Quantity) -> Option<&Series> {
         self.series.iter().find(|s| (s.row, s.size, s.quantity) == (row, size, quantity))
     }
 
     /// The median of one quantity, if it was measured.
-    pub fn median(&self, row: &str, size: Option<u64>, quantity: Quantity) -> Option<f64> {
+    pub(crate) fn median(&self, row: &str, size: Option<u64>, quantity: Quantity) -> Option<f64> {
         self.get(row, size, quantity).map(Series::median)
     }
 
     /// All of it, with medians.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let series = |series: &Series| {
             let (least, most) = series.range();
             let mut object = Map::new();

@@ -1,6 +1,6 @@
 //! The ways to save a snapshot to a file that are compared.
 
-use crate::bed::{Bed, VERSION};
+use crate::bed::{Door, VERSION};
 use crate::measure::clean;
 use host_tests::tools;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 /// A way to save a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Saver {
+pub(crate) enum Saver {
     /// `etcdctl snapshot save`, which verifies no digest.
     Etcdctl,
     /// The same, then a check of the file's SHA-256.
@@ -26,7 +26,7 @@ pub enum Saver {
 
 /// How a saver talks to etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// Native gRPC.
     Grpc,
     /// The JSON gateway.
@@ -35,7 +35,7 @@ pub enum Transport {
 
 impl Transport {
     /// As the option says it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Transport::Grpc => "grpc",
             Transport::Gateway => "gateway",
@@ -44,74 +44,77 @@ impl Transport {
 }
 
 impl Saver {
-    /// The commands that save what `bed` holds into the directory `to`.
-    pub fn steps(self, bed: &Bed, to: &Path) -> Result<Vec<(Command, Stdio)>, String> {
+    /// The commands that save what the member behind `door` holds into the
+    /// directory `to`.
+    pub(crate) fn steps(
+        self,
+        home: &Path,
+        door: &Door<'_>,
+        to: &Path,
+    ) -> Result<Vec<(Command, Stdio)>, String> {
         let quiet = |command| (command, Stdio::null());
-        let location = bed.etcd.location();
+        let location = door.location();
         let file = to.join("dump");
         Ok(match self {
-            Saver::Etcdctl => vec![quiet(etcdctl(bed, &file))],
+            Saver::Etcdctl => vec![quiet(etcdctl(home, door, &file))],
             Saver::EtcdctlChecked => {
-                let mut check = clean(this_program()?, bed.home());
+                let mut check = clean(this_program()?, home);
                 check.arg("check").arg(&file);
-                vec![quiet(etcdctl(bed, &file)), quiet(check)]
+                vec![quiet(etcdctl(home, door, &file)), quiet(check)]
             }
             Saver::Curl => {
-                let mut curl = curl(bed, "/v3/maintenance/snapshot");
+                let mut curl = curl(home, door, "/v3/maintenance/snapshot");
                 curl.arg("--output").arg(&file);
                 vec![quiet(curl)]
             }
             Saver::Host(transport) => {
-                let mut host = host(bed.home(), &["--quiet", "backup"]);
-                host.arg(&location).args(["-o", &option(transport), "--to"]).arg(to);
+                let mut host = host(home, &["--quiet", "backup"]);
+                host.arg(&location).args(["-o", &option(transport)]).args(door.options());
+                host.arg("--to").arg(to);
                 vec![quiet(host)]
             }
             Saver::Wasmtime => {
-                let mut wasmtime = clean(tools::wasmtime(), bed.home());
+                let mut wasmtime = clean(tools::wasmtime(), home);
                 wasmtime.args(["run", "-S", "http"]).arg(tools::connector());
                 wasmtime.args(["backup", &location, "-o", &option(Transport::Gateway)]);
                 let file = File::create(file).map_err(|error| error.to_string())?;
                 vec![(wasmtime, file.into())]
             }
             Saver::Native(transport) => {
-                let mut native = clean(this_program()?, bed.home());
+                let mut native = clean(this_program()?, home);
                 native.args(["native", transport.name(), &location]).arg(to);
                 vec![quiet(native)]
             }
         })
     }
-
-    /// The bytes of a dump, where this leaves one.
-    pub fn dump_bytes(self, to: &Path) -> Option<u64> {
-        let size = || to.join("dump").metadata().map_or(0, |metadata| metadata.len());
-        (self != Saver::Curl).then(size)
-    }
 }
 
 /// `etcdctl snapshot save`.
-pub fn etcdctl(bed: &Bed, file: &Path) -> Command {
-    let mut etcdctl = clean(VERSION.program("etcdctl"), bed.home());
-    etcdctl.args(["--endpoints", &bed.etcd.endpoint(), "snapshot", "save"]).arg(file);
+pub(crate) fn etcdctl(home: &Path, door: &Door<'_>, file: &Path) -> Command {
+    let mut etcdctl = clean(VERSION.program("etcdctl"), home);
+    etcdctl.args(["--endpoints", &door.url("")]);
+    etcdctl.args(door.certificates(["--cacert", "--cert", "--key"]));
+    etcdctl.args(["snapshot", "save"]).arg(file);
     etcdctl
 }
 
 /// `curl` of the gateway, nothing of the user's in its way.
-pub fn curl(bed: &Bed, path: &str) -> Command {
-    let mut curl = clean("curl", bed.home());
+pub(crate) fn curl(home: &Path, door: &Door<'_>, path: &str) -> Command {
+    let mut curl = clean("curl", home);
     curl.args(["-q", "--silent", "--show-error", "--fail", "--noproxy", "*", "--data", "{}"]);
-    curl.arg(format!("http://{}{path}", bed.etcd.endpoint()));
+    curl.args(door.certificates(["--cacert", "--cert", "--key"])).arg(door.url(path));
     curl
 }
 
 /// `plakar-wasm` with these arguments, then the connector.
-pub fn host(home: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn host(home: &Path, arguments: &[&str]) -> Command {
     let mut host = clean(tools::plakar_wasm(), home);
     host.args(arguments).arg(tools::connector());
     host
 }
 
 /// `transport=…`.
-pub fn option(transport: Transport) -> String {
+pub(crate) fn option(transport: Transport) -> String {
     format!("transport={}", transport.name())
 }
 

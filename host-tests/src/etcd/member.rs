@@ -1,6 +1,7 @@
 //! One member, alone in its cluster.
 
 use super::{Client, Version, free_port};
+use crate::certs::{Authority, Identity};
 use crate::process::{Process, Signal, command};
 use std::fs::File;
 use std::ops::Deref;
@@ -19,6 +20,8 @@ pub struct Settings {
     pub(super) flags: Vec<String>,
     /// Where the JSON API is, if not where gRPC is.
     pub(super) http_port: Option<u16>,
+    /// Whether it listens for TLS too.
+    pub(super) secure: bool,
 }
 
 impl Settings {
@@ -30,6 +33,19 @@ impl Settings {
 }
 
 impl Settings {
+    /// Serves TLS with this certificate, at a second endpoint.
+    pub fn secure(self, server: &Identity) -> Settings {
+        let flags = [format!("--cert-file={}", server.cert), format!("--key-file={}", server.key)];
+        let settings = Settings { secure: true, ..self };
+        flags.iter().fold(settings, |settings, flag| settings.flag(flag))
+    }
+
+    /// Lets in at that endpoint only who has a certificate of this authority, as
+    /// kubeadm sets etcd up.
+    pub fn client_auth(self, authority: &Authority) -> Settings {
+        self.flag("--client-cert-auth").flag(&format!("--trusted-ca-file={}", authority.file()))
+    }
+
     /// Gives the JSON API a port of its own; gRPC alone stays at the endpoint.
     pub fn http_at(self, port: u16) -> Settings {
         let flag = format!("--listen-client-http-urls=http://127.0.0.1:{port}");
@@ -45,6 +61,7 @@ pub struct Etcd {
     process: Process,
     client: Client,
     port: u16,
+    secure_port: Option<u16>,
     // Dropped last: the process writes below it.
     folder: TempDir,
 }
@@ -57,11 +74,11 @@ impl Etcd {
 
     /// Starts a member; answers once it serves.
     pub fn start_with(version: Version, settings: Settings) -> Etcd {
-        let Settings { data, flags, http_port } = settings;
+        let Settings { data, flags, http_port, secure } = settings;
         let mut folder = data.unwrap_or_else(new_folder);
         // Whoever took one of the ports meanwhile keeps it.
         for _ in 0..5 {
-            match Etcd::try_start(version, &flags, http_port, folder) {
+            match Etcd::try_start(version, &flags, http_port, secure, folder) {
                 Ok(etcd) => return etcd,
                 Err(AddressInUse(given_back)) => folder = given_back,
             }
@@ -84,14 +101,38 @@ impl Etcd {
         format!("etcd://{}", self.endpoint())
     }
 
+    /// The same for the endpoint that serves TLS.
+    pub fn secure_location(&self) -> String {
+        format!("etcd+https://{}", self.secure_endpoint())
+    }
+
+    /// `HOST:PORT` of the endpoint that serves TLS.
+    pub fn secure_endpoint(&self) -> String {
+        let port = self.secure_port.expect("it was set up to serve TLS");
+        format!("127.0.0.1:{port}")
+    }
+
     /// Sends the member a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }
 
-    /// Waits for the member's end, no longer than `limit`; whether it ended.
-    pub fn wait(&mut self, limit: Duration) -> bool {
-        self.process.wait(limit).is_some()
+    /// Shuts the member down as an init system does it: SIGTERM, and SIGKILL where
+    /// it is still there ten seconds later. It goes on sending for five seconds,
+    /// and 3.5 may not end at all while a reader stands still.
+    pub fn shut_down(&mut self) {
+        self.signal(Signal::TERM);
+        if self.process.wait(Duration::from_secs(10)).is_none() {
+            self.signal(Signal::KILL);
+        }
+        self.assert_ends(Duration::from_secs(10));
+    }
+
+    /// Waits for the member's end; panics after `limit`.
+    #[track_caller]
+    pub fn assert_ends(&mut self, limit: Duration) {
+        let ended = self.process.wait(limit).is_some();
+        assert!(ended, "etcd {} does not end within {limit:?}:\n{}", self.version, self.log());
     }
 
     /// The last lines that the member logged.
@@ -127,18 +168,22 @@ impl Etcd {
         version: Version,
         flags: &[String],
         http_port: Option<u16>,
+        secure: bool,
         folder: TempDir,
     ) -> Result<Etcd, AddressInUse> {
         let (port, peer_port) = (free_port(), free_port());
         let log = File::create(log_path(folder.path())).expect("a fresh directory can be written");
+        let secure_port = secure.then(free_port);
         let url = |port| format!("http://127.0.0.1:{port}");
+        let secure_url = secure_port.map(|port| format!(",https://127.0.0.1:{port}"));
+        let listen = url(port) + secure_url.as_deref().unwrap_or_default();
         let mut command = command(version.program("etcd"));
         command
             // etcd reads settings from there as well.
             .env_clear()
             .args(["--name", NAME, "--data-dir"])
             .arg(data_dir(folder.path()))
-            .args(["--listen-client-urls", &url(port), "--advertise-client-urls", &url(port)])
+            .args(["--listen-client-urls", &listen, "--advertise-client-urls", &url(port)])
             .args(["--listen-peer-urls", &url(peer_port)])
             .args(["--initial-advertise-peer-urls", PEER_URL])
             .args(["--initial-cluster", &format!("{NAME}={PEER_URL}")])
@@ -154,6 +199,7 @@ impl Etcd {
             process: Process::start(command),
             client: Client::new(format!("127.0.0.1:{}", http_port.unwrap_or(port))),
             port,
+            secure_port,
             folder,
         };
         match etcd.become_ready() {
@@ -169,7 +215,7 @@ impl Etcd {
             if let Ok((200, _)) = self.client.try_get("/health") {
                 return true;
             }
-            if self.wait(Duration::from_millis(10)) {
+            if self.process.wait(Duration::from_millis(10)).is_some() {
                 let log = self.log();
                 assert!(log.contains("address already in use"), "etcd ended at its start:\n{log}");
                 return false;

@@ -10,6 +10,11 @@ impl Etcd {
     /// Restores `dump` with the version's own tool, which checks its SHA-256,
     /// and starts a member from it.
     pub fn restore(version: Version, dump: &Path) -> Etcd {
+        Etcd::restore_with(version, dump, Settings::default())
+    }
+
+    /// The same with these settings.
+    pub fn restore_with(version: Version, dump: &Path, settings: Settings) -> Etcd {
         let folder = new_folder();
         let output = Command::new(version.restorer())
             .args(["snapshot", "restore"])
@@ -25,7 +30,7 @@ impl Etcd {
             dump.display(),
             String::from_utf8_lossy(&output.stderr)
         );
-        Etcd::start_on(version, folder)
+        Etcd::start_with(version, Settings { data: Some(folder), ..settings })
     }
 
     /// Starts a member on the data directory `data` in this folder.

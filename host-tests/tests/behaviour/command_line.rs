@@ -63,9 +63,10 @@ fn json_lines_tell_a_backup_from_start_to_end() {
 
 #[test]
 fn json_lines_tell_a_failure_with_its_kind() {
-    let mut stream = Stream::of(&database(2));
+    // More than the connector gathers before it hands out anything.
+    let mut stream = Stream::of(&database(1000));
     stream.digest()[0] ^= 1;
-    let member = Member::with(&database(2)).snapshot(Answer::stream(stream.body()));
+    let member = Member::with(&database(1000)).snapshot(Answer::stream(stream.body()));
     let gateway = Gateway::start(member);
     let target = Target::new();
     let outcome = Run::backup(&gateway.location(), &target.argument(), &["--json"]).wait();

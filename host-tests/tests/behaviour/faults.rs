@@ -30,7 +30,7 @@ fn a_member_that_is_killed_in_the_middle_leaves_nothing() {
         let target = Target::new();
         let running = stopped_in_the_middle(&etcd, &target, &["-o", transport]);
         etcd.signal(Signal::KILL);
-        assert!(etcd.wait(Duration::from_secs(10)), "it was killed");
+        etcd.assert_ends(Duration::from_secs(10));
         running.signal(Signal::CONT);
         let words = [&format!("`{}`: snapshot: ", etcd.endpoint()), "log"];
         running.wait().assert_failed(Kind::Interrupted, &words);
@@ -45,8 +45,7 @@ fn a_member_that_is_shut_down_in_the_middle_leaves_nothing() {
         let mut etcd = filled(version);
         let target = Target::new();
         let running = stopped_in_the_middle(&etcd, &target, &["-o", transport]);
-        etcd.signal(Signal::TERM);
-        assert!(etcd.wait(Duration::from_secs(30)), "etcd {version} does not shut down");
+        etcd.shut_down();
         running.signal(Signal::CONT);
         running
             .wait()

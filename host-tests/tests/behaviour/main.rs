@@ -3,6 +3,7 @@
 //!
 //! | module | what it is about |
 //! | --- | --- |
+//! | [`readme`] | every command of the README runs |
 //! | [`real_etcd`] | backups of real members come back as the same data |
 //! | [`runbook`] | the commands of `RESTORE.md` run as printed |
 //! | [`authentication`] | logins, and who may take a snapshot |
@@ -14,6 +15,7 @@
 //! | [`lenient_reading`] | a stream that only looks unusual is one |
 //! | [`refusals`] | what is said when something other than a stream comes |
 //! | [`faults`] | real members that die, stall or refuse |
+//! | [`tls`] | who is trusted, who is let in, and what is said where it fails |
 //! | [`signals`] | Ctrl-C and SIGTERM in the middle of a backup |
 //! | [`sandbox`] | components that misbehave |
 //! | [`bad_input`] | errors before anything is contacted or written |
@@ -31,6 +33,7 @@ mod lenient_reading;
 mod members;
 mod native_grpc;
 mod plakar;
+mod readme;
 mod real_etcd;
 mod refusals;
 mod requests;
@@ -40,4 +43,5 @@ mod signals;
 mod stock_wasmtime;
 mod success_rules;
 mod target_directory;
+mod tls;
 mod transports;

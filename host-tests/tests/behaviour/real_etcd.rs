@@ -85,6 +85,7 @@ fn a_small_database_comes_back_with_its_history(version: Version) {
 
 fn a_database_under_write_load_comes_back_as_it_was_at_one_revision(
     version: Version,
+    transport: &str,
     bytes: usize,
 ) {
     let etcd = Etcd::start(version);

@@ -83,7 +83,8 @@ pub(crate) struct Source {
 /// What the connector is told.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// An option of the connector, or a time limit; the last of a name wins.
+    /// An option of the connector, a time limit, or one of the host's TLS options
+    /// (`tls_…`); `inspect` lists them all. The last of a name wins.
     /// NAME_file=PATH takes the value from a file: use it for secrets, since
     /// other users of this machine can see arguments
     #[arg(short = 'o', value_name = "NAME=VALUE")]
@@ -132,6 +133,10 @@ pub(crate) struct Inspect {
 pub(crate) struct Run {
     /// The connector: a WebAssembly component
     pub(crate) connector: PathBuf,
+    /// One of the host's TLS options (`tls_…`). All others are the connector's:
+    /// give them after `--`
+    #[arg(short = 'o', value_name = "NAME=VALUE")]
+    pub(crate) options: Vec<String>,
     /// Pass this environment variable; no other is passed
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Vec<String>,

@@ -2,6 +2,7 @@
 
 use super::arguments;
 use plakar_wasm::policy::options::Options;
+use plakar_wasm::policy::tls;
 use plakar_wasm::{Description, Error, Event, Observer, Speaker};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,7 +14,11 @@ pub(super) fn read(
     description: &Description,
     observer: &dyn Observer,
 ) -> Result<Options, Error> {
-    let is_secret = |name: &str| description.option(name).is_some_and(|option| option.secret);
+    let of_host = tls::options();
+    let is_secret = |name: &str| {
+        let host = of_host.iter().find(|option| option.name == name);
+        description.option(name).or(host).is_some_and(|option| option.secret)
+    };
     let warn = |line: String| observer.event(Event::Warning { from: Speaker::Host, line: &line });
 
     let mut typed = Options::default();

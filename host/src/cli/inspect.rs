@@ -2,9 +2,10 @@
 
 use super::arguments::{Inspect, Output};
 use super::{config, failed, schema};
-use plakar_connector::limits;
-use plakar_wasm::{Connector, Description, Error, OptionKind, Sandbox};
-use serde_json::json;
+use plakar_connector::names::FILE_SUFFIX;
+use plakar_wasm::policy::options;
+use plakar_wasm::{Connector, Description, Error, OptionDescription, OptionKind, Sandbox};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -45,8 +46,20 @@ fn kind(kind: &OptionKind) -> String {
     }
 }
 
+fn help(option: &OptionDescription, host: bool) -> String {
+    let mut remarks = Vec::new();
+    remarks.extend(host.then(|| "of the host".to_owned()));
+    remarks.extend(option.secret.then(|| "secret".to_owned()));
+    remarks.extend(option.default.as_ref().map(|default| format!("default {default}")));
+    remarks.extend(options::has_file(option).then(|| format!("or `{}{FILE_SUFFIX}`", option.name)));
+    match remarks.is_empty() {
+        true => option.help.clone(),
+        false => format!("{} ({})", option.help, remarks.join(", ")),
+    }
+}
+
 fn as_text(connector: &Connector, grant: Option<Vec<String>>) -> String {
-    let Description { name, version, summary, kind: filed, protocols, options } =
+    let Description { name, version, summary, kind: filed, protocols, options: declared } =
         connector.description();
     let mut text = format!("{name} {version}: {summary}\ntype: {filed}\n\nprotocols\n");
     for protocol in protocols {
@@ -54,21 +67,12 @@ fn as_text(connector: &Connector, grant: Option<Vec<String>>) -> String {
         let _ = writeln!(text, "  {}://  {over}, port {}", protocol.name, protocol.default_port);
     }
     text += "\noptions\n";
-    let mut rows = Vec::new();
-    for option in options {
-        let mut remarks = Vec::new();
-        remarks.extend(option.secret.then(|| "secret".to_owned()));
-        remarks.extend(option.default.as_ref().map(|default| format!("default {default}")));
-        let remarks = match remarks.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", remarks.join(", ")),
-        };
-        rows.push((option.name.clone(), kind(&option.kind), format!("{}{remarks}", option.help)));
-    }
-    for limit in limits::ALL.iter().filter(|l| connector.description().option(l.name).is_none()) {
-        let help = format!("{} (of the host, default {})", limit.help, limit.default);
-        rows.push((limit.name.to_owned(), "duration".to_owned(), help));
-    }
+    let of_host = options::of_host(connector.description());
+    let own = declared.iter().map(|option| (option, false));
+    let rows: Vec<_> = own
+        .chain(of_host.iter().map(|option| (option, true)))
+        .map(|(option, host)| (&option.name, kind(&option.kind), help(option, host)))
+        .collect();
     let name_width = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);
     let kind_width = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
     for (name, kind, help) in rows {
@@ -89,32 +93,33 @@ fn as_text(connector: &Connector, grant: Option<Vec<String>>) -> String {
 }
 
 fn as_json(connector: &Connector, grant: Option<Vec<String>>) -> String {
-    let Description { name, version, summary, kind: filed, protocols, options } =
+    let Description { name, version, summary, kind: filed, protocols, options: declared } =
         connector.description();
     let protocols: Vec<_> = protocols
         .iter()
         .map(|p| json!({ "name": p.name, "tls": p.tls, "default_port": p.default_port }))
         .collect();
-    let options: Vec<_> = options
-        .iter()
-        .map(|o| {
-            let choices = match &o.kind {
-                OptionKind::Choice(words) => words.clone(),
-                _ => Vec::new(),
-            };
-            let kind = if choices.is_empty() { kind(&o.kind) } else { "choice".into() };
-            json!({
-                "name": o.name, "kind": kind, "choices": choices,
-                "secret": o.secret, "help": o.help, "default": o.default,
-            })
-        })
-        .collect();
+    let described =
+        |options: &[OptionDescription]| -> Vec<_> { options.iter().map(option_as_json).collect() };
+    let of_host = options::of_host(connector.description());
     let (imports, exports) = connector.interfaces();
     json!({
         "v": 1, "event": "description", "command": "inspect",
         "name": name, "version": version, "summary": summary, "type": filed,
-        "protocols": protocols, "options": options,
+        "protocols": protocols, "options": described(declared), "host_options": described(&of_host),
         "imports": imports, "exports": exports, "grant": grant,
     })
     .to_string()
+}
+
+fn option_as_json(option: &OptionDescription) -> Value {
+    let choices = match &option.kind {
+        OptionKind::Choice(words) => words.as_slice(),
+        _ => &[],
+    };
+    let kind = if choices.is_empty() { kind(&option.kind) } else { "choice".into() };
+    json!({
+        "name": option.name, "kind": kind, "choices": choices,
+        "secret": option.secret, "help": option.help, "default": option.default,
+    })
 }

@@ -1,10 +1,9 @@
 //! `run`.
 
-use super::arguments::Run;
-use super::failed;
+use super::arguments::{self, Run};
+use super::{config, failed};
 use plakar_connector::names;
 use plakar_wasm::policy::grant::Grant;
-use plakar_wasm::policy::options::Options;
 use plakar_wasm::policy::tls::Tls;
 use plakar_wasm::{Error, Event, Observer, Sandbox, Speaker};
 use std::io::Write;
@@ -43,7 +42,14 @@ async fn run(arguments: &Run) -> Result<u8, Error> {
     let args = &arguments.args;
     let grant = Grant::of_arguments(connector.description(), args, endpoints(args))?;
     tracing::info!("granted: {grant}");
-    let tls = Tls::read(connector.description(), &Options::default(), grant.is_secure())?;
+    let options = arguments::Options { options: arguments.options.clone(), config: None };
+    let options = config::read(&options, connector.description(), &Warnings)?;
+    if let Some(name) = options.names().find(|name| !name.starts_with(names::TLS_PREFIX)) {
+        return Err(Error::invalid(format!(
+            "option `{name}` is not one of the host's TLS options: give it after `--`"
+        )));
+    }
+    let tls = Tls::read(connector.description(), &options, grant.is_secure())?;
     connector.run(args, &variables, grant, tls, Arc::new(Warnings)).await
 }
 

@@ -1,8 +1,7 @@
 //! The JSON Schema of what can be configured, for packages.
 
-use plakar_connector::limits;
 use plakar_connector::names::{FILE_SUFFIX, LOCATION};
-use plakar_wasm::policy::tls;
+use plakar_wasm::policy::options;
 use plakar_wasm::{Description, OptionDescription, OptionKind};
 use serde_json::{Map, Value, json};
 
@@ -25,27 +24,16 @@ pub(super) fn of(description: &Description) -> Value {
             "description": "what to back up",
         }),
     );
-    let secure = description.protocols.iter().any(|protocol| protocol.tls);
-    let of_the_host = if secure { tls::options().to_vec() } else { Vec::new() };
     let mut exclusive = Vec::new();
-    for option in description.options.iter().chain(&of_the_host) {
+    for option in description.options.iter().chain(&options::of_host(description)) {
         let name = option.name.as_str();
         properties.insert(name.into(), property(option));
-        if option.secret || tls::has_file(name) {
+        if options::has_file(option) {
             let file = format!("{name}{FILE_SUFFIX}");
             exclusive.push(json!({ "not": { "required": [name, file] } }));
             let help = format!("file that holds `{name}`");
             properties.insert(file, json!({ "type": "string", "description": help }));
         }
-    }
-    for limit in limits::ALL.iter().filter(|limit| description.option(limit.name).is_none()) {
-        properties.insert(
-            limit.name.into(),
-            json!({
-                "type": "string", "pattern": DURATION,
-                "description": limit.help, "default": limit.default,
-            }),
-        );
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -2,17 +2,21 @@
 //!
 //! Since TLS 1.3 a server judges a client's certificate only after the client is
 //! done with the handshake, and is writing its request. What the server sends then
-//! is an alert, and it hangs up: who writes hears of a broken pipe, and only who
-//! reads on hears why.
+//! is an alert, and it hangs up: who writes hears of a broken pipe, only who reads
+//! on hears why, and a request that comes a moment later finds a closed connection.
 
 use super::tls;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::{Connected, HttpConnector};
+use hyper_util::client::legacy::{
+    self,
+    connect::{Connected, HttpConnector},
+};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use tokio::net::TcpStream;
 use tower_service::Service;
@@ -36,7 +40,12 @@ impl Service<http::Uri> for Connector {
         let connecting = self.0.call(to);
         Box::pin(async {
             match connecting.await {
-                Ok(stream) => Ok(Connection { stream, unread: Vec::new(), broken: None }),
+                Ok(stream) => Ok(Connection {
+                    stream,
+                    unread: Vec::new(),
+                    broken: None,
+                    obituary: Obituary::default(),
+                }),
                 Err(failure) => Err(match tls::told(failure.as_ref()) {
                     Some(told) => told.into(),
                     None => failure,
@@ -53,9 +62,35 @@ pub(super) struct Connection {
     unread: Vec<u8>,
     /// How writing failed, until the reason is known.
     broken: Option<io::Error>,
+    obituary: Obituary,
+}
+
+/// What a connection died of, where that was TLS. It outlives the connection, and
+/// goes with the errors of the requests that were to go over it.
+#[derive(Clone, Default)]
+pub(super) struct Obituary(Arc<OnceLock<String>>);
+
+impl Obituary {
+    /// That of the connection on which this error occurred.
+    pub(super) fn of(error: &legacy::Error) -> Option<String> {
+        let mut extras = http::Extensions::new();
+        error.connect_info()?.get_extras(&mut extras);
+        extras.get::<Obituary>()?.0.get().cloned()
+    }
 }
 
 impl Connection {
+    /// The error in words that say what to do about it.
+    fn explained(&self, error: io::Error) -> io::Error {
+        match tls::told(&error) {
+            None => error,
+            Some(told) => {
+                let told = self.obituary.0.get_or_init(|| told);
+                io::Error::new(error.kind(), told.as_str())
+            }
+        }
+    }
+
     /// What a write answers: where it failed, the reason that the server sent.
     fn poll_reason<T>(
         &mut self,
@@ -85,9 +120,8 @@ impl Connection {
                 }
                 Ok(()) => break,
                 Err(reason) => {
-                    let told = tls::told(&reason).map(|told| io::Error::new(reason.kind(), told));
-                    self.broken = told.or(self.broken.take());
-                    break;
+                    self.broken = None;
+                    return Poll::Ready(self.explained(reason));
                 }
             }
         }
@@ -112,7 +146,7 @@ pub(super) fn is_cut(kind: ErrorKind) -> bool {
 
 impl hyper_util::client::legacy::connect::Connection for Connection {
     fn connected(&self) -> Connected {
-        self.stream.connected()
+        self.stream.connected().extra(self.obituary.clone())
     }
 }
 
@@ -129,10 +163,7 @@ impl Read for Connection {
             return Poll::Ready(Ok(()));
         }
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
-        Poll::Ready(read.map_err(|error| match tls::told(&error) {
-            Some(told) => io::Error::new(error.kind(), told),
-            None => error,
-        }))
+        Poll::Ready(read.map_err(|error| self.explained(error)))
     }
 }
 

@@ -3,7 +3,7 @@
 //! A component can act on a case; where none fits, the cause is told as text. So
 //! it is with TLS: the cases for it carry no text that could name a remedy.
 
-use super::connection::is_cut;
+use super::connection::{Obituary, is_cut};
 use super::tls;
 use hyper_util::client::legacy;
 use std::error::Error as StdError;
@@ -14,6 +14,9 @@ use wasmtime_wasi_http::Error;
 /// What befell an exchange before its response's head was there.
 pub(super) fn of_exchange(error: &legacy::Error) -> Error {
     tracing::debug!("a request failed: {}", text(error));
+    if let Some(told) = Obituary::of(error) {
+        return Error::InternalError(Some(told));
+    }
     if error.is_connect() { of_connection(error) } else { of_message(error) }
 }
 
@@ -48,7 +51,6 @@ fn of_message(error: &(dyn StdError + 'static)) -> Error {
     if let Some(own) = find::<Error>(error) {
         return Error::InternalError(Some(format!("request: {own}")));
     }
-    // A server that misses a client certificate says so only after the handshake.
     if let Some(told) = of_tls(error) {
         return told;
     }
@@ -66,13 +68,17 @@ fn of_message(error: &(dyn StdError + 'static)) -> Error {
         (Some(hyper), _) if hyper.is_parse_too_large() => {
             Error::HttpResponseHeaderSectionSize(None)
         }
-        (Some(hyper), _) if hyper.is_parse() => {
-            Error::InternalError(Some(format!("malformed response: {}", text(error))))
-        }
+        (Some(hyper), _) if hyper.is_parse() || spoke_first(hyper) => Error::HttpProtocolError,
         (_, Some(kind)) if is_cut(kind) => Error::ConnectionTerminated,
         (_, Some(ErrorKind::TimedOut)) => Error::ConnectionReadTimeout,
         _ => Error::InternalError(Some(text(error))),
     }
+}
+
+/// Whether the server spoke before it was asked, as one of HTTP/2 does. hyper gives
+/// this away by its words alone.
+fn spoke_first(error: &hyper::Error) -> bool {
+    error.to_string() == "received unexpected message from connection"
 }
 
 /// The text is all that comes through HTTP/2.

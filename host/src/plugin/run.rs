@@ -7,10 +7,10 @@
 //!                                  verdict ──▶ whoever asks or waits
 //! ```
 //!
-//! Only the owner calls the component. It ends with one verdict. Whoever waits for
-//! an answer that the owner no longer gives hears the verdict, and so every open
-//! call of plakar's ends with it. The component and its connections are dropped
-//! before anybody hears, whether or not plakar listens.
+//! Only the owner calls the component. It ends with one verdict, and drops the
+//! component and its connections then, whether or not plakar listens. Whoever waits
+//! for an answer that the owner no longer gives hears the verdict, and so every open
+//! call of plakar's ends with it.
 
 use super::messages::{self, plakar::connectors};
 use crate::backup::{Pace, Side};

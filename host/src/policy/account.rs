@@ -125,9 +125,8 @@ impl Account {
     /// The store is done with a record, and keeps so many bytes of it, or says
     /// that it keeps nothing. Answers the record's id and its good end.
     pub fn acknowledge(&mut self, pathname: &str, kept: Option<u64>) -> Result<(u64, Fate), Error> {
-        let exemption = self.exemption.clone();
-        let Entry { id, stage } = self.entry(pathname)?;
-        let fate = match (*stage, kept) {
+        let stage = self.entry(pathname)?.stage;
+        let fate = match (stage, kept) {
             (Stage::Directory, _) => Fate::Stored(0),
             (Stage::Read(read), Some(kept)) if read == kept => Fate::Stored(kept),
             (Stage::Read(read), Some(kept)) => {
@@ -150,13 +149,14 @@ impl Account {
                     "the store kept an older `{pathname}` instead of reading it: back up with `-cache no`"
                 )));
             }
-            (Stage::Announced, None) => exemption.left_out(pathname)?,
+            (Stage::Announced, None) => self.exemption.left_out(pathname)?,
             (Stage::Settled, _) => {
                 return Err(Error::store(format!("`{pathname}` was acknowledged twice")));
             }
         };
-        let id = *id;
-        *stage = Stage::Settled;
+        let entry = self.entry(pathname)?;
+        entry.stage = Stage::Settled;
+        let id = entry.id;
         self.unsettled -= 1;
         if let Fate::Stored(bytes) = fate {
             self.records += 1;

@@ -1,7 +1,7 @@
 //! Which of the typed options reach the component, and which the host keeps.
 
 use super::tls;
-use crate::{Description, Error};
+use crate::{Description, Error, OptionDescription, OptionKind};
 use plakar_connector::names::{ENDPOINTS, FILE_SUFFIX, LOCATION, TLS_PREFIX, unknown_option};
 use plakar_connector::{Kind, limits};
 use std::fmt;
@@ -125,31 +125,44 @@ impl Config {
         self.0.push((LOCATION.to_owned(), location));
     }
 
+    #[cfg(feature = "sandbox")]
     pub(crate) fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 }
 
+/// The options that the host adds to those of this connector.
+pub fn of_host(description: &Description) -> Vec<OptionDescription> {
+    let secure = description.protocols.iter().any(|protocol| protocol.tls);
+    let tls = tls::options().into_iter().filter(|_| secure);
+    let undeclared = limits::ALL.iter().filter(|limit| description.option(limit.name).is_none());
+    let limits = undeclared.map(|limit| OptionDescription {
+        name: limit.name.into(),
+        kind: OptionKind::Duration,
+        secret: false,
+        help: limit.help.into(),
+        default: Some(limit.default.into()),
+    });
+    limits.chain(tls).collect()
+}
+
+/// Whether `X_file` goes for the option X as well, and is worth a mention.
+pub fn has_file(option: &OptionDescription) -> bool {
+    option.secret || tls::PEM.contains(&option.name.as_str())
+}
+
 /// The sentence about an option that nobody knows.
 fn unknown(description: &Description, name: &str) -> String {
-    let secrets = description.options.iter().filter(|option| option.secret);
-    let files: Vec<String> = secrets.map(|o| format!("{}{FILE_SUFFIX}", o.name)).collect();
-    let declared: Vec<&str> = description.options.iter().map(|o| o.name.as_str()).collect();
-    let limits = limits::ALL.iter().map(|limit| limit.name).filter(|name| !declared.contains(name));
-    let secure = description.protocols.iter().any(|protocol| protocol.tls);
-    let tls = if secure { tls::names() } else { Vec::new() };
-    let known: Vec<&str> = declared
-        .iter()
-        .copied()
-        .chain(files.iter().map(String::as_str))
-        .chain(limits)
-        .chain(tls.iter().map(String::as_str))
-        .collect();
+    let mut known = Vec::new();
+    for option in description.options.iter().cloned().chain(of_host(description)) {
+        known.extend(has_file(&option).then(|| format!("{}{FILE_SUFFIX}", option.name)));
+        known.push(option.name);
+    }
     match name {
         ENDPOINTS => {
             format!("option `{ENDPOINTS}`: this connector has but one endpoint, the location")
         }
-        _ => unknown_option(name, known.iter().copied()),
+        _ => unknown_option(name, known.iter().map(String::as_str)),
     }
 }
 
@@ -181,7 +194,6 @@ fn content(name: &str, path: &Path) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::{OptionDescription, OptionKind};
     use std::io::Write;
 
     fn connector() -> Description {
@@ -248,7 +260,7 @@ mod tests {
     #[test]
     fn time_limits_that_the_connector_does_not_declare_stay_with_the_host() {
         let config = Config::read(&connector(), &options(&[("max_duration", "1s")])).expect("read");
-        assert!(config.pairs().is_empty());
+        assert_eq!(config.get("max_duration"), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const SERVER_NAME: &str = "tls_server_name";
 const SKIP_VERIFY: &str = "tls_insecure_skip_verify";
 
 /// Those whose value is PEM, and may stand in a file.
-const PEM: [&str; 3] = [CA, CERT, PRIVATE_KEY];
+pub(super) const PEM: [&str; 3] = [CA, CERT, PRIVATE_KEY];
 
 /// The options, described as a connector describes its own.
 pub fn options() -> [OptionDescription; 5] {
@@ -55,11 +55,6 @@ pub fn options() -> [OptionDescription; 5] {
             ..option(SKIP_VERIFY, OptionKind::Boolean, "believe whoever answers; warns every time")
         },
     ]
-}
-
-/// Whether the value may also be given as a file, under the name `X_file`.
-pub fn has_file(name: &str) -> bool {
-    PEM.contains(&name)
 }
 
 /// How connections are secured.
@@ -127,7 +122,7 @@ impl Tls {
 }
 
 /// Every name that may be typed.
-pub(super) fn names() -> Vec<String> {
+fn names() -> Vec<String> {
     let own = options().into_iter().map(|option| option.name);
     own.chain(PEM.iter().map(|name| format!("{name}{FILE_SUFFIX}"))).collect()
 }
@@ -273,4 +268,147 @@ fn skip_verify(options: &Options) -> Result<bool, Error> {
 /// Names the option and never its value.
 fn refuse(given: &Given, reason: &str) -> Error {
     Error::invalid(format!("option `{}` {reason}", given.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Protocol;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    fn connector() -> Description {
+        let protocol = |name: &str, tls| Protocol { name: name.into(), tls, default_port: 1 };
+        Description {
+            name: "test".into(),
+            version: "0.1.0".into(),
+            summary: String::new(),
+            kind: "test".into(),
+            protocols: vec![protocol("test", false), protocol("test+https", true)],
+            options: Vec::new(),
+        }
+    }
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Option<Tls>, Error> {
+        read_for(pairs, true)
+    }
+
+    fn read_for(pairs: &[(&str, &str)], secure: bool) -> Result<Option<Tls>, Error> {
+        let mut options = Options::default();
+        pairs.iter().for_each(|(name, value)| options.set(*name, *value));
+        Tls::read(&connector(), &options, secure)
+    }
+
+    #[track_caller]
+    fn refused(pairs: &[(&str, &str)], words: &str) {
+        let error = read(pairs).expect_err("refused");
+        assert_eq!(error.fault().exit_code(), 2, "{error}");
+        let said = error.to_string();
+        assert!(said.contains(words), "{said}");
+        assert!(!said.contains("-----"), "{said}");
+    }
+
+    /// A certificate and its key.
+    fn issue(from: i32, until: i32) -> (String, String) {
+        let mut params = CertificateParams::new(["client".to_owned()]).expect("names");
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        (params.self_signed(&key).expect("signed").pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_are_taken_and_never_shown() {
+        let (cert, key) = issue(2000, 4000);
+        let tls = read(&[("tls_ca", &cert), ("tls_cert", &cert), ("tls_private_key", &key)])
+            .expect("good")
+            .expect("secure");
+        assert_eq!(tls.authorities.as_ref().map(RootCertStore::len), Some(1));
+        assert!(tls.certificate.is_some() && tls.verify && tls.warning().is_none());
+        let shown = format!("{tls:?}");
+        assert!(shown.contains("certificate: true") && shown.len() < 120, "{shown}");
+    }
+
+    #[test]
+    fn one_half_of_a_pair_asks_for_the_other() {
+        let (cert, key) = issue(2000, 4000);
+        refused(&[("tls_cert", &cert)], "`tls_cert` needs its key: give `tls_private_key_file`");
+        refused(&[("tls_private_key", &key)], "needs its certificate: give `tls_cert_file`");
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let ((cert, _), (_, key)) = (issue(2000, 4000), issue(2000, 4000));
+        refused(
+            &[("tls_cert", &cert), ("tls_private_key", &key)],
+            "`tls_private_key` is not the key of the first certificate in `tls_cert`",
+        );
+    }
+
+    #[test]
+    fn a_certificate_out_of_its_time_is_refused_with_the_date() {
+        let (cert, key) = issue(2000, 2001);
+        refused(
+            &[("tls_cert", &cert), ("tls_private_key", &key)],
+            "`tls_cert` expired on 2001-01-01T00:00:00Z",
+        );
+        let (cert, key) = issue(3000, 3001);
+        refused(
+            &[("tls_cert", &cert), ("tls_private_key", &key)],
+            "`tls_cert` is not valid before 3000-01-01T00:00:00Z",
+        );
+    }
+
+    #[test]
+    fn what_is_not_the_expected_pem_says_what_it_is() {
+        let (cert, key) = issue(2000, 4000);
+        let encrypted =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let damaged = cert.replace('M', "!");
+        let empty = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+        let no_key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
+        refused(&[("tls_ca", "")], "`tls_ca` holds no certificate in PEM");
+        refused(&[("tls_ca", &key)], "holds a private key where a certificate belongs");
+        refused(&[("tls_ca", &damaged)], "`tls_ca` is damaged");
+        refused(&[("tls_ca", empty)], "`tls_ca` holds a certificate that cannot be read");
+        for (bad, words) in [
+            (cert.as_str(), "holds a certificate where a private key belongs"),
+            ("nonsense", "holds no private key in PEM"),
+            (encrypted, "`tls_private_key` is encrypted"),
+            (no_key, "holds a private key that cannot be used"),
+        ] {
+            refused(&[("tls_cert", &cert), ("tls_private_key", bad)], words);
+        }
+    }
+
+    #[test]
+    fn an_option_and_its_file_exclude_each_other() {
+        refused(&[("tls_ca", "x"), ("tls_ca_file", "y")], "`tls_ca` and `tls_ca_file` exclude");
+        refused(&[("tls_ca_file", "/no/such")], "`/no/such` cannot be opened");
+    }
+
+    #[test]
+    fn unknown_names_and_bad_values_are_refused() {
+        refused(&[("tls_cart", "x")], "did you mean `tls_cert`?");
+        refused(&[("tls_insecure_skip_verify", "yes")], "write `true` or `false`");
+        refused(&[("tls_server_name", "https://node1")], "neither a DNS name nor an address");
+    }
+
+    #[test]
+    fn a_server_name_may_be_an_address_in_brackets() {
+        let tls = read(&[("tls_server_name", "[::1]")]).expect("good").expect("secure");
+        assert!(matches!(tls.server_name, Some(ServerName::IpAddress(_))));
+    }
+
+    #[test]
+    fn options_without_an_endpoint_over_tls_are_refused() {
+        let said = read_for(&[("tls_ca", "x")], false).expect_err("refused").to_string();
+        assert!(said.contains("`tls_ca`") && said.contains("`test+https://`"), "{said}");
+        assert!(read_for(&[], false).expect("good").is_none());
+    }
+
+    #[test]
+    fn whoever_believes_anybody_is_warned() {
+        let tls = read(&[("tls_insecure_skip_verify", "true")]).expect("good").expect("secure");
+        assert!(tls.warning().is_some());
+    }
 }

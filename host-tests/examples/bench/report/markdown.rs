@@ -40,6 +40,8 @@ pub(super) fn table(
         let title = format!("Save to a file, {size} MB");
         section(&title, "", "save/", size, plots);
     }
+    let title = format!("Save to a file over TLS with client certificates, {main} MB");
+    section(&title, "", "mtls/", main, &["mtls.svg"]);
     let title = format!("Into an encrypted Kloset store, {main} MB");
     let note = "Wall, CPU and memory are those of the first backup; the memory is the plugin's where there is one, \
                 else plakar's. The growth is that of the store.\n\n";

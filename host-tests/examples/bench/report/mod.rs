@@ -12,7 +12,7 @@ use serde_json::json;
 use std::path::Path;
 
 /// Writes everything into a directory, and answers the table.
-pub fn write(
+pub(crate) fn write(
     arguments: &Arguments,
     machine: &Machine,
     results: &Results,

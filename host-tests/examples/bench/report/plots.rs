@@ -24,6 +24,12 @@ pub(super) fn all(results: &Results, main: u64) -> Vec<(&'static str, String)> {
         bars("save.svg", "Save a snapshot to a file", "save/", &[Wall, EtcdCpu, Cpu, Memory]),
         sizes(results),
         bars(
+            "mtls.svg",
+            "Save a snapshot to a file over TLS with client certificates",
+            "mtls/",
+            &[Wall, EtcdCpu, Cpu],
+        ),
+        bars(
             "store.svg",
             "Back up into an encrypted Kloset store",
             "store/",

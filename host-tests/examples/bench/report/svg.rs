@@ -20,27 +20,27 @@ pub(super) struct Drawing {
 /// One bar: what it is, its value with the smallest and the largest, and how the
 /// value is written.
 pub(super) struct Bar {
-    pub label: String,
-    pub value: f64,
-    pub range: (f64, f64),
-    pub shown: String,
-    pub colour: &'static str,
+    pub(crate) label: String,
+    pub(crate) value: f64,
+    pub(crate) range: (f64, f64),
+    pub(crate) shown: String,
+    pub(crate) colour: &'static str,
 }
 
 /// One line: its name and its points.
 pub(super) struct Line {
-    pub label: String,
-    pub points: Vec<(f64, f64)>,
-    pub colour: &'static str,
+    pub(crate) label: String,
+    pub(crate) points: Vec<(f64, f64)>,
+    pub(crate) colour: &'static str,
 }
 
 /// The axes of a line chart. Both are logarithmic, or the vertical one starts at
 /// zero.
 pub(super) struct Axes<'a> {
-    pub logarithmic: bool,
-    pub ticks: &'a [f64],
-    pub show_x: &'a dyn Fn(f64) -> String,
-    pub show_y: &'a dyn Fn(f64) -> String,
+    pub(crate) logarithmic: bool,
+    pub(crate) ticks: &'a [f64],
+    pub(crate) show_x: &'a dyn Fn(f64) -> String,
+    pub(crate) show_y: &'a dyn Fn(f64) -> String,
 }
 
 impl Drawing {
@@ -91,7 +91,7 @@ impl Drawing {
     pub(super) fn lines(&mut self, heading: &str, lines: &[Line], axes: &Axes<'_>) {
         const LEFT: f64 = 90.0;
         const HEIGHT: f64 = 250.0;
-        let right = self.width - 300.0;
+        let right = self.width - 350.0;
         let top = self.height + 36.0;
         let bottom = top + HEIGHT;
         self.text(20.0, top - 16.0, 13.0, "start", heading);

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 /// How long the load is watched where there is no backup, and how long it runs
 /// before one begins.
-pub const WINDOW: Duration = Duration::from_secs(2);
+pub(crate) const WINDOW: Duration = Duration::from_secs(2);
 
 /// The rows.
 pub(super) fn rows(bed: &Bed) -> Vec<Row<'_>> {
-    let row = |name, saver| Row::new(name, move || harm(bed, saver));
+    let row = |name, saver| Row::new(name, move |_| harm(bed, saver));
     vec![
         row("harm/nothing", None),
         row("harm/etcdctl", Some(Saver::Etcdctl)),
@@ -31,7 +31,7 @@ fn harm(bed: &Bed, saver: Option<Saver>) -> Result<Sample, String> {
     let (database, begun) = (bed.database_bytes(), Instant::now());
     match saver {
         None => std::thread::sleep(WINDOW),
-        Some(saver) => drop(in_turn(saver.steps(bed, &to)?)?),
+        Some(saver) => drop(in_turn(saver.steps(bed.home(), &bed.door(), &to)?)?),
     }
     let ended = Instant::now();
     let growth = bed.database_bytes() - database;

@@ -5,26 +5,35 @@ mod save;
 mod start;
 mod store;
 
-pub use harm::WINDOW;
+pub(crate) use harm::WINDOW;
 
 use crate::arguments::Arguments;
 use crate::bed::Bed;
-use crate::results::{Results, Sample};
+use crate::results::{Quantity, Results, Sample};
 
 /// A row: its name, and one run of it.
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     name: &'static str,
-    run: Box<dyn FnMut() -> Result<Sample, String> + 'a>,
+    run: Box<dyn FnMut(Pass) -> Result<Sample, String> + 'a>,
 }
 
 impl<'a> Row<'a> {
-    fn new(name: &'static str, run: impl FnMut() -> Result<Sample, String> + 'a) -> Row<'a> {
+    fn new(name: &'static str, run: impl FnMut(Pass) -> Result<Sample, String> + 'a) -> Row<'a> {
         Row { name, run: Box::new(run) }
     }
 }
 
+/// Which round a run belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// The first: caches fill, bytes are counted, nothing is timed.
+    WarmUp,
+    /// The others.
+    Timed,
+}
+
 /// Every row's name and what it is for people, in the order of the tables.
-pub const LABELS: [(&str, &str); 26] = [
+pub(crate) const LABELS: [(&str, &str); 30] = [
     ("save/etcdctl", "`etcdctl snapshot save`"),
     ("save/etcdctl-sha256", "`etcdctl snapshot save`, then a SHA-256 check"),
     ("save/plakar-wasm-grpc", "`plakar-wasm`, gRPC"),
@@ -33,6 +42,10 @@ pub const LABELS: [(&str, &str); 26] = [
     ("save/plakar-wasm-gateway", "`plakar-wasm`, gateway"),
     ("save/native-gateway", "the same core, native, gateway"),
     ("save/wasmtime-gateway", "stock `wasmtime run`, gateway"),
+    ("mtls/etcdctl", "`etcdctl snapshot save`"),
+    ("mtls/plakar-wasm-grpc", "`plakar-wasm`, gRPC"),
+    ("mtls/curl-gateway", "`curl` of the gateway"),
+    ("mtls/plakar-wasm-gateway", "`plakar-wasm`, gateway"),
     ("store/etcdctl-plakar", "`etcdctl snapshot save`, then `plakar backup` of the file"),
     ("store/plakar-grpc", "`plakar backup etcd://`, gRPC"),
     ("store/plakar-gateway", "`plakar backup etcd://`, gateway"),
@@ -54,7 +67,7 @@ pub const LABELS: [(&str, &str); 26] = [
 ];
 
 /// Measures everything that was asked for.
-pub fn measure(arguments: &Arguments) -> Result<Results, String> {
+pub(crate) fn measure(arguments: &Arguments) -> Result<Results, String> {
     let mut results = Results::default();
     for size in arguments.sizes.iter().copied() {
         let main = size == arguments.main_size();
@@ -75,6 +88,7 @@ pub fn measure(arguments: &Arguments) -> Result<Results, String> {
         };
         stage(save::rows(&bed));
         if main {
+            stage(save::secure_rows(&bed));
             if wanted("store/") {
                 let store = store::Stores::new()?;
                 stage(store::rows(&bed, &store));
@@ -90,18 +104,22 @@ pub fn measure(arguments: &Arguments) -> Result<Results, String> {
 }
 
 /// Runs the rows in turn, round after round, so that what disturbs the machine
-/// hits all alike. The first round is for warming up.
+/// hits all alike. Of the first round nothing is kept but counted bytes.
 fn interleave(mut rows: Vec<Row<'_>>, runs: usize, size: Option<u64>, results: &mut Results) {
     for round in 0..=runs {
+        let pass = if round == 0 { Pass::WarmUp } else { Pass::Timed };
         rows.retain_mut(|row| {
-            eprint!("\r\x1b[K{} {size:?}: {round} of {runs}", row.name);
-            match (row.run)() {
-                Ok(_) if round == 0 => true,
-                Ok(sample) => {
+            eprint!("\r\x1b[K{} MB, {}: {round} of {runs}", size.unwrap_or_default(), row.name);
+            let ran = (row.run)(pass);
+            match ran {
+                Ok(mut sample) => {
+                    sample
+                        .retain(|(quantity, _)| pass == Pass::Timed || *quantity == Quantity::Wire);
                     results.add(row.name, size, sample);
                     true
                 }
                 Err(error) => {
+                    let error = without_paths(&error);
                     eprintln!("\r\x1b[K{} failed: {error}", row.name);
                     results.failures.push((row.name, error));
                     false
@@ -110,4 +128,12 @@ fn interleave(mut rows: Vec<Row<'_>>, runs: usize, size: Option<u64>, results: &
         });
     }
     eprint!("\r\x1b[K");
+}
+
+/// The error without the paths of this machine, which are no part of a report.
+fn without_paths(error: &str) -> String {
+    let here = tempfile::env::temp_dir();
+    let repository = host_tests::tools::repository();
+    let error = error.replace(&*here.to_string_lossy(), "…");
+    error.replace(&*repository.to_string_lossy(), "…")
 }

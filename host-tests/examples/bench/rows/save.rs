@@ -1,13 +1,13 @@
 //! Saving a snapshot to a file.
 
-use super::Row;
-use crate::bed::{Bed, in_turn};
-use crate::results::Sample;
+use super::{Pass, Row};
+use crate::bed::{Bed, Security, in_turn};
+use crate::results::{Quantity, Sample};
 use crate::savers::{Saver, Transport};
 
-/// The rows.
+/// The rows at every size.
 pub(super) fn rows(bed: &Bed) -> Vec<Row<'_>> {
-    let row = |name, saver| Row::new(name, move || save(bed, saver));
+    let row = |name, saver| Row::new(name, move |pass| save(bed, saver, Security::None, pass));
     vec![
         row("save/etcdctl", Saver::Etcdctl),
         row("save/plakar-wasm-grpc", Saver::Host(Transport::Grpc)),
@@ -20,13 +20,26 @@ pub(super) fn rows(bed: &Bed) -> Vec<Row<'_>> {
     ]
 }
 
-fn save(bed: &Bed, saver: Saver) -> Result<Sample, String> {
+/// The rows over TLS, with certificates on both sides.
+pub(super) fn secure_rows(bed: &Bed) -> Vec<Row<'_>> {
+    let row = |name, saver| Row::new(name, move |pass| save(bed, saver, Security::Mutual, pass));
+    vec![
+        row("mtls/etcdctl", Saver::Etcdctl),
+        row("mtls/plakar-wasm-grpc", Saver::Host(Transport::Grpc)),
+        row("mtls/curl-gateway", Saver::Curl),
+        row("mtls/plakar-wasm-gateway", Saver::Host(Transport::Gateway)),
+    ]
+}
+
+fn save(bed: &Bed, saver: Saver, security: Security, pass: Pass) -> Result<Sample, String> {
     let to = bed.target()?;
-    let steps = saver.steps(bed, &to)?;
-    let sample = bed.account(|| in_turn(steps))?;
-    // A row that left no dump measured something else.
-    match saver.dump_bytes(&to) {
-        Some(bytes) if bytes < bed.size * 1_000_000 => Err(format!("it left {bytes} bytes")),
-        _ => Ok(sample),
+    let mut sample =
+        bed.account(pass, security, |door| in_turn(saver.steps(bed.home(), door, &to)?))?;
+    let saved = to.join("dump").metadata().map_or(0, |metadata| metadata.len());
+    // A row that left nothing measured something else.
+    if saved < bed.size * 1_000_000 {
+        return Err(format!("it left {saved} bytes"));
     }
+    sample.push((Quantity::Saved, saved as f64));
+    Ok(sample)
 }

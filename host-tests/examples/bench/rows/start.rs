@@ -3,7 +3,7 @@
 use super::Row;
 use super::store::Stores;
 use crate::bed::{self, Bed, VERSION};
-use crate::measure::{self, Running, clean};
+use crate::measure::{self, Running};
 use crate::results::{Quantity, Sample};
 use crate::savers::{Transport, curl, host, option};
 use host_tests::etcd::{Etcd, free_port};
@@ -45,29 +45,29 @@ impl Ground<'_> {
 pub(super) fn rows<'a>(ground: &'a Ground<'a>) -> Vec<Row<'a>> {
     let bed = ground.bed;
     vec![
-        Row::new("start/curl-status", move || {
-            Ok(wall(measure::run(curl(bed, "/v3/maintenance/status"))?.wall))
+        Row::new("start/curl-status", move |_| {
+            Ok(wall(measure::run(curl(bed.home(), &bed.door(), "/v3/maintenance/status"))?.wall))
         }),
-        Row::new("start/ping-cold", move || ping(bed, bed::folder()?.path())),
-        Row::new("start/ping-warm", move || ping(bed, bed.home())),
-        Row::new("start/first-byte-curl", move || {
-            first_byte(curl(bed, "/v3/maintenance/snapshot"))
+        Row::new("start/ping-cold", move |_| ping(bed, bed::folder()?.path())),
+        Row::new("start/ping-warm", move |_| ping(bed, bed.home())),
+        Row::new("start/first-byte-curl", move |_| {
+            first_byte(curl(bed.home(), &bed.door(), "/v3/maintenance/snapshot"))
         }),
-        Row::new("start/first-byte-gateway", move || {
+        Row::new("start/first-byte-gateway", move |_| {
             first_byte(to_stdout(bed, &bed.etcd.location(), &option(Transport::Gateway)))
         }),
-        Row::new("start/first-byte-grpc", move || {
+        Row::new("start/first-byte-grpc", move |_| {
             first_byte(to_stdout(bed, &bed.etcd.location(), &option(Transport::Grpc)))
         }),
-        Row::new("start/first-byte-choice", move || {
+        Row::new("start/first-byte-choice", move |_| {
             let (frozen, well) = (ground.frozen.endpoint(), bed.etcd.endpoint());
             let endpoints = format!("endpoints=127.0.0.1:{},{frozen},{well}", free_port());
             first_byte(to_stdout(bed, "etcd://", &endpoints))
         }),
-        Row::new("start/plugin-cold", move || first_frame(bed::folder()?.path())),
-        Row::new("start/plugin-warm", move || first_frame(bed.home())),
-        Row::new("start/plugin-stopped", move || stopped(ground)),
-        Row::new("start/connector", || {
+        Row::new("start/plugin-cold", move |_| first_frame(bed::folder()?.path())),
+        Row::new("start/plugin-warm", move |_| first_frame(bed.home())),
+        Row::new("start/plugin-stopped", move |_| stopped(ground)),
+        Row::new("start/connector", |_| {
             let size = tools::connector().metadata().map_err(|error| error.to_string())?.len();
             Ok(vec![(Quantity::Size, size as f64)])
         }),

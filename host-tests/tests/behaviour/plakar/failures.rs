@@ -14,7 +14,7 @@ fn a_member_that_is_killed_in_the_middle_fails_the_backup() {
     let (mut etcd, plakar) = (filled(), Plakar::new());
     let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &[]);
     etcd.signal(Signal::KILL);
-    assert!(etcd.wait(Duration::from_secs(10)), "it was killed");
+    etcd.assert_ends(Duration::from_secs(10));
     let outcome = running.resume(plugin);
     plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", etcd.endpoint())]);
     let told =
@@ -26,8 +26,7 @@ fn a_member_that_is_killed_in_the_middle_fails_the_backup() {
 fn a_member_that_is_shut_down_in_the_middle_fails_the_backup() {
     let (mut etcd, plakar) = (filled(), Plakar::new());
     let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &[]);
-    etcd.signal(Signal::TERM);
-    assert!(etcd.wait(Duration::from_secs(30)), "etcd does not shut down");
+    etcd.shut_down();
     let outcome = running.resume(plugin);
     plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", etcd.endpoint())]);
 }

@@ -88,7 +88,7 @@ fn users_the_switch_of_authentication_and_leases_come_back() {
         .expect("`etcdctl` can be run");
     let told = String::from_utf8_lossy(&etcdctl.stdout);
     // etcdctl writes lease ids in hexadecimal: 0x1267 is 4711.
-    assert!(told.contains("lease 1267") && told.contains("leased"), "{told}{etcdctl:?}");
+    assert!(told.contains("1267 granted") && told.contains("[leased]"), "{told}{etcdctl:?}");
 }
 
 #[test]
