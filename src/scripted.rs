@@ -13,13 +13,18 @@ type Answer = Box<dyn Fn(&Request) -> Result<(Head, Vec<Piece>), NetworkError>>;
 /// One piece of a body, or what ends it.
 pub(crate) type Piece = Result<Vec<u8>, NetworkError>;
 
+/// What was asked: endpoint, path and token.
+type Asked = (String, &'static str, Option<String>);
+
 /// The network. Clones share script and account.
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
-    script: Rc<RefCell<Vec<(String, &'static str, Answer)>>>,
-    /// What was asked: endpoint, path and token.
-    pub(crate) asked: Rc<RefCell<Vec<(String, &'static str, Option<String>)>>>,
+    script: Rc<RefCell<Script>>,
+    /// What was asked, in order.
+    pub(crate) asked: Rc<RefCell<Vec<Asked>>>,
 }
+
+type Script = Vec<(String, &'static str, Answer)>;
 
 pub(crate) struct ScriptedBody(VecDeque<Piece>);
 
