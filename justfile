@@ -30,7 +30,7 @@ schema-check:
     @dist/plakar-wasm inspect --schema dist/connector.wasm | diff packaging/schema.json - || { echo 'error: the options have changed: run `./just schema`' >&2; exit 1; }
 
 # all that a change must pass
-test: tools lint unit host-tests deny
+test: tools lint unit host-tests demo deny
 
 # formatting, clippy for both targets, drift of the WIT packages
 lint: wasm-target wit-deps-check

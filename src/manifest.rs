@@ -5,7 +5,7 @@
 
 use crate::etcd::messages::{AlarmType, Id, Member, Status};
 use crate::import::Dumped;
-use crate::member::Rejected;
+use crate::member::{self, Rejected};
 use crate::session::Chosen;
 use serde::Serialize;
 use std::fmt;
@@ -164,10 +164,11 @@ impl Manifest {
                 .members
                 .as_ref()
                 .map(|members| members.iter().map(MemberInfo::of).collect()),
-            alarms: chosen
-                .alarms
+            alarms: before
+                .map(member::alarms)
+                .unwrap_or_default()
                 .iter()
-                .map(|alarm| AlarmInfo { member_id: Id(alarm.member_id), alarm: alarm.alarm() })
+                .map(|alarm| AlarmInfo { member_id: Id(alarm.member_id), alarm: alarm.alarm })
                 .collect(),
             auth_enabled: chosen.candidate.token.is_some(),
             dump: DumpInfo {

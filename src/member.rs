@@ -2,7 +2,7 @@
 //! order they are tried, and which are not to be trusted at all.
 
 use crate::error::Error;
-use crate::etcd::messages::{AlarmMember, AlarmType, Id, Status};
+use crate::etcd::messages::{AlarmType, Id, Status};
 use crate::etcd::transport::Transport;
 use plakar_connector::Authority;
 use std::fmt;
@@ -52,12 +52,21 @@ pub fn role(status: &Status) -> Role {
     }
 }
 
+/// An active alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alarm {
+    /// The member that it is about; zero where etcd names none.
+    pub member_id: u64,
+    /// What is wrong.
+    pub alarm: AlarmType,
+}
+
 /// The alarms that a status lists among its errors.
-pub fn alarms(status: &Status) -> Vec<AlarmMember> {
+pub fn alarms(status: &Status) -> Vec<Alarm> {
     let alarm = |error: &String| {
         let (member, alarm) = error.trim().strip_prefix("memberID:")?.split_once(" alarm:")?;
-        let alarm = AlarmType::named(alarm.trim())? as i32;
-        Some(AlarmMember { member_id: member.parse().ok()?, alarm })
+        let alarm = AlarmType::named(alarm.trim())?;
+        Some(Alarm { member_id: member.parse().ok()?, alarm })
     };
     status.errors.iter().filter_map(alarm).collect()
 }
@@ -98,7 +107,7 @@ pub fn disqualified(status: &Status) -> Option<&'static str> {
     let own = status.header().member_id;
     alarms(status)
         .iter()
-        .any(|alarm| alarm.alarm() == AlarmType::Corrupt && alarm.member_id == own && own != 0)
+        .any(|alarm| alarm.alarm == AlarmType::Corrupt && alarm.member_id == own && own != 0)
         .then_some("etcd has raised the alarm CORRUPT for this member")
 }
 
@@ -121,7 +130,7 @@ pub fn warnings(candidate: &Candidate) -> Vec<String> {
         _ => {}
     }
     for alarm in alarms(status) {
-        warnings.push(match (alarm.alarm(), alarm.member_id) {
+        warnings.push(match (alarm.alarm, alarm.member_id) {
             (AlarmType::Nospace, id) => format!(
                 "the alarm NOSPACE is on for member {}: the snapshot is good, but a cluster restored \
                  from it is read-only until it is defragmented and the alarm disarmed",

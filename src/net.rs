@@ -149,8 +149,15 @@ impl NetworkError {
                     Stage::Snapshot => (timeouts.between_bytes, "stall_timeout"),
                     _ => (timeouts.first_byte, "connect_timeout"),
                 };
+                // A login is a proposal to the whole cluster; nothing else here is.
+                let check = match stage {
+                    Stage::Login => {
+                        "a login needs a quorum: check that a majority of the members runs"
+                    }
+                    _ => "check that member's load and disk",
+                };
                 Error::new(Kind::TimedOut, format!("the server was silent for {}", seconds(limit)))
-                    .remedy(format!("check that member's load and disk, or raise `{option}`"))
+                    .remedy(format!("{check}, or raise `{option}`"))
             }
             NetworkError::Denied => Error::new(Kind::Other, "the host did not grant this endpoint")
                 .remedy("name it in the location or in `endpoints`"),

@@ -6,9 +6,7 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::etcd::gateway;
-use crate::etcd::messages::{
-    AlarmList, AlarmMember, Authenticated, Header, Id, Member, MemberList, Status, Version,
-};
+use crate::etcd::messages::{Authenticated, Header, Id, Member, MemberList, Status, Version};
 use crate::etcd::transport::{Call, Opening, Transport, Unanswered};
 use crate::member::{self, Candidate, Rejected};
 use crate::net::{Body, Network, NetworkError, Request, Response, SMALL_BODY, Timeouts};
@@ -49,8 +47,6 @@ pub struct Chosen {
     pub version: String,
     /// All members; `None` where it does not tell.
     pub members: Option<Vec<Member>>,
-    /// The active alarms.
-    pub alarms: Vec<AlarmMember>,
     /// What an operator must know.
     pub warnings: Vec<String>,
 }
@@ -212,10 +208,9 @@ impl<N: Network> Session<N> {
     fn ask(&self, candidate: Candidate, choice: String) -> Result<Chosen> {
         let Candidate { endpoint, transport, .. } = &candidate;
         let timeouts = self.probe_timeouts();
-        let mut requests =
-            Vec::from([Call::MemberList, Call::Alarms].map(|call| {
-                transport.request(endpoint, call, candidate.token.as_deref(), timeouts)
-            }));
+        let list =
+            transport.request(endpoint, Call::MemberList, candidate.token.as_deref(), timeouts);
+        let mut requests = vec![list];
         let mut version = candidate.status.as_ref().map(|s| s.version.clone()).unwrap_or_default();
         if version.is_empty() {
             requests.push(gateway::version_request(endpoint, timeouts));
@@ -224,24 +219,15 @@ impl<N: Network> Session<N> {
         let mut answers = self.exchange(requests).into_iter().map(std::result::Result::ok);
         let list: Option<MemberList> =
             answers.next().flatten().and_then(|answer| transport.answer(&answer).ok());
-        let alarm_list: Option<AlarmList> =
-            answers.next().flatten().and_then(|answer| transport.answer(&answer).ok());
         if let Some(answer) = answers.next().flatten() {
             version = gateway::read::<Version>(&answer).unwrap_or_default().etcdserver;
         }
 
-        // A member lists the alarms in its status too, and there without quorum.
-        let mut alarms = alarm_list.map(|list| list.alarms).unwrap_or_default();
-        for alarm in candidate.status.as_ref().map(member::alarms).unwrap_or_default() {
-            if !alarms.contains(&alarm) {
-                alarms.push(alarm);
-            }
-        }
         let warnings = member::warnings(&candidate);
         for warning in &warnings {
             self.warn(&format!("`{endpoint}`: {warning}"));
         }
-        let mut chosen = Chosen { candidate, choice, version, members: None, alarms, warnings };
+        let mut chosen = Chosen { candidate, choice, version, members: None, warnings };
         if let Some(list) = list {
             same_member(&chosen, &list.header.unwrap_or_default())?;
             chosen.members = Some(list.members);

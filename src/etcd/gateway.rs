@@ -20,7 +20,6 @@ pub(super) fn request(
     let (path, body) = match call {
         Call::Status => ("/v3/maintenance/status", "{}".into()),
         Call::MemberList => ("/v3/cluster/member/list", "{}".into()),
-        Call::Alarms => ("/v3/maintenance/alarm", r#"{"action":"GET"}"#.into()),
         Call::Authenticate { name, password } => (
             "/v3/auth/authenticate",
             json(&AuthenticateRequest { name: name.into(), password: password.into() }),

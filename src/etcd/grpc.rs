@@ -5,7 +5,7 @@
 //! the trailers, `grpc-status` and `grpc-message`; an answer without messages may
 //! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
-use super::messages::{AlarmRequest, AuthenticateRequest, SnapshotResponse};
+use super::messages::{AuthenticateRequest, SnapshotResponse};
 use super::refusal::Refusal;
 use super::transport::{Call, Message, Opening, Unanswered};
 use crate::error::{Error, Result, quote};
@@ -28,7 +28,6 @@ pub(super) fn request(
     let (path, message) = match call {
         Call::Status => ("/etcdserverpb.Maintenance/Status", Vec::new()),
         Call::MemberList => ("/etcdserverpb.Cluster/MemberList", Vec::new()),
-        Call::Alarms => ("/etcdserverpb.Maintenance/Alarm", AlarmRequest {}.encode_to_vec()),
         Call::Authenticate { name, password } => (
             "/etcdserverpb.Auth/Authenticate",
             AuthenticateRequest { name: name.into(), password: password.into() }.encode_to_vec(),

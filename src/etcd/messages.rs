@@ -106,43 +106,15 @@ pub struct Member {
     pub is_learner: bool,
 }
 
-/// `AlarmRequest`; the action `GET` is 0, and so is all of it.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct AlarmRequest {}
-
-/// `AlarmResponse` to a `GET`.
-#[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
-#[serde(default)]
-pub struct AlarmList {
-    /// The active alarms.
-    #[prost(message, repeated, tag = "2")]
-    pub alarms: Vec<AlarmMember>,
-}
-
-/// `AlarmMember`: an active alarm.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
-#[serde(default)]
-pub struct AlarmMember {
-    /// The member that it is about; zero where etcd names none.
-    #[prost(uint64, tag = "1")]
-    #[serde(rename = "memberID", deserialize_with = "number")]
-    pub member_id: u64,
-    /// What is wrong.
-    #[prost(enumeration = "AlarmType", tag = "2")]
-    #[serde(deserialize_with = "alarm_type")]
-    pub alarm: i32,
-}
-
-/// `AlarmType`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
-#[repr(i32)]
+/// `AlarmType`: what an alarm says. Alarms are read from the status, which lists
+/// them all and asks nobody else; `Maintenance/Alarm` is a proposal to the whole
+/// cluster, and without a quorum it is never answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlarmType {
-    /// No alarm.
-    None = 0,
     /// The database is as large as its quota.
-    Nospace = 1,
+    Nospace,
     /// A member's data differs from the others'.
-    Corrupt = 2,
+    Corrupt,
 }
 
 impl AlarmType {
@@ -154,7 +126,6 @@ impl AlarmType {
     /// Its name, as etcd writes it.
     pub fn name(self) -> &'static str {
         match self {
-            AlarmType::None => "NONE",
             AlarmType::Nospace => "NOSPACE",
             AlarmType::Corrupt => "CORRUPT",
         }
@@ -299,12 +270,6 @@ where
         }
     }
     deserializer.deserialize_any(Number(std::marker::PhantomData))
-}
-
-/// Reads the name of an alarm; one that is not known is `NONE`.
-fn alarm_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
-    let name: Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;
-    Ok(AlarmType::named(&name).unwrap_or(AlarmType::None) as i32)
 }
 
 #[cfg(test)]

@@ -18,8 +18,6 @@ pub enum Call<'a> {
     Status,
     /// `Cluster/MemberList`.
     MemberList,
-    /// `Maintenance/Alarm` with action `GET`.
-    Alarms,
     /// `Auth/Authenticate`.
     Authenticate {
         /// The user's name.

@@ -9,6 +9,7 @@
 //! ```
 
 mod client;
+mod cluster;
 mod compare;
 mod load;
 mod member;
@@ -17,6 +18,7 @@ mod restore;
 mod version;
 
 pub use client::Client;
+pub use cluster::Cluster;
 pub use compare::HashKv;
 pub use load::Writer;
 pub use member::{Etcd, Settings};

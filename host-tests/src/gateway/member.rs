@@ -126,18 +126,6 @@ impl Member {
                     "peerURLs": ["http://127.0.0.1:2380"], "clientURLs": ["http://127.0.0.1:2379"],
                 }]}),
             ),
-            "/v3/maintenance/alarm" => {
-                let alarms: Vec<_> = self
-                    .alarms
-                    .iter()
-                    .map(|(id, name)| json!({ "memberID": id.to_string(), "alarm": name }))
-                    .collect();
-                let mut answer = json!({ "header": header });
-                if !alarms.is_empty() {
-                    answer["alarms"] = alarms.into();
-                }
-                Answer::json(200, &answer)
-            }
             // As a server does that knows HTTP/1.1 alone.
             "*" => Answer::new(400, "text/plain", "Bad Request").then_cut(),
             _ => match self.style {

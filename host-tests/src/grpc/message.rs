@@ -74,7 +74,6 @@ pub(super) fn unary(path: &str) -> Option<Vec<u8>> {
                 .bytes(3, "http://127.0.0.1:2380")
                 .bytes(4, "http://127.0.0.1:2379"),
         ),
-        "/etcdserverpb.Maintenance/Alarm" => answer,
         _ => return None,
     };
     Some(answer.framed())

@@ -8,6 +8,7 @@
 //! | [`runbook`] | the commands of `RESTORE.md` run as printed |
 //! | [`authentication`] | logins, and who may take a snapshot |
 //! | [`members`] | which of several endpoints is asked |
+//! | [`clusters`] | real clusters of several members, some of them sick |
 //! | [`requests`] | what is asked of a member, and what is not |
 //! | [`transports`] | native gRPC where it can be had, the gateway where it cannot |
 //! | [`success_rules`] | a stream that breaks one rule is no backup |
@@ -27,6 +28,7 @@
 mod attempt;
 mod authentication;
 mod bad_input;
+mod clusters;
 mod command_line;
 mod faults;
 mod lenient_reading;

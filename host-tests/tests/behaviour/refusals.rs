@@ -16,8 +16,7 @@ const STATUS: &str = "/v3/maintenance/status";
 
 /// A member that answers so wherever its API is called.
 fn everywhere(answer: &Answer) -> Member {
-    let paths =
-        [STATUS, "/v3/cluster/member/list", "/v3/maintenance/alarm", "/v3/maintenance/snapshot"];
+    let paths = [STATUS, "/v3/cluster/member/list", "/v3/maintenance/snapshot"];
     paths
         .into_iter()
         .fold(Member::with(&database(2)), |member, path| member.on(path, answer.clone()))

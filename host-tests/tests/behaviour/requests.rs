@@ -62,17 +62,14 @@ fn requests_name_the_endpoint_that_was_typed_as_their_host() {
     }
 }
 
-/// No compaction, no defragmentation, no hash over the whole database, no write.
+/// No compaction, no defragmentation, no hash over the whole database, no write, and
+/// nothing that the whole cluster has to agree on.
 #[test]
 fn nothing_is_asked_that_costs_or_changes_the_cluster() {
     for request in requests(&[]) {
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/version") => {}
             ("POST", SNAPSHOT | "/v3/maintenance/status" | "/v3/cluster/member/list") => {}
-            ("POST", "/v3/maintenance/alarm") => {
-                let body: Value = serde_json::from_slice(&request.body).expect("JSON");
-                assert_eq!(body["action"], "GET", "an alarm is only read");
-            }
             _ => panic!("why ask `{} {}`?", request.method, request.path),
         }
     }
@@ -86,10 +83,10 @@ fn a_ping_opens_no_snapshot() {
     assert!(!requests.is_empty() && requests.iter().all(|request| request.path != SNAPSHOT));
 }
 
-/// Status, member list and alarms are good to know; a snapshot is what was asked for.
+/// Status and member list are good to know; a snapshot is what was asked for.
 #[test]
 fn what_a_member_keeps_to_itself_is_no_obstacle() {
-    let paths = ["/v3/maintenance/status", "/v3/cluster/member/list", "/v3/maintenance/alarm"];
+    let paths = ["/v3/maintenance/status", "/v3/cluster/member/list"];
     let denied = Answer::refusal(V2, 403, 7, "etcdserver: permission denied");
     let database = database(2);
     let guarded = paths.iter().fold(Member::with(&database), |m, path| m.on(path, denied.clone()));
@@ -104,7 +101,7 @@ fn what_a_member_keeps_to_itself_is_no_obstacle() {
 #[test]
 fn odd_answers_to_side_questions_are_no_obstacle() {
     let database = database(2);
-    for path in ["/version", "/v3/cluster/member/list", "/v3/maintenance/alarm"] {
+    for path in ["/version", "/v3/cluster/member/list"] {
         for answer in [
             Answer::new(500, "text/plain", "no"),
             Answer::new(200, "application/json", "{\"members\":7,\"alarms\":7,\"etcdserver\":7}"),

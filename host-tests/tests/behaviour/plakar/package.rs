@@ -59,16 +59,19 @@ fn the_manifest_names_the_protocols_of_the_connector() {
 
 /// Each option is a row of the table, with its default and its help.
 #[test]
-fn the_operators_guide_tells_of_every_option() {
-    let guide = std::fs::read_to_string(tools::repository().join("docs/operators-guide.md"))
-        .expect("it is in the repository");
+fn the_readme_and_the_operators_guide_tell_of_every_option() {
+    let pages = ["README.md", "docs/operators-guide.md"].map(|page| {
+        std::fs::read_to_string(tools::repository().join(page)).expect("it is in the repository")
+    });
     let schema: Value = serde_json::from_str(&schema()).expect("it is JSON");
     let options = schema["properties"].as_object().expect("there are options");
     assert!(options.contains_key("password_file") && options.contains_key("tls_ca"));
     for (name, option) in options.iter().filter(|(name, _)| *name != "location") {
         let help = option["description"].as_str().expect("every option has help");
-        let default = option["default"].as_str().map_or("|".into(), |d| format!("| `{d}` |"));
+        let default = option["default"].as_str().map_or("| |".into(), |d| format!("| `{d}` |"));
         let row = format!("| `{name}` {default} {help} |\n");
-        assert!(guide.contains(&row), "the table of options has no row\n{row}");
+        for page in &pages {
+            assert!(page.contains(&row), "a table of options has no row\n{row}");
+        }
     }
 }
