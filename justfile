@@ -52,7 +52,9 @@ test-guests: wasm-target
     cargo build --profile connector --target wasm32-wasip2 --package misbehaving-connector
 
 # a whole backup and restore, told step by step
-demo: tools build
+demo: build
+    tools/etcd 3.6.14
+    tools/plakar
     cargo run --release --package host-tests --example demo
 
 # measure time, processor, memory and harm beside the peers; `just bench --help`

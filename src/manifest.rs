@@ -4,8 +4,9 @@
 //! ignore fields that they do not know.
 
 use crate::etcd::messages::{AlarmType, Id, Member, Status};
+use crate::etcd::transport::Transport;
 use crate::import::Dumped;
-use crate::member::{self, Rejected};
+use crate::member::{self, Candidate, Rejected};
 use crate::session::Chosen;
 use serde::Serialize;
 use std::fmt;
@@ -42,7 +43,8 @@ pub struct Manifest {
     /// The active alarms.
     pub alarms: Vec<AlarmInfo>,
     /// Whether a login was needed: etcd gives snapshots to the role `root` alone.
-    auth_enabled: bool,
+    /// Unknown where a client certificate may have been the login.
+    auth_enabled: Option<bool>,
     /// The dump.
     pub dump: DumpInfo,
     verified: [&'static str; 3],
@@ -170,7 +172,11 @@ impl Manifest {
                 .iter()
                 .map(|alarm| AlarmInfo { member_id: Id(alarm.member_id), alarm: alarm.alarm })
                 .collect(),
-            auth_enabled: chosen.candidate.token.is_some(),
+            auth_enabled: match &chosen.candidate {
+                Candidate { token: Some(_), .. } => Some(true),
+                Candidate { transport: Transport::Grpc, endpoint, .. } if endpoint.tls => None,
+                _ => Some(false),
+            },
             dump: DumpInfo {
                 bytes: dumped.proof.size,
                 sha256: hex(&dumped.proof.sha256),

@@ -242,3 +242,30 @@ fn tls_options_that_cannot_work_are_refused_before_anything_is_contacted() {
         &["option `tls_ca_file`: no endpoint is reached over TLS", "`etcd+https://`"],
     );
 }
+
+/// etcd's gateway asks as itself, with its own certificate, so it has to refuse
+/// whom a client's CommonName would log in.
+#[test]
+fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
+    for version in [Version::V3_5_33, Version::V3_6_14] {
+        let (authority, etcd) = guarded_member(version);
+        etcd.enable_authentication("a password");
+        let named = shown(&authority, &authority.issue(Leaf::client(Some("root"))));
+        let (outcome, target) = backup(&etcd.secure_location(), &named);
+        outcome.assert_ok();
+        target.assert_whole_backup();
+        assert_eq!(target.manifest()["transport"], "grpc");
+        assert_eq!(target.manifest()["auth_enabled"], serde_json::Value::Null);
+
+        let gateway = [&named[..], &["transport=gateway".into()]].concat();
+        let (outcome, target) = backup(&etcd.secure_location(), &gateway);
+        outcome.assert_failed(Kind::Unsupported, &[&etcd.secure_endpoint(), "CommonName"]);
+        target.assert_nothing_left();
+
+        let nameless = shown(&authority, &authority.issue(Leaf::client(None)));
+        let login = ["transport=gateway", "username=root", "password=a password"].map(String::from);
+        let (outcome, target) = backup(&etcd.secure_location(), &[&nameless[..], &login].concat());
+        outcome.assert_ok();
+        assert_eq!(target.manifest()["auth_enabled"], true);
+    }
+}
