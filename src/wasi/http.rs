@@ -13,8 +13,9 @@ use wasip2::http::types::{
 use wasip2::io::poll;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
-/// How much is asked of a body at a time, in bytes. More than a frame holds.
-const PIECE: u64 = 1 << 16;
+/// How much is asked of a body at a time, in bytes: more than a frame holds, and
+/// less than a processor's own cache, for it is copied and hashed next.
+const PIECE: u64 = 128 << 10;
 
 /// The most that one write to a request's body may hold, in bytes
 /// (`wasi:io/streams`, `blocking-write-and-flush`).

@@ -52,7 +52,7 @@ fn store(
     let failed = |error: plakar_wasm::Error| error.to_string();
     runtime.block_on(sink.begin_file(entry)).map_err(failed)?;
     while let Some(bytes) = reader.read(PIECE).map_err(|error| error.to_string())? {
-        runtime.block_on(sink.write(&bytes)).map_err(failed)?;
+        runtime.block_on(sink.write(bytes)).map_err(failed)?;
     }
     Ok(runtime.block_on(sink.finish_file()))
 }

@@ -136,9 +136,10 @@ impl<S: Sink> Backup<'_, S> {
                 size = import.size(&reader).await?;
             }
             self.pace.turn(Side::Store);
-            within(self.limits.store, self.sink.write(&bytes)).await?;
-            streamed += bytes.len() as u64;
-            self.account.read(pathname, bytes.len() as u64)?;
+            let length = bytes.len() as u64;
+            within(self.limits.store, self.sink.write(bytes)).await?;
+            streamed += length;
+            self.account.read(pathname, length)?;
             self.observer.event(Event::Progress { pathname, bytes: streamed, size });
         }
         self.account.end(pathname, import.size(&reader).await?.or(size))?;

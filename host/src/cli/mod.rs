@@ -8,7 +8,7 @@
 //! | `config` | options from a file and from `-o`, one over the other |
 //! | `report` | events and outcomes, for people and as JSON lines |
 //! | `exit` | every exit code, and the table in the help |
-//! | `signals` | what SIGINT and SIGTERM do |
+//! | `signals` | what SIGINT, SIGTERM and SIGHUP do |
 
 mod arguments;
 mod backup;
@@ -30,9 +30,9 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Worker threads beside the main one, which runs the component: they read from
-/// the network and write to the disk in the meantime.
-const WORKERS: usize = 2;
+/// Threads beside the main one, which runs the component: one that reads from the
+/// network meanwhile. More would only stand in each other's way.
+const WORKERS: usize = 1;
 
 /// Parses the arguments, does what they say, and answers the exit code.
 pub(crate) fn main() -> ExitCode {

@@ -12,15 +12,15 @@ use super::lease::Lease;
 use super::placing::Placing;
 use super::{Entry, Sink};
 use crate::Error;
-use std::fs::{DirBuilder, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use tokio::fs::{File, OpenOptions};
-use tokio::io::AsyncWriteExt;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Bytes that wait for the disk while the next ones are being read.
-const WRITE_BUFFER: usize = 1 << 20;
+/// After how many bytes a file is brought to the disk. All at its end would keep
+/// the disk from whoever shares it: on a member's own host, from etcd's log.
+const SYNC_BYTES: usize = 16 << 20;
 
 /// Writes records as files below a directory.
 pub struct DirectorySink {
@@ -36,10 +36,39 @@ pub struct DirectorySink {
 }
 
 struct Open {
-    file: File,
+    /// Some bytes are written while the next ones are being read.
+    writing: JoinHandle<io::Result<File>>,
+    /// What was written before is brought to the disk meanwhile.
+    syncing: JoinHandle<io::Result<()>>,
+    /// Bytes that are not even on their way to the disk.
+    unsynced: usize,
     entry: Entry,
     /// Where it will be, for messages.
     place: PathBuf,
+}
+
+impl Open {
+    /// The file, once all that it was given is written.
+    async fn written(&mut self) -> Result<File, Error> {
+        joined(&mut self.writing).await.map_err(|error| failed("write", &self.place, &error))
+    }
+
+    /// Starts to bring the file to the disk, once the last time is over.
+    async fn sync(&mut self, file: &File) -> Result<(), Error> {
+        let cannot = |error| failed("write", &self.place, &error);
+        joined(&mut self.syncing).await.map_err(cannot)?;
+        let file = file.try_clone().map_err(cannot)?;
+        self.syncing = spawn_blocking(move || file.sync_data());
+        self.unsynced = 0;
+        Ok(())
+    }
+}
+
+/// What a blocking task answered.
+async fn joined<T>(
+    task: impl Future<Output = Result<io::Result<T>, tokio::task::JoinError>>,
+) -> io::Result<T> {
+    task.await.unwrap_or_else(|error| Err(error.into()))
 }
 
 /// The directory that the user named; removed again where it was made in vain.
@@ -118,42 +147,38 @@ impl Sink for DirectorySink {
         let (relative, staged) = self.stage(entry)?;
         self.placing().check_file(&relative)?;
         let place = self.target.path.join(&relative);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&staged)
-            .await
-            .map_err(|error| failed("create", &place, &error))?;
-        file.set_max_buf_size(WRITE_BUFFER);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let writing = spawn_blocking(move || options.open(staged));
         self.records.push(relative);
-        self.open = Some(Open { file, entry: entry.clone(), place });
+        let syncing = spawn_blocking(|| Ok(()));
+        self.open = Some(Open { writing, syncing, unsynced: 0, entry: entry.clone(), place });
         Ok(())
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
         let open = self.open.as_mut().ok_or_else(|| Error::store("no file was begun"))?;
-        let written = open.file.write_all(bytes).await;
-        written.map_err(|error| failed("write", &open.place, &error))
+        let mut file = open.written().await?;
+        if open.unsynced >= SYNC_BYTES {
+            open.sync(&file).await?;
+        }
+        open.unsynced += bytes.len();
+        open.writing = spawn_blocking(move || file.write_all(&bytes).map(|()| file));
+        Ok(())
     }
 
     async fn finish_file(&mut self) -> Result<u64, Error> {
-        let Open { mut file, entry, place } =
-            self.open.take().ok_or_else(|| Error::store("no file was begun"))?;
-        let finished = async {
-            // Only a flush tells of a write that failed behind our back.
-            file.flush().await?;
-            let length = file.metadata().await?.len();
-            file.set_permissions(Permissions::from_mode(entry.mode)).await?;
-            let file = file.into_std().await;
-            tokio::task::spawn_blocking(move || {
-                file.set_modified(entry.modified)?;
-                file.sync_all()?;
-                Ok(length)
-            })
-            .await?
-        };
-        finished.await.map_err(|error: io::Error| failed("finish", &place, &error))
+        let mut open = self.open.take().ok_or_else(|| Error::store("no file was begun"))?;
+        let file = open.written().await?;
+        let Open { entry, place, .. } = open;
+        let finished = spawn_blocking(move || {
+            let length = file.metadata()?.len();
+            file.set_permissions(Permissions::from_mode(entry.mode))?;
+            file.set_modified(entry.modified)?;
+            file.sync_all()?;
+            Ok(length)
+        });
+        joined(finished).await.map_err(|error| failed("finish", &place, &error))
     }
 
     fn commit(mut self) -> Result<(), Error> {
