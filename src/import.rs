@@ -108,6 +108,8 @@ pub struct Dumped {
     pub storage_version: String,
     /// From the request to the proof.
     pub duration: Duration,
+    /// The connection that it came over, where the host tells.
+    pub connection: Option<String>,
 }
 
 impl<N: Network> Import<N> {
@@ -230,13 +232,13 @@ impl<N: Network> Run<N> {
     /// to the next member as long as there were none.
     fn open_dump(&mut self, most: usize) -> Result<Opened<N>> {
         loop {
-            let chosen = match self.chosen.take() {
+            let mut chosen = match self.chosen.take() {
                 Some(chosen) => chosen,
                 None => self.session.choose(&mut self.survey)?,
             };
             let opened = self
                 .session
-                .open(&chosen.candidate)
+                .open(&mut chosen.candidate)
                 .and_then(|mut stream| stream.read(most).map(|first| (stream, first)));
             match opened {
                 Ok(opened) => {
@@ -273,7 +275,7 @@ impl<N: Network> Run<N> {
             )
             .during(Stage::Store));
         }
-        let after = self.session.status_after(chosen)?;
+        let after = self.session.status_after(chosen, dumped.connection.as_deref())?;
         Ok(Manifest::new(self.created_at, chosen, after.as_ref(), dumped, &self.survey.rejected))
     }
 }
@@ -359,6 +361,7 @@ impl<N: Network> DumpReader<N> {
             self.run.borrow_mut().dumped = stream.proof().map(|proof| Dumped {
                 proof,
                 storage_version: stream.storage_version().into(),
+                connection: stream.connection(),
                 duration: since.elapsed(),
             });
         }

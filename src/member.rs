@@ -84,12 +84,37 @@ pub struct Candidate {
     pub status: Option<Status>,
     /// The token that a login there gave.
     pub token: Option<String>,
+    /// The connection that its status came over, where the host tells.
+    pub connection: Option<String>,
+    /// How many entries fewer than the most advanced candidate it has applied, as
+    /// far as [`rank`] could see.
+    pub behind: u64,
 }
 
 impl Candidate {
     /// What it is in its cluster.
     pub fn role(&self) -> Role {
         self.status.as_ref().map_or(Role::Unknown, role)
+    }
+
+    fn lags(&self) -> bool {
+        self.behind > LAG
+    }
+
+    fn is_out_of_space(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| has_own_alarm(status, AlarmType::Nospace))
+    }
+
+    /// What it is, and what speaks against it.
+    fn described(&self) -> String {
+        let mut words = self.role().to_string();
+        if self.lags() {
+            words += &format!(", {} entries behind", self.behind);
+        }
+        if self.is_out_of_space() {
+            words += ", out of space";
+        }
+        words
     }
 }
 
@@ -104,11 +129,14 @@ pub struct Rejected {
 
 /// Why a member must not be backed up, whatever else it says.
 pub fn disqualified(status: &Status) -> Option<&'static str> {
-    let own = status.header().member_id;
-    alarms(status)
-        .iter()
-        .any(|alarm| alarm.alarm == AlarmType::Corrupt && alarm.member_id == own && own != 0)
+    has_own_alarm(status, AlarmType::Corrupt)
         .then_some("etcd has raised the alarm CORRUPT for this member")
+}
+
+/// Whether an alarm is on for the very member that tells of it.
+fn has_own_alarm(status: &Status, alarm: AlarmType) -> bool {
+    let own = status.header().member_id;
+    own != 0 && alarms(status).contains(&Alarm { member_id: own, alarm })
 }
 
 /// What an operator must know of a backup from this member.
@@ -129,6 +157,12 @@ pub fn warnings(candidate: &Candidate) -> Vec<String> {
         ),
         _ => {}
     }
+    if candidate.lags() {
+        warnings.push(format!(
+            "this member has applied {} entries fewer than another one: what it holds is older",
+            candidate.behind
+        ));
+    }
     for alarm in alarms(status) {
         warnings.push(match (alarm.alarm, alarm.member_id) {
             (AlarmType::Nospace, id) => format!(
@@ -145,22 +179,28 @@ pub fn warnings(candidate: &Candidate) -> Vec<String> {
     warnings
 }
 
-/// Orders members by how well they suit a backup: followers, so that the leader
-/// is left in peace; then the leader; then those that tell nothing, lag, only
-/// learn, or know no leader. Among equals the `typed` order holds.
+/// Orders members by how well they suit a backup. First come those that keep up,
+/// then those that tell nothing, lag, only learn, or know no leader. Of these,
+/// the ones that are not out of space, since a snapshot keeps pages from being
+/// used again; of these, the followers, so that the leader is left in peace. Among
+/// equals the `typed` order holds.
 pub fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
-    let applied = |c: &Candidate| c.status.as_ref().map_or(0, |s| s.raft_applied_index);
-    let newest = candidates.iter().map(applied).max().unwrap_or_default();
-    let class = |candidate: &Candidate| match candidate.role() {
-        Role::Follower if newest - applied(candidate) <= LAG => 0,
-        Role::Leader => 1,
-        Role::Unknown => 2,
-        Role::Follower => 3,
-        Role::Learner => 4,
-        Role::Leaderless => 5,
+    let applied = |c: &Candidate| c.status.as_ref().map(|s| s.raft_applied_index);
+    let newest = candidates.iter().filter_map(applied).max().unwrap_or_default();
+    for candidate in candidates.iter_mut() {
+        candidate.behind = applied(candidate).map_or(0, |applied| newest - applied);
+    }
+    let staleness = |candidate: &Candidate| match candidate.role() {
+        Role::Follower | Role::Leader if candidate.lags() => 2,
+        Role::Follower | Role::Leader => 0,
+        Role::Unknown => 1,
+        Role::Learner => 3,
+        Role::Leaderless => 4,
     };
-    candidates
-        .sort_by_key(|c| (class(c), typed.iter().position(|endpoint| *endpoint == c.endpoint)));
+    candidates.sort_by_key(|c| {
+        let place = typed.iter().position(|endpoint| *endpoint == c.endpoint);
+        (staleness(c), c.is_out_of_space(), c.role() == Role::Leader, place)
+    });
 }
 
 /// Says why a member is asked, before the `others` that could be.
@@ -168,11 +208,13 @@ pub fn choice<'a>(
     candidate: &Candidate,
     others: impl IntoIterator<Item = &'a Candidate>,
 ) -> String {
-    let others: Vec<String> =
-        others.into_iter().map(|other| format!("{} ({})", other.endpoint, other.role())).collect();
+    let others: Vec<String> = others
+        .into_iter()
+        .map(|other| format!("{} ({})", other.endpoint, other.described()))
+        .collect();
     match others.is_empty() {
-        true => format!("{}, the only choice", candidate.role()),
-        false => format!("{}, before {}", candidate.role(), others.join(", ")),
+        true => format!("{}, the only choice", candidate.described()),
+        false => format!("{}, before {}", candidate.described(), others.join(", ")),
     }
 }
 
@@ -201,6 +243,8 @@ mod tests {
             no_grpc: None,
             status: Some(status),
             token: None,
+            connection: None,
+            behind: 0,
         }
     }
 
@@ -223,6 +267,33 @@ mod tests {
             candidate(2, |s| s.raft_applied_index = 10_000 - LAG),
         ];
         assert_eq!(order(candidates), ["m2", "m1", "m6", "m3", "m4", "m5"]);
+    }
+
+    #[test]
+    fn a_member_out_of_space_goes_last_of_those_that_keep_up() {
+        let full = |s: &mut Status| {
+            s.errors = [1, 2].map(|id| format!("memberID:{id} alarm:NOSPACE ")).into();
+        };
+        let candidates = vec![
+            candidate(2, full),
+            candidate(1, full),
+            candidate(3, full),
+            candidate(4, |s| s.leader = 0),
+        ];
+        assert_eq!(order(candidates), ["m3", "m2", "m1", "m4"]);
+    }
+
+    #[test]
+    fn what_speaks_against_a_member_is_told() {
+        let mut candidates = [candidate(2, |s| s.raft_applied_index = 1), candidate(1, |_| {})];
+        rank(&mut candidates, &[]);
+        let [first, second] = &candidates;
+        assert_eq!(
+            choice(first, [second]),
+            "leader, before m2:2379 (follower, 9999 entries behind)"
+        );
+        assert!(warnings(first).is_empty());
+        assert!(warnings(second)[0].contains("9999 entries fewer"), "{:?}", warnings(second));
     }
 
     #[test]

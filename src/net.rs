@@ -5,6 +5,7 @@
 //! retries, follows no redirect and decodes no content encoding.
 
 use crate::error::{Error, Stage};
+use plakar_connector::names::CONNECTION;
 use plakar_connector::{Authority, Kind};
 use std::time::Duration;
 
@@ -47,6 +48,11 @@ impl Head {
     /// A header's first value, where it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
+    }
+
+    /// The name of the connection that it came over, where the host tells.
+    pub fn connection(&self) -> Option<String> {
+        self.header(CONNECTION).map(Into::into)
     }
 }
 

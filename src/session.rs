@@ -7,6 +7,7 @@
 use crate::error::{Error, Result, Stage};
 use crate::etcd::gateway;
 use crate::etcd::messages::{Authenticated, Header, Id, Member, MemberList, Status, Version};
+use crate::etcd::refusal::Refusal;
 use crate::etcd::transport::{Call, Opening, Transport, Unanswered};
 use crate::member::{self, Candidate, Rejected};
 use crate::net::{Body, Network, NetworkError, Request, Response, SMALL_BODY, Timeouts};
@@ -49,6 +50,8 @@ pub struct Chosen {
     pub members: Option<Vec<Member>>,
     /// What an operator must know.
     pub warnings: Vec<String>,
+    /// The connections over which it said who it is, where the host tells them apart.
+    connections: Vec<String>,
 }
 
 impl Chosen {
@@ -89,7 +92,7 @@ impl<N: Network> Session<N> {
             self.options.endpoints.iter().map(|e| Asked::new(e.clone(), transport)).collect();
         let answers = self.probe(asked);
         let answers = self.probe_without_grpc(answers);
-        let answers = self.probe_with_login(answers, &mut survey);
+        let answers = self.probe_with_login(answers);
         let mut candidates = Vec::new();
         for answer in answers {
             match candidate(answer, &self.probe_timeouts()) {
@@ -136,55 +139,78 @@ impl<N: Network> Session<N> {
         Ok(())
     }
 
-    /// Starts the snapshot of a member.
-    pub fn open(&self, candidate: &Candidate) -> Result<SnapshotStream<N::Body>> {
-        let Candidate { endpoint, transport, .. } = candidate;
-        let timeouts = self.stream_timeouts();
-        let call = Call::Snapshot { budget: self.left() };
-        let request = transport.request(endpoint, call, candidate.token.as_deref(), timeouts);
-        let network_error = |error: NetworkError| error.at(endpoint, Stage::Snapshot, &timeouts);
-        let (head, mut body) = self.network.send(request).map_err(network_error)?;
-        let refusal =
-            match transport.opening(&head).map_err(|error| error.at(endpoint, Stage::Snapshot))? {
-                Opening::Stream => {
-                    let response = (head, body);
-                    return Ok(SnapshotStream::new(
-                        *transport,
-                        endpoint.clone(),
-                        timeouts,
-                        self.deadline,
-                        response,
-                    ));
-                }
-                Opening::Refused(refusal) => refusal,
-                Opening::Explained => {
-                    let mut explanation = Vec::new();
-                    while let Some(bytes) = body.read().map_err(network_error)? {
-                        explanation.extend_from_slice(&bytes);
-                        if explanation.len() > SMALL_BODY {
-                            break;
-                        }
-                    }
-                    gateway::refusal(&head, &explanation)
-                }
-            };
-        Err(refusal.into_error().at(endpoint, Stage::Snapshot))
+    /// Starts the snapshot of a member. Where it takes the token no longer, it is
+    /// logged in to once more.
+    pub fn open(&self, candidate: &mut Candidate) -> Result<SnapshotStream<N::Body>> {
+        let mut opened = self.request_snapshot(candidate)?;
+        if let (Err(refusal), Some(credentials)) = (&opened, &self.options.credentials)
+            && refusal.wants_login()
+        {
+            candidate.token = self.login_at(candidate, credentials)?;
+            opened = self.request_snapshot(candidate)?;
+        }
+        opened.map_err(|refusal| refusal.into_error().at(&candidate.endpoint, Stage::Snapshot))
     }
 
-    /// The member's status once more, after its snapshot; `None` where it does
-    /// not tell. An error where somebody else answers at this endpoint now.
-    pub fn status_after(&self, chosen: &Chosen) -> Result<Option<Status>> {
-        let Candidate { endpoint, transport, token, .. } = &chosen.candidate;
-        let token = token.clone();
-        let answers = self.probe(vec![Asked { token, ..Asked::new(endpoint.clone(), *transport) }]);
-        let status = answers.into_iter().next().and_then(|(_, answer)| answer.ok());
-        match &status {
-            Some(status) => same_member(chosen, &status.header())?,
-            None => self.warn(&format!(
-                "`{endpoint}`: no status after the snapshot: its last revision is unknown"
-            )),
+    /// Asks for the snapshot; answers the stream or etcd's refusal.
+    fn request_snapshot(
+        &self,
+        Candidate { endpoint, transport, token, .. }: &Candidate,
+    ) -> Result<std::result::Result<SnapshotStream<N::Body>, Refusal>> {
+        let timeouts = self.stream_timeouts();
+        let call = Call::Snapshot { budget: self.left() };
+        let request = transport.request(endpoint, call, token.as_deref(), timeouts);
+        let network_error = |error: NetworkError| error.at(endpoint, Stage::Snapshot, &timeouts);
+        let (head, mut body) = self.network.send(request).map_err(network_error)?;
+        match transport.opening(&head).map_err(|error| error.at(endpoint, Stage::Snapshot))? {
+            Opening::Stream => {
+                let (endpoint, response) = (endpoint.clone(), (head, body));
+                let stream =
+                    SnapshotStream::new(*transport, endpoint, timeouts, self.deadline, response);
+                Ok(Ok(stream))
+            }
+            Opening::Refused(refusal) => Ok(Err(refusal)),
+            Opening::Explained => {
+                let mut explanation = Vec::new();
+                while let Some(bytes) = body.read().map_err(network_error)? {
+                    explanation.extend_from_slice(&bytes);
+                    if explanation.len() > SMALL_BODY {
+                        break;
+                    }
+                }
+                Ok(Err(gateway::refusal(&head, &explanation)))
+            }
         }
-        Ok(status)
+    }
+
+    /// The member's status once more, after its snapshot, which came over that
+    /// connection; `None` where it does not tell. Its token may have died meanwhile,
+    /// which a login mends. An error where somebody else answers at this endpoint
+    /// now, or may have sent the snapshot.
+    pub fn status_after(
+        &self,
+        chosen: &Chosen,
+        connection: Option<&str>,
+    ) -> Result<Option<Status>> {
+        let Candidate { endpoint, transport, token, .. } = &chosen.candidate;
+        let asked = Asked { token: token.clone(), ..Asked::new(endpoint.clone(), *transport) };
+        let (asked, answer) = self.probe_with_login(self.probe(vec![asked])).remove(0);
+        match answer {
+            Ok(status) => {
+                same_member(chosen, &status.header())?;
+                same_connection(chosen, connection, asked.connection.as_deref())?;
+                Ok(Some(status))
+            }
+            Err(problem) => {
+                same_connection(chosen, connection, None)?;
+                let error = problem.into_error(endpoint, &self.probe_timeouts());
+                self.warn(&format!(
+                    "`{endpoint}`: no status after the snapshot ({}): its last revision is unknown",
+                    error.what()
+                ));
+                Ok(None)
+            }
+        }
     }
 
     fn authenticate(&self, candidate: &mut Candidate) -> Result<()> {
@@ -192,9 +218,7 @@ impl<N: Network> Session<N> {
             return Ok(());
         };
         if candidate.token.is_none() {
-            let asked = [Asked::new(candidate.endpoint.clone(), candidate.transport)];
-            candidate.token =
-                self.login(&asked, credentials).into_iter().next().transpose()?.flatten();
+            candidate.token = self.login_at(candidate, credentials)?;
         }
         if candidate.token.is_none() {
             self.warn(&format!(
@@ -217,8 +241,10 @@ impl<N: Network> Session<N> {
         }
         // What is refused here is no obstacle to a backup.
         let mut answers = self.exchange(requests).into_iter().map(std::result::Result::ok);
-        let list: Option<MemberList> =
-            answers.next().flatten().and_then(|answer| transport.answer(&answer).ok());
+        let list = answers.next().flatten().and_then(|answer| {
+            let list: MemberList = transport.answer(&answer).ok()?;
+            Some((list, answer.head.connection()))
+        });
         if let Some(answer) = answers.next().flatten() {
             version = gateway::read::<Version>(&answer).unwrap_or_default().etcdserver;
         }
@@ -227,12 +253,24 @@ impl<N: Network> Session<N> {
         for warning in &warnings {
             self.warn(&format!("`{endpoint}`: {warning}"));
         }
-        let mut chosen = Chosen { candidate, choice, version, members: None, warnings };
-        if let Some(list) = list {
+        let connections = candidate.connection.iter().cloned().collect();
+        let mut chosen =
+            Chosen { candidate, choice, version, members: None, warnings, connections };
+        if let Some((list, connection)) = list {
             same_member(&chosen, &list.header.unwrap_or_default())?;
             chosen.members = Some(list.members);
+            chosen.connections.extend(connection);
         }
         Ok(chosen)
+    }
+
+    /// Logs in at a candidate's endpoint; `None` where authentication is off.
+    fn login_at(
+        &self,
+        Candidate { endpoint, transport, .. }: &Candidate,
+        credentials: &Credentials,
+    ) -> Result<Option<String>> {
+        self.login(&[Asked::new(endpoint.clone(), *transport)], credentials).remove(0)
     }
 
     /// Logs in at all these endpoints at once; `None` where authentication is off.
@@ -267,11 +305,12 @@ impl<N: Network> Session<N> {
         };
         let answers = self.exchange(asked.iter().map(request).collect());
         let read = |(asked, answer): (Asked, std::result::Result<Response, NetworkError>)| {
+            let connection = answer.as_ref().ok().and_then(|response| response.head.connection());
             let status = match answer {
                 Ok(response) => asked.transport.answer(&response).map_err(Problem::Unanswered),
                 Err(error) => Err(Problem::Network(error)),
             };
-            (asked, status)
+            (Asked { connection, ..asked }, status)
         };
         asked.into_iter().zip(answers).map(read).collect()
     }
@@ -292,7 +331,7 @@ impl<N: Network> Session<N> {
     }
 
     /// Asks once more, with a login, where the status is guarded.
-    fn probe_with_login(&self, answers: Vec<Answer>, survey: &mut Survey) -> Vec<Answer> {
+    fn probe_with_login(&self, answers: Vec<Answer>) -> Vec<Answer> {
         let Some(credentials) = &self.options.credentials else {
             return answers;
         };
@@ -302,16 +341,18 @@ impl<N: Network> Session<N> {
             }
             _ => None,
         };
-        let (mut answers, guarded) = partition(answers, wants_login);
+        let (others, guarded) = partition(answers, wants_login);
         let guarded: Vec<Asked> = guarded.into_iter().map(|(asked, ())| asked).collect();
         let logins = self.login(&guarded, credentials);
-        let mut tokens = Vec::new();
+        // The first reason is the one that a run ends with: a login can be mended.
+        let (mut answers, mut tokens) = (Vec::new(), Vec::new());
         for (asked, login) in guarded.into_iter().zip(logins) {
             match login {
                 Ok(token) => tokens.push(Asked { token, ..asked }),
-                Err(error) => survey.rejected.push(Rejected { endpoint: asked.endpoint, error }),
+                Err(error) => answers.push((asked, Err(Problem::Login(error)))),
             }
         }
+        answers.extend(others);
         answers.extend(self.probe(tokens));
         answers
     }
@@ -349,11 +390,13 @@ struct Asked {
     token: Option<String>,
     /// Why gRPC is not used, where it was tried.
     no_grpc: Option<String>,
+    /// The connection that its last answer came over.
+    connection: Option<String>,
 }
 
 impl Asked {
     fn new(endpoint: Authority, transport: Transport) -> Self {
-        Self { endpoint, transport, token: None, no_grpc: None }
+        Self { endpoint, transport, token: None, no_grpc: None, connection: None }
     }
 }
 
@@ -363,9 +406,18 @@ type Answer = (Asked, std::result::Result<Status, Problem>);
 enum Problem {
     Network(NetworkError),
     Unanswered(Unanswered),
+    Login(Error),
 }
 
 impl Problem {
+    fn into_error(self, endpoint: &Authority, timeouts: &Timeouts) -> Error {
+        match self {
+            Problem::Network(error) => error.at(endpoint, Stage::Probe, timeouts),
+            Problem::Unanswered(unanswered) => unanswered.into_error(),
+            Problem::Login(error) => error,
+        }
+    }
+
     /// Why it seems that gRPC finds no way, though something is there. An error
     /// by etcd is no such reason.
     fn no_way(&self) -> Option<String> {
@@ -398,7 +450,7 @@ fn candidate(
     (asked, answer): Answer,
     timeouts: &Timeouts,
 ) -> std::result::Result<Candidate, Rejected> {
-    let Asked { endpoint, transport, token, no_grpc } = asked;
+    let Asked { endpoint, transport, token, no_grpc, connection } = asked;
     let status = match answer {
         Ok(status) => match member::disqualified(&status) {
             None => Ok(Some(status)),
@@ -410,11 +462,12 @@ fn candidate(
         Err(Problem::Unanswered(Unanswered::Refused(refusal))) if refusal.lacks_permission() => {
             Ok(None)
         }
-        Err(Problem::Unanswered(unanswered)) => Err(unanswered.into_error()),
-        Err(Problem::Network(error)) => Err(error.at(&endpoint, Stage::Probe, timeouts)),
+        Err(problem) => Err(problem.into_error(&endpoint, timeouts)),
     };
     match status {
-        Ok(status) => Ok(Candidate { endpoint, transport, no_grpc, status, token }),
+        Ok(status) => {
+            Ok(Candidate { endpoint, transport, no_grpc, status, token, connection, behind: 0 })
+        }
         Err(error) => Err(Rejected { error: error.at(&endpoint, Stage::Probe), endpoint }),
     }
 }
@@ -434,6 +487,27 @@ fn same_member(chosen: &Chosen, now: &Header) -> Result<()> {
         .at(&chosen.candidate.endpoint, Stage::Probe)),
         _ => Ok(()),
     }
+}
+
+/// Refuses a snapshot that may be another member's than the one recorded: one
+/// that came over a connection on which nobody has said who it is, neither before
+/// nor after. A snapshot itself does not tell.
+fn same_connection(chosen: &Chosen, snapshot: Option<&str>, after: Option<&str>) -> Result<()> {
+    let Some(snapshot) = snapshot.filter(|_| chosen.header().is_some()) else {
+        return Ok(());
+    };
+    if after == Some(snapshot) || chosen.connections.iter().any(|known| known == snapshot) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Other,
+        "the connection was lost before the snapshot and after it: which member sent it is unknown",
+    )
+    .remedy(
+        "run the backup again; if this name leads to several members, name them one by one in \
+         `endpoints`",
+    )
+    .at(&chosen.candidate.endpoint, Stage::Probe))
 }
 
 /// The error where no endpoint is left: the one reason, or all of them.

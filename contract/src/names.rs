@@ -1,4 +1,4 @@
-//! Option names: which belong to the host, and what a misspelt one meant.
+//! Names that belong to the host, and what a misspelt option meant.
 
 /// The option that names hosts and goes before the location.
 pub const ENDPOINTS: &str = "endpoints";
@@ -11,6 +11,11 @@ pub const TLS_PREFIX: &str = "tls_";
 
 /// What the names of options that give the path of a file end with.
 pub const FILE_SUFFIX: &str = "_file";
+
+/// The header of a response in which a host may number the connection that it came
+/// over; what a server sends under this name is not passed on. Two answers with
+/// one number came from one server, as far as no proxy stands between.
+pub const CONNECTION: &str = "plakar-connection";
 
 /// The known name that `name` was most probably meant to be, if one is near.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -10,6 +10,7 @@
 //! | [`process`] | processes that cannot outlive the tests |
 //! | [`etcd`] | real members of four versions: load them, ask them, stop them, restore them |
 //! | [`certs`] | certificates, good and bad, for servers and clients |
+//! | [`balancer`] | one address in front of several members |
 //! | [`gateway`] | a scripted server in the place of etcd, for what a real one cannot be made to do |
 //! | [`grpc`] | the same over native gRPC |
 //! | [`database`] | bytes that look like a database, for that server |
@@ -20,6 +21,7 @@
 //! Run them optimised, `cargo test --release -p host-tests`: they hash and
 //! compare hundreds of megabytes.
 
+pub mod balancer;
 pub mod certs;
 pub mod database;
 pub mod etcd;

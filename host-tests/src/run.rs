@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -88,6 +89,43 @@ impl Run {
     /// Adds a path as an argument.
     pub fn path(self, path: impl AsRef<OsStr>) -> Run {
         self.args([path])
+    }
+
+    /// Runs it where this text stands in the place of a file that there is.
+    pub fn seeing(self, file: &str, text: &str) -> Run {
+        self.in_namespace(
+            r#"shown=$(mktemp) && printf %s "$2" > "$shown" && mount --bind "$shown" "$1" \
+                && rm "$shown" && shift 2 && exec "$@""#,
+            [file, text].map(OsStr::new),
+        )
+    }
+
+    /// Runs it where this folder is also to be seen at a place that there is not,
+    /// right below the root.
+    pub fn seeing_folder(self, place: &str, folder: &Path) -> Run {
+        self.in_namespace(
+            r#"mount -t tmpfs tmpfs /mnt || exit
+            for entry in /*; do
+                if [ -L "$entry" ]; then cp -P "$entry" /mnt
+                elif [ -d "$entry" ]; then mkdir "/mnt$entry" && mount --rbind "$entry" "/mnt$entry"
+                fi || exit
+            done
+            mkdir "/mnt$1" && mount --bind "$2" "/mnt$1" && shift 2 && exec chroot /mnt "$@""#,
+            [OsStr::new(place), folder.as_os_str()],
+        )
+    }
+
+    /// Lets a shell's script, which gets two arguments of its own, set a mount
+    /// namespace up for it.
+    fn in_namespace(mut self, script: &str, arguments: [&OsStr; 2]) -> Run {
+        let mut outer = command("unshare");
+        outer.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).args(arguments);
+        outer.arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            outer.env(name, value.expect("a run takes no variable away"));
+        }
+        self.command = outer;
+        self
     }
 
     /// Sets an environment variable.

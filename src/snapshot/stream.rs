@@ -94,6 +94,11 @@ impl<B: Body> SnapshotStream<B> {
         &self.storage_version
     }
 
+    /// The connection that it comes over, where the host tells.
+    pub fn connection(&self) -> Option<String> {
+        self.head.connection()
+    }
+
     /// The proof, once [`read`](Self::read) has come to the end.
     pub fn proof(&self) -> Option<Proof> {
         match self.state {

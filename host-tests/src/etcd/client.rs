@@ -10,6 +10,7 @@ use ureq::Agent;
 pub struct Client {
     agent: Agent,
     endpoint: String,
+    token: Option<String>,
 }
 
 impl Client {
@@ -20,7 +21,15 @@ impl Client {
             .http_status_as_error(false)
             .build()
             .into();
-        Client { agent, endpoint }
+        Client { agent, endpoint, token: None }
+    }
+
+    /// A client that this user has logged in with.
+    pub fn logged_in(&self, name: &str, password: &str) -> Client {
+        let login = json!({ "name": name, "password": password });
+        let answer = self.post("/v3/auth/authenticate", &login);
+        let token = answer["token"].as_str().expect("a login gives a token").to_owned();
+        Client { token: Some(token), ..self.clone() }
     }
 
     /// `HOST:PORT`.
@@ -42,7 +51,11 @@ impl Client {
     pub fn try_post(&self, path: &str, body: &Value) -> Result<(u16, String), ureq::Error> {
         let url = format!("http://{}{path}", self.endpoint);
         let body = serde_json::to_vec(body).expect("a value can be written");
-        read(self.agent.post(url).send(body)?)
+        let mut request = self.agent.post(url);
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", token);
+        }
+        read(request.send(body)?)
     }
 
     /// `GET /…`: the status and the body, or why there was no answer.
@@ -97,8 +110,29 @@ impl Client {
 
     /// Whether reading a key takes a login.
     pub fn refuses_without_login(&self) -> bool {
+        self.refuses_to_read("user name is empty")
+    }
+
+    /// Whether the token that this client has is taken no longer.
+    pub fn refuses_token(&self) -> bool {
+        self.refuses_to_read("invalid auth token")
+    }
+
+    fn refuses_to_read(&self, reason: &str) -> bool {
         let answer = self.try_post("/v3/kv/range", &json!({ "key": "AA==" }));
-        matches!(answer, Ok((400, text)) if text.contains("user name is empty"))
+        matches!(answer, Ok((400 | 401, text)) if text.contains(reason))
+    }
+
+    /// Sets a user's password, which ends every simple token of that user.
+    pub fn set_password(&self, user: &str, password: &str) {
+        self.post("/v3/auth/user/changepw", &json!({ "name": user, "password": password }));
+    }
+
+    /// How often a token was asked for.
+    pub fn logins(&self) -> u64 {
+        const LOGINS: &str = "grpc_server_started_total{grpc_method=\"Authenticate\",\
+                              grpc_service=\"etcdserverpb.Auth\",grpc_type=\"unary\"}";
+        self.metric(LOGINS) as u64
     }
 
     /// Compacts all history below `revision`.

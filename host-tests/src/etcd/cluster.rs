@@ -4,7 +4,7 @@ use super::member::{data_dir, new_folder};
 use super::{Client, HashKv, Version, free_port};
 use crate::certs::{Authority, Identity, Key, Leaf};
 use crate::process::{Process, Signal, command};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::process::Command;
@@ -103,7 +103,7 @@ impl Cluster {
                 .map(|index| format!("{}={}", cluster.members[index].name, cluster.peer_url(index)))
                 .collect();
             for index in 0..size {
-                cluster.launch(index, &list.join(","), "new");
+                cluster.launch(index, &list.join(","), "new", &[]);
             }
             if (0..size).all(|index| cluster.becomes_healthy(index)) {
                 for index in 0..size {
@@ -227,7 +227,7 @@ impl Cluster {
         let (at, url) = (self.endpoint(leader), self.peer_url(index));
         let printed = self.member_add(&at, &[self.name(index), "--learner", "--peer-urls", &url]);
         let list = &printed["ETCD_INITIAL_CLUSTER"];
-        self.launch(index, list, "existing");
+        self.launch(index, list, "existing", &[]);
         let applied = |status: &Value| status["Status"]["raftAppliedIndex"].as_u64();
         let goal = applied(&self.status(leader)).expect("the leader tells its index");
         let status = self.eventually("have a learner that caught up", || {
@@ -260,6 +260,35 @@ impl Cluster {
     /// Kills a member; answers once it is gone.
     pub fn kill(&mut self, index: usize) {
         self.members[index].process = None;
+    }
+
+    /// Starts a member again on what it holds, with these flags besides; answers
+    /// once it is healthy.
+    pub fn restart(&mut self, index: usize, flags: &[&str]) {
+        self.kill(index);
+        let list = format!("{}={}", self.name(index), self.peer_url(index));
+        self.launch(index, &list, "existing", flags);
+        assert!(self.becomes_healthy(index), "a port of `{}` is in use", self.name(index));
+    }
+
+    /// Makes a cluster of its own, under the same id, out of one member. Others of
+    /// the old cluster do not find it any more.
+    pub fn force_new_cluster(&mut self, index: usize) {
+        let elsewhere = format!("--listen-peer-urls={}://127.0.0.1:{}", self.scheme(), free_port());
+        self.restart(index, &["--force-new-cluster", &elsewhere]);
+    }
+
+    /// Raises an alarm for a member, which all members tell of then.
+    pub fn raise(&self, index: usize, alarm: &str) {
+        let id = self.members[index].id.to_string();
+        let request = json!({ "action": "ACTIVATE", "memberID": id, "alarm": alarm });
+        self.client(self.leader()).post("/v3/maintenance/alarm", &request);
+        for other in self.members.iter().filter(|member| member.answers()) {
+            self.eventually("tell of the alarm", || {
+                let errors = self.try_status(&other.endpoint())?["Status"]["errors"].to_string();
+                errors.contains(&format!("{id} alarm:{alarm}")).then_some(())
+            });
+        }
     }
 
     /// Freezes a member: its ports are open, and it says nothing any more.
@@ -321,7 +350,8 @@ impl Cluster {
         format!("{}://127.0.0.1:{}", self.scheme(), self.members[index].peer_port)
     }
 
-    fn launch(&mut self, index: usize, list: &str, state: &str) {
+    /// Where `flags` say otherwise than the usual ones, they hold.
+    fn launch(&mut self, index: usize, list: &str, state: &str, flags: &[&str]) {
         let member = &self.members[index];
         let client_url = format!("{}://{}", self.scheme(), member.endpoint());
         let metrics_url = format!("http://{}", member.metrics.endpoint());
@@ -341,6 +371,7 @@ impl Cluster {
             .args(["--logger", "zap", "--log-outputs", "stderr"])
             .args(self.version.can_skip_fsync().then_some("--unsafe-no-fsync"))
             .args(self.tls_flags())
+            .args(flags)
             .stderr(log);
         self.members[index].process = Some(Process::start(command));
     }

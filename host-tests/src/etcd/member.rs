@@ -22,6 +22,8 @@ pub struct Settings {
     pub(super) http_port: Option<u16>,
     /// Whether it listens for TLS too.
     pub(super) secure: bool,
+    /// Whether it listens for nothing else.
+    pub(super) only_secure: bool,
 }
 
 impl Settings {
@@ -44,6 +46,21 @@ impl Settings {
     /// kubeadm sets etcd up.
     pub fn client_auth(self, authority: &Authority) -> Settings {
         self.flag("--client-cert-auth").flag(&format!("--trusted-ca-file={}", authority.file()))
+    }
+
+    /// Serves TLS alone, at 127.0.0.1 and at 127.0.0.2, which stands for the node's
+    /// own address, as kubeadm sets etcd up. What is the client endpoint otherwise
+    /// tells the metrics and the health, and nothing else.
+    pub fn only_secure(self, server: &Identity) -> Settings {
+        Settings { only_secure: true, ..self.secure(server) }
+    }
+
+    /// Issues tokens that this key signs, and whose signature this certificate
+    /// proves. They expire after so many seconds; before they are issued where the
+    /// number is negative.
+    pub fn jwt(self, Identity { cert, key }: &Identity, seconds: i32) -> Settings {
+        let keys = format!("pub-key={cert},priv-key={key}");
+        self.flag(&format!("--auth-token=jwt,{keys},sign-method=RS256,ttl={seconds}s"))
     }
 
     /// Gives the JSON API a port of its own; gRPC alone stays at the endpoint.
@@ -74,11 +91,11 @@ impl Etcd {
 
     /// Starts a member; answers once it serves.
     pub fn start_with(version: Version, settings: Settings) -> Etcd {
-        let Settings { data, flags, http_port, secure } = settings;
+        let Settings { data, flags, http_port, secure, only_secure } = settings;
         let mut folder = data.unwrap_or_else(new_folder);
         // Whoever took one of the ports meanwhile keeps it.
         for _ in 0..5 {
-            match Etcd::try_start(version, &flags, http_port, secure, folder) {
+            match Etcd::try_start(version, &flags, http_port, (secure, only_secure), folder) {
                 Ok(etcd) => return etcd,
                 Err(AddressInUse(given_back)) => folder = given_back,
             }
@@ -168,22 +185,28 @@ impl Etcd {
         version: Version,
         flags: &[String],
         http_port: Option<u16>,
-        secure: bool,
+        (secure, only_secure): (bool, bool),
         folder: TempDir,
     ) -> Result<Etcd, AddressInUse> {
         let (port, peer_port) = (free_port(), free_port());
         let log = File::create(log_path(folder.path())).expect("a fresh directory can be written");
         let secure_port = secure.then(free_port);
         let url = |port| format!("http://127.0.0.1:{port}");
-        let secure_url = secure_port.map(|port| format!(",https://127.0.0.1:{port}"));
-        let listen = url(port) + secure_url.as_deref().unwrap_or_default();
+        let secure_url = |host: &str| secure_port.map(|port| format!("https://{host}:{port}"));
+        let listen = match (secure_url("127.0.0.1"), secure_url("127.0.0.2")) {
+            (Some(here), Some(node)) if only_secure => format!("{here},{node}"),
+            (Some(here), _) => format!("{},{here}", url(port)),
+            _ => url(port),
+        };
+        let advertised = if only_secure { &listen } else { &url(port) };
         let mut command = command(version.program("etcd"));
         command
             // etcd reads settings from there as well.
             .env_clear()
             .args(["--name", NAME, "--data-dir"])
             .arg(data_dir(folder.path()))
-            .args(["--listen-client-urls", &listen, "--advertise-client-urls", &url(port)])
+            .args(["--listen-client-urls", &listen, "--advertise-client-urls", advertised])
+            .args(only_secure.then(|| format!("--listen-metrics-urls={}", url(port))))
             .args(["--listen-peer-urls", &url(peer_port)])
             .args(["--initial-advertise-peer-urls", PEER_URL])
             .args(["--initial-cluster", &format!("{NAME}={PEER_URL}")])

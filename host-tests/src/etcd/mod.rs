@@ -11,6 +11,7 @@
 mod client;
 mod cluster;
 mod compare;
+mod gate;
 mod load;
 mod member;
 mod ports;
@@ -20,6 +21,7 @@ mod version;
 pub use client::Client;
 pub use cluster::Cluster;
 pub use compare::HashKv;
+pub use gate::Gate;
 pub use load::Writer;
 pub use member::{Etcd, Settings};
 pub use ports::free_port;

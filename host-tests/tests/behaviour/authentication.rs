@@ -1,9 +1,15 @@
 //! Logins, and who may take a snapshot: real members of every version.
 
-use host_tests::etcd::{Etcd, Version};
+use crate::attempt::{MORE_THAN_BUFFERS_HOLD, stopped_in_the_middle};
+use host_tests::certs::{Authority, Identity, Key, Leaf};
+use host_tests::etcd::{Client, Etcd, Gate, Settings, Version};
+use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use plakar_connector::Kind;
+use serde_json::json;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 
 const PASSWORD: &str = "correct \"horse\" \\ bättery";
@@ -11,27 +17,41 @@ const PASSWORD: &str = "correct \"horse\" \\ bättery";
 /// A member with authentication on: `root` and `backup` have the role `root`,
 /// `reader` may read all keys.
 fn guarded(version: Version) -> Etcd {
-    let etcd = Etcd::start(version);
+    guarded_with(version, Settings::default())
+}
+
+fn guarded_with(version: Version, settings: Settings) -> Etcd {
+    let etcd = Etcd::start_with(version, settings);
     etcd.put("key", "value");
     etcd.enable_authentication(PASSWORD);
     etcd
 }
 
+/// The options of a login whose password comes from this file.
+fn login(username: &str, password: &str, file: &NamedTempFile) -> [String; 4] {
+    std::fs::write(file.path(), format!("{password}\n")).expect("written");
+    let file = format!("password_file={}", file.path().display());
+    ["-o".into(), format!("username={username}"), "-o".into(), file]
+}
+
+fn empty_file() -> NamedTempFile {
+    NamedTempFile::new().expect("a temporary file")
+}
+
+fn borrowed(options: &[String]) -> Vec<&str> {
+    options.iter().map(String::as_str).collect()
+}
+
 /// Backs up with this login; the password comes from a file.
-fn back_up(etcd: &Etcd, login: Option<(&str, &str)>) -> (Outcome, Target) {
-    let target = Target::new();
-    let mut options = Vec::new();
-    let file = NamedTempFile::new().expect("a temporary file");
-    if let Some((username, password)) = login {
-        std::fs::write(file.path(), format!("{password}\n")).expect("written");
-        options.extend([
-            "-o".into(),
-            format!("username={username}"),
-            "-o".into(),
-            format!("password_file={}", file.path().display()),
-        ]);
-    }
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+fn back_up(etcd: &Etcd, user: Option<(&str, &str)>) -> (Outcome, Target) {
+    back_up_with(etcd, user, &[])
+}
+
+fn back_up_with(etcd: &Etcd, user: Option<(&str, &str)>, more: &[&str]) -> (Outcome, Target) {
+    let (target, file) = (Target::new(), empty_file());
+    let options = user.map(|(username, password)| login(username, password, &file));
+    let options = options.as_ref().map(|options| borrowed(options)).unwrap_or_default();
+    let options = [&options, more].concat();
     let outcome = Run::backup(&etcd.location(), &target.argument(), &options).wait();
     assert!(!outcome.says(PASSWORD) && !outcome.says("horse"), "the password is shown: {outcome}");
     (outcome, target)
@@ -65,6 +85,33 @@ fn all_others_are_refused_with_the_remedy(version: Version) {
     assert_refused(&etcd, Some(("reader", PASSWORD)), Kind::PermissionDenied, &["role `root`"]);
 }
 
+/// An RSA key and its certificate, in either format that etcd reads.
+fn signer(authority: &Authority, format: Key) -> Identity {
+    authority.issue(Leaf::client(Some("token signer")).key(format))
+}
+
+fn tokens_of_either_kind_are_taken_over_either_transport(version: Version) {
+    let authority = Authority::new();
+    let jwt = |format| Settings::default().jwt(&signer(&authority, format), 300);
+    for settings in [Settings::default(), jwt(Key::RsaPkcs1), jwt(Key::Rsa)] {
+        let etcd = guarded_with(version, settings);
+        for transport in ["grpc", "gateway"] {
+            let option = format!("transport={transport}");
+            let (outcome, target) =
+                back_up_with(&etcd, Some(("backup", PASSWORD)), &["-o", &option]);
+            outcome.assert_ok();
+            target.assert_whole_backup();
+            let manifest = target.manifest();
+            assert_eq!(
+                (&manifest["transport"], &manifest["auth_enabled"]),
+                (&transport.into(), &true.into())
+            );
+            assert!(manifest["revision"]["after"].is_u64(), "{manifest}");
+        }
+        assert_eq!(etcd.logins(), 2);
+    }
+}
+
 macro_rules! for_each_version {
     ($($version:ident,)*) => {
         $(#[allow(non_snake_case, reason = "a version's name is no word")]
@@ -79,6 +126,11 @@ macro_rules! for_each_version {
             #[test]
             fn all_others_are_refused_with_the_remedy() {
                 super::all_others_are_refused_with_the_remedy(Version::$version);
+            }
+
+            #[test]
+            fn tokens_of_either_kind_are_taken_over_either_transport() {
+                super::tokens_of_either_kind_are_taken_over_either_transport(Version::$version);
             }
         })*
     };
@@ -114,4 +166,158 @@ fn a_password_on_the_command_line_is_warned_of_and_never_shown() {
     outcome.assert_ok();
     assert!(outcome.stderr.contains("password_file=PATH"), "{outcome}");
     assert!(!outcome.says("horse"), "the password is shown: {outcome}");
+}
+
+/// How a token dies though nobody used it wrongly.
+#[derive(Clone, Copy, Debug)]
+enum Death {
+    /// Its time is over.
+    Expiry,
+    /// The user got a password, the same as before: etcd forgets the user's
+    /// simple tokens.
+    Revocation,
+}
+
+const DEATHS: [Death; 2] = [Death::Expiry, Death::Revocation];
+
+/// Long enough for a run that nobody holds back.
+const SECONDS: i32 = 4;
+
+impl Death {
+    fn settings(self, authority: &Authority) -> Settings {
+        match self {
+            Death::Expiry => Settings::default().jwt(&signer(authority, Key::Rsa), SECONDS),
+            Death::Revocation => Settings::default(),
+        }
+    }
+
+    /// Waits until every token of the user `backup` so far is dead.
+    fn strike(self, member: &Client) {
+        // Whatever is older than this one dies no later.
+        let witness = member.logged_in("backup", PASSWORD);
+        if let Death::Revocation = self {
+            member.logged_in("root", PASSWORD).set_password("backup", PASSWORD);
+        }
+        let started = Instant::now();
+        while !witness.refuses_token() {
+            assert!(started.elapsed() < Duration::from_secs(30), "{self:?}: the token lives on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// etcd looks at it when the stream begins; this version's status, which is asked
+/// for once more afterwards, takes a login too.
+#[test]
+fn a_token_that_dies_in_the_middle_costs_one_login_and_nothing_else() {
+    for (death, transport) in [
+        (Death::Expiry, "transport=grpc"),
+        (Death::Revocation, "transport=grpc"),
+        (Death::Revocation, "transport=gateway"),
+    ] {
+        let authority = Authority::new();
+        let etcd = Etcd::start_with(Version::V3_6_14, death.settings(&authority));
+        etcd.fill(MORE_THAN_BUFFERS_HOLD);
+        etcd.enable_authentication(PASSWORD);
+        let (target, file) = (Target::new(), empty_file());
+        let options = login("backup", PASSWORD, &file);
+        let options = [&["-o", transport], borrowed(&options).as_slice()].concat();
+        let running = stopped_in_the_middle(&etcd, &target, &options);
+        death.strike(&etcd);
+        let before = etcd.logins();
+        running.signal(Signal::CONT);
+        let outcome = running.wait();
+        outcome.assert_ok();
+        target.assert_whole_backup();
+        let manifest = target.manifest();
+        assert!(manifest["revision"]["after"].is_u64(), "{death:?}: {manifest}\n{outcome}");
+        assert_eq!(etcd.logins() - before, 1, "{death:?}");
+    }
+}
+
+#[test]
+fn a_user_whose_password_is_another_afterwards_has_a_backup_and_is_told_what_is_unknown() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.fill(MORE_THAN_BUFFERS_HOLD);
+    etcd.enable_authentication(PASSWORD);
+    let (target, file) = (Target::new(), empty_file());
+    let options = login("backup", PASSWORD, &file);
+    let running = stopped_in_the_middle(&etcd, &target, &borrowed(&options));
+    etcd.logged_in("root", PASSWORD).set_password("backup", "another");
+    running.signal(Signal::CONT);
+    let outcome = running.wait();
+    outcome.assert_ok();
+    target.assert_whole_backup();
+    for words in ["last revision is unknown", "password is wrong"] {
+        assert!(outcome.says(words), "{outcome}");
+    }
+    let revision = &target.manifest()["revision"];
+    assert!(revision["before"].is_u64() && revision["after"].is_null(), "{revision}");
+}
+
+/// Backs up with the login of `backup`; does something while the request for the
+/// snapshot, with whatever token it carries, is held back.
+fn back_up_while(etcd: &Etcd, something: impl FnOnce()) -> (Outcome, Target) {
+    let gate = Gate::before(etcd.endpoint());
+    let (target, file) = (Target::new(), empty_file());
+    let options = login("backup", PASSWORD, &file);
+    let options = [&["-o", "transport=gateway"], borrowed(&options).as_slice()].concat();
+    let location = format!("etcd://{}", gate.endpoint());
+    let running = Run::backup(&location, &target.argument(), &options).start();
+    let held = gate.wait_for_snapshot();
+    something();
+    drop(held);
+    let outcome = running.wait();
+    outcome.assert_ok();
+    target.assert_whole_backup();
+    assert!(target.manifest()["revision"]["after"].is_u64(), "{}", target.manifest());
+    (outcome, target)
+}
+
+#[test]
+fn a_token_that_dies_before_the_snapshot_costs_a_login_and_nothing_else() {
+    for version in [Version::V3_4_23, Version::V3_6_14] {
+        for death in DEATHS {
+            let authority = Authority::new();
+            let etcd = guarded_with(version, death.settings(&authority));
+            let before = Cell::new(0);
+            back_up_while(&etcd, || {
+                death.strike(&etcd);
+                before.set(etcd.logins());
+            });
+            assert_eq!(etcd.logins() - before.get(), 1, "etcd {version}, {death:?}");
+        }
+    }
+}
+
+#[test]
+fn authentication_that_is_switched_before_the_snapshot_is_no_obstacle() {
+    for version in [Version::V3_4_23, Version::V3_6_14] {
+        let etcd = Etcd::start(version);
+        back_up_while(&etcd, || etcd.enable_authentication(PASSWORD));
+        let root = etcd.logged_in("root", PASSWORD);
+        back_up_while(&etcd, || drop(root.post("/v3/auth/disable", &json!({}))));
+    }
+}
+
+/// As where a clock is wrong: each token has expired when it is issued.
+#[test]
+fn a_member_that_never_takes_its_own_tokens_is_asked_for_two_and_no_more() {
+    let authority = Authority::new();
+    // 3.4 tells its status to everybody, so its first refusal is that of the snapshot.
+    for (version, stage, logins) in
+        [(Version::V3_4_23, "snapshot", 2), (Version::V3_6_14, "probe", 1)]
+    {
+        for transport in ["transport=grpc", "transport=gateway"] {
+            let expired = Settings::default().jwt(&signer(&authority, Key::Rsa), -1);
+            let etcd = guarded_with(version, expired);
+            let (outcome, target) =
+                back_up_with(&etcd, Some(("backup", PASSWORD)), &["-o", transport]);
+            let place = format!("`{}`: {stage}: ", etcd.endpoint());
+            let words = [&place, "no longer takes the token", "`--auth-token`"];
+            outcome.assert_failed(Kind::Unauthenticated, &words);
+            target.assert_nothing_left();
+            assert_eq!(etcd.logins(), logins, "etcd {version}, {transport}");
+        }
+    }
 }

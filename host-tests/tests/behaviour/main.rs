@@ -9,6 +9,7 @@
 //! | [`authentication`] | logins, and who may take a snapshot |
 //! | [`members`] | which of several endpoints is asked |
 //! | [`clusters`] | real clusters of several members, some of them sick |
+//! | [`names`] | names that lead to several addresses, to several members, or nowhere |
 //! | [`requests`] | what is asked of a member, and what is not |
 //! | [`transports`] | native gRPC where it can be had, the gateway where it cannot |
 //! | [`success_rules`] | a stream that breaks one rule is no backup |
@@ -33,6 +34,7 @@ mod command_line;
 mod faults;
 mod lenient_reading;
 mod members;
+mod names;
 mod native_grpc;
 mod plakar;
 mod readme;

@@ -62,8 +62,9 @@ fn run(script: &str) -> Outcome {
 
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
     Run::of(command("unshare"))
-        .args(["-rnm", "--pid", "--fork", "--kill-child", "--mount-proc", "bash"])
+        .args(["-n", "--pid", "--fork", "--kill-child", "--mount-proc", "bash"])
         .path(world.join("script"))
+        .seeing("/etc/hosts", "127.0.0.1 localhost node1\n127.0.0.2 node2\n")
         .env("PATH", &path)
         .env("WORLD", text(&world))
         .env("PKI", text(&pki(&world)))

@@ -1,7 +1,7 @@
 //! Sends requests over pooled connections, within the time limits.
 
 use super::body::Guarded;
-use super::connection::Connector;
+use super::connection::{Connector, Number};
 use super::{error, tls};
 use crate::policy::limits::REQUESTS;
 use crate::policy::tls::Tls;
@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::client::legacy::{Builder, Client as Pool};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use plakar_connector::TimeLimits;
+use plakar_connector::names::CONNECTION;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,9 @@ impl Client {
     pub(crate) fn new(limits: TimeLimits, tls: Option<&Tls>) -> Result<Self, crate::Error> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
+        // Shared out among the addresses of a name: one that lets nobody connect
+        // must leave time for the next.
+        tcp.set_connect_timeout(Some(limits.connect));
         tcp.enforce_http(false);
         let config = tls::config(tls)?;
         let secure = || {
@@ -73,6 +77,9 @@ impl Client {
         let http1 = pool().build(Connector(secure().enable_http1().wrap_connector(tcp.clone())));
         let http2 = pool()
             .http2_only(true)
+            // Here a connection counts as idle from its last request on, however
+            // long the response takes.
+            .pool_idle_timeout(None)
             .http2_max_frame_size(FRAME)
             .http2_initial_stream_window_size(STREAM_WINDOW)
             .http2_initial_connection_window_size(CONNECTION_WINDOW)
@@ -126,8 +133,19 @@ impl Client {
                 timeout(first_byte, response).await.map_err(|_| Error::ConnectionReadTimeout)?
             }
         };
-        let response = response.map_err(|error| error::of_exchange(&error))?;
+        let mut response = response.map_err(|error| error::of_exchange(&error))?;
+        number(&mut response);
         Ok(response.map(|body| Guarded::new(body, between_bytes, permit).boxed_unsync()))
+    }
+}
+
+/// Says over which connection a response came, whatever the server says of it.
+fn number<B>(response: &mut http::Response<B>) {
+    let number = response.extensions().get::<Number>().copied();
+    let headers = response.headers_mut();
+    headers.remove(CONNECTION);
+    if let Some(Number(number)) = number {
+        headers.insert(CONNECTION, HeaderValue::from(number));
     }
 }
 

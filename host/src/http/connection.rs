@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use tokio::net::TcpStream;
@@ -45,6 +46,7 @@ impl Service<http::Uri> for Connector {
                     unread: Vec::new(),
                     broken: None,
                     obituary: Obituary::default(),
+                    number: Number(MADE.fetch_add(1, Ordering::Relaxed)),
                 }),
                 Err(failure) => Err(match tls::told(failure.as_ref()) {
                     Some(told) => told.into(),
@@ -63,7 +65,15 @@ pub(super) struct Connection {
     /// How writing failed, until the reason is known.
     broken: Option<io::Error>,
     obituary: Obituary,
+    number: Number,
 }
+
+/// Tells connections apart: no two of this process have the same.
+#[derive(Clone, Copy)]
+pub(super) struct Number(pub(super) u64);
+
+/// How many connections there were.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// What a connection died of, where that was TLS. It outlives the connection, and
 /// goes with the errors of the requests that were to go over it.
@@ -146,7 +156,7 @@ pub(super) fn is_cut(kind: ErrorKind) -> bool {
 
 impl hyper_util::client::legacy::connect::Connection for Connection {
     fn connected(&self) -> Connected {
-        self.stream.connected().extra(self.obituary.clone())
+        self.stream.connected().extra(self.obituary.clone()).extra(self.number)
     }
 }
 

@@ -35,9 +35,7 @@ fn logins_at_leader_and_followers(version: Version) -> [u64; 3] {
     assert_taken_from(&cluster, followers[0], "follower", &backup);
     assert_eq!(backup.1.manifest()["auth_enabled"], true);
     assert!(!backup.0.says(PASSWORD));
-    const LOGINS: &str = "grpc_server_started_total{grpc_method=\"Authenticate\",\
-                          grpc_service=\"etcdserverpb.Auth\",grpc_type=\"unary\"}";
-    members.map(|member| cluster.metrics(member).metric(LOGINS) as u64)
+    members.map(|member| cluster.metrics(member).logins())
 }
 
 /// This version tells its status to everybody, so nobody else need be asked.

@@ -1,6 +1,7 @@
 //! Real clusters of several members, some of them sick: who is asked, what is
 //! told of it, and how all of them come back.
 
+mod choice;
 mod guide;
 mod login;
 

@@ -1,0 +1,264 @@
+//! Names that lead to several addresses, to several members, or nowhere.
+
+use crate::attempt::MORE_THAN_BUFFERS_HOLD;
+use host_tests::balancer::{Balancer, Lasting};
+use host_tests::etcd::{Cluster, Etcd, Version, free_port};
+use host_tests::gateway::unanswered_port;
+use host_tests::process::Signal;
+use host_tests::run::{Outcome, Run};
+use host_tests::target::Target;
+use plakar_connector::Kind;
+use std::net::{TcpListener, UdpSocket};
+use std::time::Duration;
+
+const VERSION: Version = Version::V3_6_14;
+
+/// What carries the calls; each has its own way with connections.
+const TRANSPORTS: [&str; 2] = ["transport=grpc", "transport=gateway"];
+
+/// What a run may take beyond its limits.
+const GRACE: Duration = Duration::from_secs(3);
+
+fn backup(location: &str, options: &[&str], target: &Target) -> Run {
+    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+    Run::backup(location, &target.argument(), &more)
+}
+
+/// Backs up from `etcd.test`, which has these addresses.
+fn back_up_by_name(addresses: &[&str], port: u16, options: &[&str]) -> (Outcome, Target) {
+    let hosts: String = addresses.iter().map(|address| format!("{address} etcd.test\n")).collect();
+    let target = Target::new();
+    let location = format!("etcd://etcd.test:{port}");
+    let run = backup(&location, options, &target).seeing("/etc/hosts", &hosts);
+    (run.wait(), target)
+}
+
+#[test]
+fn of_several_addresses_the_one_that_answers_is_backed_up() {
+    let etcd = Etcd::start(VERSION);
+    let port = free_port();
+    for answering in ["127.0.0.3", "[::1]"] {
+        let address = format!("{answering}:{port}").parse().expect("an address");
+        let _there = Balancer::start_at(address, &[etcd.endpoint()], Lasting::Always);
+        for transport in TRANSPORTS {
+            let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
+            let (outcome, target) = back_up_by_name(&addresses, port, &[transport]);
+            outcome.assert_ok();
+            target.assert_whole_backup();
+            assert_eq!(target.manifest()["endpoint"], format!("etcd.test:{port}"));
+            assert!(outcome.elapsed < Duration::from_secs(5), "{outcome}");
+        }
+    }
+}
+
+#[test]
+fn a_name_none_of_whose_addresses_answers_is_named() {
+    let port = free_port();
+    for transport in TRANSPORTS {
+        let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
+        let (outcome, target) = back_up_by_name(&addresses, port, &[transport]);
+        let words = [&format!("`etcd.test:{port}`: probe: "), "connection refused"];
+        outcome.assert_failed(Kind::Unreachable, &words);
+        target.assert_nothing_left();
+    }
+}
+
+/// A firewall drops what is sent to the first address.
+#[test]
+fn an_address_that_lets_nobody_connect_does_not_hold_a_backup_up() {
+    let etcd = Etcd::start(VERSION);
+    let (port, _held) = unanswered_port();
+    let address = format!("127.0.0.3:{port}").parse().expect("an address");
+    let _there = Balancer::start_at(address, &[etcd.endpoint()], Lasting::Always);
+    for transport in TRANSPORTS {
+        let addresses = ["127.0.0.1", "127.0.0.3"];
+        let options = [transport, "connect_timeout=2s"];
+        let (outcome, target) = back_up_by_name(&addresses, port, &options);
+        outcome.assert_ok();
+        target.assert_whole_backup();
+        assert!(outcome.elapsed < Duration::from_secs(2) + GRACE, "{outcome}");
+    }
+}
+
+/// The first address is that of a frozen member: whoever was connected waits for it.
+#[test]
+fn an_address_that_connects_and_never_answers_ends_a_backup_with_its_limit() {
+    let etcd = Etcd::start(VERSION);
+    let frozen = TcpListener::bind("127.0.0.2:0").expect("a port");
+    let port = frozen.local_addr().expect("an address").port();
+    let address = format!("127.0.0.3:{port}").parse().expect("an address");
+    let _there = Balancer::start_at(address, &[etcd.endpoint()], Lasting::Always);
+    for transport in TRANSPORTS {
+        let addresses = ["127.0.0.2", "127.0.0.3"];
+        let options = [transport, "connect_timeout=2s"];
+        let (outcome, target) = back_up_by_name(&addresses, port, &options);
+        let place = format!("`etcd.test:{port}`: probe: ");
+        let words = [place.as_str(), "silent for 2s", "`connect_timeout`"];
+        outcome.assert_failed(Kind::TimedOut, &words);
+        target.assert_nothing_left();
+        assert!(outcome.elapsed < Duration::from_secs(2) + GRACE, "{outcome}");
+    }
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_told() {
+    // Nobody listens there.
+    let resolver = "nameserver 127.0.0.9\n";
+    let target = Target::new();
+    let run = backup("etcd://nowhere.test", &[], &target).seeing("/etc/resolv.conf", resolver);
+    let words = ["`nowhere.test:2379`: probe: ", "the name has no address", "spelling"];
+    run.wait().assert_failed(Kind::Unreachable, &words);
+    target.assert_nothing_left();
+}
+
+#[test]
+fn a_resolver_that_never_answers_ends_a_backup_with_connect_timeout() {
+    let _silent = UdpSocket::bind("127.0.0.9:53").expect("this test needs root, for port 53");
+    let target = Target::new();
+    let run = backup("etcd://nowhere.test", &["connect_timeout=1s"], &target)
+        .seeing("/etc/resolv.conf", "nameserver 127.0.0.9\n");
+    let outcome = run.wait();
+    let words = ["`nowhere.test:2379`: probe: ", "no connection within 1s", "`connect_timeout`"];
+    outcome.assert_failed(Kind::Unreachable, &words);
+    assert!(outcome.elapsed < Duration::from_secs(1) + GRACE, "{outcome}");
+    target.assert_nothing_left();
+}
+
+/// Three members with a megabyte between them, and one name in front of them.
+fn balanced(lasting: Lasting) -> (Cluster, Balancer) {
+    balanced_with(1, lasting)
+}
+
+fn balanced_with(megabytes: usize, lasting: Lasting) -> (Cluster, Balancer) {
+    let cluster = Cluster::start(VERSION, 3);
+    let leader = cluster.client(cluster.leader());
+    let value: String = std::iter::repeat_with(fastrand::alphanumeric).take(1 << 20).collect();
+    let put = |key| leader.put(&format!("value/{key}"), &value);
+    let revision = (0..megabytes).map(put).max().expect("there is a value");
+    let endpoints = [0, 1, 2].map(|index| cluster.endpoint(index));
+    for endpoint in &endpoints {
+        cluster.wait_for_revision(endpoint, revision);
+    }
+    let balancer = Balancer::start(&endpoints, lasting);
+    (cluster, balancer)
+}
+
+fn back_up(balancer: &Balancer, transport: &str) -> (Outcome, Target) {
+    let target = Target::new();
+    let location = format!("etcd://{}", balancer.endpoint());
+    (backup(&location, &[transport], &target).wait(), target)
+}
+
+/// How many snapshots each member has sent.
+fn sent(cluster: &Cluster) -> [u64; 3] {
+    [0, 1, 2].map(|index| cluster.snapshots_ended(index))
+}
+
+#[track_caller]
+fn assert_told_of_several_members(balancer: &Balancer, (outcome, target): &(Outcome, Target)) {
+    let place = format!("`{}`: probe: first member ", balancer.endpoint());
+    let words = [place.as_str(), "then member ", "this name leads to several members"];
+    outcome.assert_failed(Kind::Other, &words);
+    target.assert_nothing_left();
+}
+
+#[test]
+fn behind_a_balancer_a_backup_is_of_the_member_that_it_names_or_none() {
+    let (cluster, balancer) = balanced(Lasting::Always);
+    let mut backed_up = 0;
+    for transport in TRANSPORTS.iter().cycle().take(10) {
+        let before = sent(&cluster);
+        let backup = back_up(&balancer, transport);
+        if backup.0.code != 0 {
+            assert_told_of_several_members(&balancer, &backup);
+            continue;
+        }
+        backed_up += 1;
+        backup.1.assert_whole_backup();
+        let manifest = backup.1.manifest();
+        let named = (0..3).find(|&index| manifest["member"]["id"] == cluster.id(index));
+        let named = named.expect("the manifest names a member");
+        cluster.eventually("count its snapshot", || {
+            (cluster.snapshots_ended(named) > before[named]).then_some(())
+        });
+        let mut expected = before;
+        expected[named] += 1;
+        assert_eq!(sent(&cluster), expected, "another member sent it: {manifest}");
+        assert_ne!(manifest["revision"]["after"], serde_json::Value::Null, "{manifest}");
+    }
+    assert!(backed_up > 0, "a name like that is of no use at all");
+}
+
+#[test]
+fn a_balancer_that_leads_each_request_to_another_member_is_noticed_before_the_snapshot() {
+    let (cluster, balancer) = balanced(Lasting::ForOneAnswer);
+    for transport in TRANSPORTS {
+        assert_told_of_several_members(&balancer, &back_up(&balancer, transport));
+    }
+    assert_eq!(sent(&cluster), [0, 0, 0]);
+}
+
+/// The status before it, the member list and the status after it all come from one
+/// member, and the snapshot from another. Which request is led where is left to
+/// luck, for a connection that was just closed may be tried once more.
+#[test]
+fn a_balancer_that_leads_elsewhere_for_the_snapshot_alone_is_noticed() {
+    let (cluster, _) = balanced(Lasting::Always);
+    let [a, b] = [0, 1].map(|index| cluster.endpoint(index));
+    for transport in TRANSPORTS {
+        let told = (0..10).any(|_| {
+            let turns = [a.clone(), a.clone(), b.clone(), a.clone()];
+            let balancer = Balancer::start(&turns, Lasting::ForOneAnswer);
+            let (outcome, target) = back_up(&balancer, transport);
+            let place = format!("`{}`: probe: ", balancer.endpoint());
+            outcome.assert_failed(Kind::Other, &[&place, "name them one by one in `endpoints`"]);
+            target.assert_nothing_left();
+            outcome.says("which member sent it is unknown")
+        });
+        assert!(told, "{transport}: no snapshot was led elsewhere alone");
+    }
+}
+
+#[test]
+fn a_balancer_that_leads_elsewhere_after_the_snapshot_is_noticed() {
+    let (cluster, balancer) = balanced(Lasting::UntilTheSnapshotEnds);
+    for transport in TRANSPORTS {
+        assert_told_of_several_members(&balancer, &back_up(&balancer, transport));
+    }
+    assert_eq!(sent(&cluster).iter().sum::<u64>(), 2);
+}
+
+/// No other member may go on with what one began.
+#[test]
+fn a_balancer_that_leads_elsewhere_within_the_snapshot_fails_the_backup() {
+    let (cluster, balancer) = balanced(Lasting::IntoTheSnapshot);
+    for (number, transport) in (1..).zip(TRANSPORTS) {
+        let (outcome, target) = back_up(&balancer, transport);
+        let place = format!("`{}`: snapshot: ", balancer.endpoint());
+        outcome.assert_failed(Kind::Interrupted, &[&place]);
+        target.assert_nothing_left();
+        cluster.eventually("end its snapshot", || {
+            (sent(&cluster).iter().sum::<u64>() >= number).then_some(())
+        });
+        assert_eq!(sent(&cluster).iter().sum::<u64>(), number, "one was asked for, and no more");
+    }
+}
+
+/// Longer than the host keeps a connection that nobody uses.
+const LONG: Duration = Duration::from_secs(32);
+
+/// A connection is in use as long as a snapshot comes over it, however long that is:
+/// what is asked afterwards goes to the same member.
+#[test]
+fn behind_a_balancer_a_snapshot_may_take_long() {
+    let (cluster, balancer) = balanced_with(MORE_THAN_BUFFERS_HOLD >> 20, Lasting::Always);
+    let target = Target::new();
+    let location = format!("etcd://{}", balancer.endpoint());
+    let running = backup(&location, &["transport=grpc"], &target).start();
+    cluster.eventually("send a first byte", || (target.bytes_so_far() > 0).then_some(()));
+    running.signal(Signal::STOP);
+    std::thread::sleep(LONG);
+    running.signal(Signal::CONT);
+    running.wait().assert_ok();
+    target.assert_whole_backup();
+}
