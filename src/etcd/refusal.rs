@@ -54,8 +54,10 @@ impl Refusal {
                     .remedy("redirects are never followed: name the member itself")
             }
             (404, None) if self.message.trim() == "404 page not found" => {
-                Error::new(Kind::Unsupported, "this member's JSON gateway is off")
-                    .remedy("start etcd with `--enable-grpc-gateway=true`")
+                Error::new(Kind::Unsupported, "there is no JSON gateway at this address").remedy(
+                    "check that this is the client port, not the one for metrics, and that etcd \
+                     was not started with `--enable-grpc-gateway=false`",
+                )
             }
             (404, _) => Error::new(Kind::Unsupported, "there is no etcd v3 API at this address")
                 .remedy("check that this is the client port of etcd 3.4 or later"),
@@ -64,14 +66,16 @@ impl Refusal {
                 "this member does not serve this host name (421)",
             )
             .remedy("add the name to its `--host-whitelist`, or connect by its address"),
-            (_, Some(14)) if self.message.contains("tls: bad certificate") => Error::new(
+            // The gateway's own words, not etcd's: it is a client of its member, and
+            // shows the server certificate there as its own.
+            (503, Some(14)) if !self.message.contains("etcdserver:") => Error::new(
                 Kind::Unreachable,
-                "this member's gateway cannot reach its own gRPC port: its server certificate is \
-                 not fit for client authentication",
+                format!("this member's gateway cannot reach its own gRPC port: {text}"),
             )
             .remedy(
-                "issue it with the `clientAuth` extended key usage, or start etcd with \
-                 `--client-cert-file` and `--client-key-file`",
+                "use `transport=grpc`; or, where the server certificate lacks the `clientAuth` \
+                 extended key usage, issue it with that, or start etcd with `--client-cert-file` \
+                 and `--client-key-file`",
             ),
             (503, _) | (_, Some(14)) => {
                 Error::new(Kind::Unreachable, format!("this member is not available: {text}"))
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn what_is_not_etcds_answer_is_said_to_be_none() {
         for (status, message, kind, words) in [
-            (404, "404 page not found\n", Kind::Unsupported, "gateway is off"),
+            (404, "404 page not found\n", Kind::Unsupported, "no JSON gateway"),
             (404, "Not Found", Kind::Unsupported, "no etcd v3 API"),
             (421, "", Kind::PermissionDenied, "--host-whitelist"),
             (302, "", Kind::Unsupported, "redirect"),

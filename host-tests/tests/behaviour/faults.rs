@@ -129,8 +129,8 @@ fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
                 Kind::Unsupported,
                 &[
                     &format!("`{}`: probe: ", etcd.endpoint()),
-                    "gateway is off",
-                    "--enable-grpc-gateway=true",
+                    "no JSON gateway",
+                    "--enable-grpc-gateway=false",
                 ],
             );
         target.assert_nothing_left();

@@ -46,7 +46,7 @@ fn an_answer_without_a_type_is_not_taken_for_a_snapshot() {
 #[test]
 fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
     let off = Answer::new(404, "text/plain; charset=utf-8", "404 page not found\n");
-    refused(off, Kind::Unsupported, &["gateway is off", "`--enable-grpc-gateway=true`"]);
+    refused(off, Kind::Unsupported, &["no JSON gateway", "`--enable-grpc-gateway=false`"]);
 }
 
 #[test]

@@ -31,6 +31,41 @@ fn a_signal_in_the_middle_frees_the_member_and_leaves_nothing() {
     }
 }
 
+/// A terminal that is closed says SIGHUP.
+#[test]
+fn a_terminal_that_goes_away_frees_the_member_and_leaves_no_backup() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.fill(MORE_THAN_BUFFERS_HOLD);
+    let target = Target::new();
+    let running = stopped_in_the_middle(&etcd, &target, &[]);
+    running.signal(Signal::HUP);
+    running.signal(Signal::CONT);
+    running.wait().assert_exit(129, &[]);
+    etcd.assert_snapshots_ended(1, Duration::from_secs(5));
+    assert!(!target.dump().exists(), "a part looks like a backup");
+    Run::backup(&etcd.location(), &target.argument(), &[]).wait().assert_ok();
+    target.assert_whole_backup();
+}
+
+/// Whichever of them is seen first.
+#[test]
+fn a_second_signal_leaves_no_backup_either() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.fill(MORE_THAN_BUFFERS_HOLD);
+    let target = Target::new();
+    let running = stopped_in_the_middle(&etcd, &target, &[]);
+    for (signal, _) in SIGNALS {
+        running.signal(signal);
+    }
+    running.signal(Signal::CONT);
+    let outcome = running.wait();
+    assert!(SIGNALS.iter().any(|(_, code)| outcome.code == *code), "{outcome}");
+    etcd.assert_snapshots_ended(1, Duration::from_secs(5));
+    assert!(!target.dump().exists(), "a part looks like a backup");
+    Run::backup(&etcd.location(), &target.argument(), &[]).wait().assert_ok();
+    target.assert_whole_backup();
+}
+
 #[test]
 fn a_signal_while_nobody_answers_ends_the_wait() {
     for (signal, code) in SIGNALS {

@@ -6,9 +6,12 @@ use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::{Target, below};
-use std::fs;
+use plakar_connector::Kind;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::attempt::{MORE_THAN_BUFFERS_HOLD, stopped_in_the_middle};
 
@@ -137,6 +140,23 @@ impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
         let _ = std::process::Command::new("umount").arg(self.0).status();
     }
+}
+
+/// The same for standard output, where that is what is backed up into.
+#[test]
+fn a_pipe_that_nobody_reads_ends_a_backup_with_store_timeout() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.fill(MORE_THAN_BUFFERS_HOLD);
+    let location = etcd.location();
+    for form in [&[][..], &["--bundle"]] {
+        let (_unread, pipe) = std::io::pipe().expect("a pipe");
+        let arguments = [&["backup"], form, &[&location, "-o", "store_timeout=2s"]].concat();
+        let run = Run::in_our_sandbox(arguments).output_to(File::from(OwnedFd::from(pipe)));
+        let outcome = run.wait();
+        outcome.assert_failed(Kind::TimedOut, &["store: ", "for 2s", "`store_timeout`"]);
+        assert!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
+    }
+    etcd.assert_snapshots_ended(2, Duration::from_secs(5));
 }
 
 /// A run that is killed cannot clean up; the next one does it.

@@ -8,8 +8,12 @@ use host_tests::target::Target;
 use plakar_connector::Kind;
 use std::io::Read;
 use std::net::TcpListener;
+use std::time::Duration;
 
 const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// What stands for the address of a member's node.
+const NODE: &str = "127.0.0.2";
 
 /// What carries the calls; each meets TLS in another way.
 const TRANSPORTS: [&str; 2] = ["transport=grpc", "transport=gateway"];
@@ -37,16 +41,33 @@ fn backup(location: &str, options: &[String]) -> (Outcome, Target) {
     (Run::backup(location, &target.argument(), &more).wait(), target)
 }
 
+/// The same with nothing but TLS, at its node's address too, as kubeadm has it.
+fn kubeadms_member(version: Version, leaf: Leaf) -> (Authority, Etcd, [String; 2]) {
+    let authority = Authority::new();
+    let server = authority.issue(leaf.key(Key::RsaPkcs1));
+    let settings = Settings::default().only_secure(&server).client_auth(&authority);
+    let etcd = Etcd::start_with(version, settings);
+    let here = etcd.secure_endpoint();
+    let node = here.replace("127.0.0.1", NODE);
+    (authority, etcd, [here, node])
+}
+
 /// A backup with these options over each transport works.
 #[track_caller]
 fn backs_up(etcd: &Etcd, options: &[String]) {
     for transport in TRANSPORTS {
-        let options = [options, &[transport.into()]].concat();
-        let (outcome, target) = backup(&etcd.secure_location(), &options);
-        outcome.assert_ok();
-        target.assert_whole_backup();
-        assert_eq!(target.manifest()["endpoint"], etcd.secure_endpoint());
+        backs_up_over(transport, &etcd.secure_endpoint(), options);
     }
+}
+
+/// A backup with these options over this transport works.
+#[track_caller]
+fn backs_up_over(transport: &str, endpoint: &str, options: &[String]) {
+    let options = [options, &[transport.into()]].concat();
+    let (outcome, target) = backup(&format!("etcd+https://{endpoint}"), &options);
+    outcome.assert_ok();
+    target.assert_whole_backup();
+    assert_eq!(target.manifest()["endpoint"], endpoint);
 }
 
 /// A backup with these options over each transport fails at once, and says this.
@@ -86,6 +107,58 @@ fn a_cluster_like_kubeadms_is_backed_up_whatever_its_version() {
         etcd.put("a", "b");
         let client = authority.issue(Leaf::client(Some("backup")).key(Key::RsaPkcs1));
         backs_up(&etcd, &shown(&authority, &client));
+    }
+}
+
+#[test]
+fn a_member_that_serves_nothing_but_tls_is_backed_up_at_each_of_its_addresses() {
+    for version in Version::ALL {
+        let leaf = Leaf::server(&[&HERE[..], &[NODE]].concat());
+        let (authority, etcd, endpoints) = kubeadms_member(version, leaf);
+        let client = authority.issue(Leaf::client(Some("kube-etcd-healthcheck-client")));
+        for endpoint in &endpoints {
+            for transport in TRANSPORTS {
+                backs_up_over(transport, endpoint, &shown(&authority, &client));
+            }
+        }
+        etcd.assert_snapshots_ended(4, Duration::from_secs(5));
+    }
+}
+
+/// etcd's gateway shows the server's certificate to etcd as its own.
+#[test]
+fn a_server_certificate_unfit_for_clients_breaks_the_gateway_and_nothing_else() {
+    for version in Version::ALL {
+        let leaf = Leaf::server(&[&HERE[..], &[NODE]].concat()).without_client_usage();
+        let (authority, etcd, [endpoint, _]) = kubeadms_member(version, leaf);
+        let client = authority.issue(Leaf::client(Some("kube-etcd-healthcheck-client")));
+        let options = shown(&authority, &client);
+        for transport in ["transport=auto", "transport=grpc"] {
+            backs_up_over(transport, &endpoint, &options);
+        }
+        etcd.assert_snapshots_ended(2, Duration::from_secs(5));
+
+        // It says so in other words the first time than later on.
+        for _ in 0..3 {
+            let gateway = [&options[..], &["transport=gateway".into()]].concat();
+            let (outcome, target) = backup(&etcd.secure_location(), &gateway);
+            let place = format!("`{endpoint}`: probe: ");
+            let words = [&place, "gateway", "`clientAuth`", "`--client-cert-file`"];
+            outcome.assert_failed(Kind::Unreachable, &words);
+            target.assert_nothing_left();
+        }
+    }
+}
+
+/// kubeadm's metrics have a port of their own, two away from that for clients.
+#[test]
+fn a_port_for_metrics_alone_is_not_taken_for_a_clients() {
+    let (_authority, etcd, _) = kubeadms_member(Version::V3_6_14, Leaf::server(&HERE));
+    for transport in TRANSPORTS {
+        let (outcome, target) = backup(&etcd.location(), &[transport.into()]);
+        assert!([3, 7].contains(&outcome.code), "{outcome}");
+        assert!(outcome.says(&format!("`{}`: probe: ", etcd.endpoint())), "{outcome}");
+        target.assert_nothing_left();
     }
 }
 

@@ -4,17 +4,20 @@ use plakar_connector::Kind;
 use plakar_wasm::Fault;
 
 /// Exit codes of a run that a signal ended, as shells number them.
+pub(crate) const HUNG_UP: u8 = 129;
+/// See [`HUNG_UP`].
 pub(crate) const INTERRUPTED: u8 = 130;
-/// See [`INTERRUPTED`].
+/// See [`HUNG_UP`].
 pub(crate) const TERMINATED: u8 = 143;
 
 /// The codes that are this program's own. Those from 1 to 9 are the contract's.
-const OWN: [(u8, &str); 4] = [
+const OWN: [(u8, &str); 5] = [
     (Fault::STORE_EXIT_CODE, "the target directory could not be written"),
     (
         Fault::COMPONENT_EXIT_CODE,
         "the connector cannot be loaded, trapped, went over a limit, or broke its contract",
     ),
+    (HUNG_UP, "the terminal was closed (SIGHUP); nothing was kept"),
     (INTERRUPTED, "interrupted (SIGINT); nothing was kept"),
     (TERMINATED, "terminated (SIGTERM); nothing was kept"),
 ];

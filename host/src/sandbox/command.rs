@@ -5,8 +5,12 @@ use crate::Error;
 use crate::http::Client;
 use crate::policy::grant::Grant;
 use std::sync::Arc;
+use wasmtime_wasi::cli::AsyncStdoutStream;
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
+
+/// How many bytes may wait for whoever reads standard output.
+const STDOUT_BUFFER: usize = 1 << 20;
 
 impl Loaded {
     /// Runs the component's `wasi:cli/run` with these arguments, the first being
@@ -21,7 +25,10 @@ impl Loaded {
         log: &Arc<Log>,
     ) -> Result<u8, Error> {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.inherit_stdio().args(arguments).envs(variables);
+        // Written in the background: a reader that stands still must not keep the
+        // component from looking at the clock.
+        let stdout = AsyncStdoutStream::new(STDOUT_BUFFER, tokio::io::stdout());
+        wasi.inherit_stdio().stdout(stdout).args(arguments).envs(variables);
         let mut store = State::store_with(&self.engine, wasi, grant, client, log);
         let command = Command::instantiate_async(&mut store, &self.component, &self.linker)
             .await

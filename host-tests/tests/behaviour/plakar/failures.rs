@@ -126,3 +126,13 @@ fn what_is_left_out_fails_the_backup_and_is_named() {
     let outcome = plakar.backup(&etcd.location(), &["-ignore", "*.md"]).wait();
     plakar.assert_failed(&outcome, &["`/RESTORE.md` was left out"]);
 }
+
+/// plakar takes what has a path below its own store for the store itself, and goes
+/// past it without a word. It says of its own that all is well.
+#[test]
+fn a_store_at_the_path_of_the_dump_fails_the_backup() {
+    let (etcd, plakar) = (Etcd::start(Version::V3_6_14), Plakar::new());
+    let run = plakar.run(&["at", "/dump", "backup", &etcd.location()]);
+    let outcome = run.seeing_folder("/dump", &plakar.store()).wait();
+    plakar.assert_failed(&outcome, &["`/dump` was skipped", "move the store"]);
+}
