@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// What to measure, and how thoroughly.
 pub(crate) struct Arguments {
-    /// Timed runs of each row.
-    pub(crate) runs: usize,
+    /// Timed runs of each row, if typed.
+    pub(crate) runs: Option<usize>,
     /// Sizes of database, in megabytes, ascending. All rows are measured at
     /// [`Arguments::main_size`], the copies to a file at each of them.
     pub(crate) sizes: Vec<u64>,
@@ -36,27 +36,24 @@ Usage: just bench [OPTIONS]
   --quick          16 MB only, 3 runs: to see that everything works
   --rows PATTERN   only rows whose name contains PATTERN, such as `save/`
   --sizes LIST     sizes in MB, comma-separated [default: 16,128,512,2048]
-  --runs N         timed runs of each row, after one that is not timed [default: 5]
+  --runs N         timed runs of each row, after one that is not timed
+                   [default: 5 at 512 MB, 3 into a store and at other sizes, 2 above 1 GB]
   --out DIR        where results go [default: docs/bench for a full run, else target/bench]
 
-Needs disk for about four times the largest size, and an otherwise idle machine.
+A full run takes about 40 minutes on two cores. It needs disk for about four times
+the largest size, 1 GB in /dev/shm, and an otherwise idle machine. Results are written after each
+group of rows: an interrupted run keeps them.
 ";
 
 /// The size at which every row is measured, where it is among the sizes.
 const MAIN_SIZE: u64 = 512;
 const SIZES: [u64; 4] = [16, 128, MAIN_SIZE, 2048];
-const RUNS: usize = 5;
 
 impl Arguments {
     /// The size at which all rows are measured.
     pub(crate) fn main_size(&self) -> u64 {
         let largest = self.sizes.last().copied().unwrap_or(MAIN_SIZE);
         if self.sizes.contains(&MAIN_SIZE) { MAIN_SIZE } else { largest }
-    }
-
-    /// How often a row is timed at a size; giant ones less often.
-    pub(crate) fn runs_at(&self, size: u64) -> usize {
-        if size > 1000 { self.runs.min(3) } else { self.runs }
     }
 
     /// Whether a row is wanted.
@@ -104,7 +101,7 @@ pub(crate) fn read() -> Result<Task, String> {
     let repository = host_tests::tools::repository();
     let default = repository.join(if full { "docs/bench" } else { "target/bench" });
     Ok(Task::Measure(Arguments {
-        runs: runs.unwrap_or(RUNS),
+        runs,
         sizes: sizes.unwrap_or(SIZES.into()),
         rows,
         out: out.unwrap_or(default),

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 /// The version that everything is measured with.
 pub(crate) const VERSION: Version = Version::V3_6_14;
 
-/// A member, and a folder to save into.
+/// A member that waits for its disk as one in production does, and a folder to
+/// save into.
 pub(crate) struct Bed {
     /// The member. It serves TLS at a second endpoint.
     pub(crate) etcd: Etcd,
@@ -43,8 +44,13 @@ impl Bed {
         let authority = Authority::new();
         let server = authority.issue(Leaf::server(&["127.0.0.1"]).key(Key::RsaPkcs1));
         let client = authority.issue(Leaf::client(Some("backup")).key(Key::RsaPkcs1));
-        let settings = Settings::default().secure(&server).client_auth(&authority);
+        // The last mention of a flag holds.
+        let settings = Settings::default().flag("--unsafe-no-fsync=false");
+        let settings = settings.secure(&server).client_auth(&authority);
         let etcd = Etcd::restore_with(VERSION, &dump, settings);
+        if etcd.metric("etcd_disk_wal_fsync_duration_seconds_count") == 0.0 {
+            return Err("the member skips fsync: what it takes to write would look too good".into());
+        }
         std::fs::remove_file(dump).map_err(|error| error.to_string())?;
         let pid = pid_of(&etcd)?;
         Ok(Bed { etcd, authority, client, size, pid, folder })
@@ -57,13 +63,12 @@ impl Bed {
 
     /// A place to save to, where nothing is. What was saved there is removed.
     pub(crate) fn target(&self) -> Result<PathBuf, String> {
-        let target = self.folder.path().join("target");
-        let removed = match target.is_dir() {
-            true => std::fs::remove_dir_all(&target),
-            false => Ok(()),
-        };
-        removed.and_then(|()| std::fs::create_dir(&target)).map_err(|error| error.to_string())?;
-        Ok(target)
+        fresh(self.folder.path().join("target"))
+    }
+
+    /// The same in memory: saving there leaves the member's disk alone.
+    pub(crate) fn target_in_memory(&self) -> Result<PathBuf, String> {
+        fresh(in_memory(&tempfile::env::temp_dir()))
     }
 
     /// The door in the clear.
@@ -110,7 +115,7 @@ impl Bed {
         ])
     }
 
-    /// Bytes of its database file.
+    /// Bytes of its database, free pages included: what its quota is about.
     pub(crate) fn database_bytes(&self) -> f64 {
         let size = self.etcd.status()["dbSize"].as_str().and_then(|size| size.parse().ok());
         size.unwrap_or(f64::NAN)
@@ -161,6 +166,21 @@ impl Door<'_> {
         let [cert, key] = client.options();
         [authority.option(), cert, key].into_iter().flat_map(|o| ["-o".into(), o]).collect()
     }
+}
+
+/// The folder in memory that goes with a scratch directory.
+pub(crate) fn in_memory(scratch: &Path) -> PathBuf {
+    Path::new("/dev/shm").join(scratch.file_name().expect("it has a name of its own"))
+}
+
+fn fresh(folder: PathBuf) -> Result<PathBuf, String> {
+    let removed = match folder.is_dir() {
+        true => std::fs::remove_dir_all(&folder),
+        false => Ok(()),
+    };
+    let made = removed.and_then(|()| std::fs::create_dir(&folder));
+    made.map_err(|error| format!("`{}`: {error}", folder.display()))?;
+    Ok(folder)
 }
 
 /// A folder of this run's own.

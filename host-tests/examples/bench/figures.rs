@@ -23,130 +23,115 @@ enum Unit {
 
 const MIB: f64 = 1024.0 * 1024.0;
 
+/// Megabytes of database between which memory has to stay flat. At less, buffers
+/// are not yet in full use.
+const SMALL: u64 = 128;
+const LARGE: u64 = 2048;
+
 /// All of them. `main` is the size at which every row was measured.
 pub(crate) fn figures(results: &Results, main: u64) -> Vec<Figure> {
-    let at = |row: &str, size: u64, quantity| results.median(row, Some(size), quantity);
+    let at = |row: &str, size: u64, quantity| results.median(row, size, quantity);
     let here = |row: &str, quantity| at(row, main, quantity);
-    let ratio = |one: Option<f64>, other: Option<f64>| Some(one? / other?);
-    let walls = |one, other| ratio(here(one, Wall), here(other, Wall));
-    let sizes = {
-        let mut sizes: Vec<u64> = results.series.iter().filter_map(|s| s.size).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        sizes
+    let ratio =
+        |quantity, one: &str, other: &str| Some(here(one, quantity)? / here(other, quantity)?);
+    let figure = |what, limit, unit, value| Figure { what, limit, value, unit };
+    let against =
+        |what, limit, one, other| figure(what, limit, Unit::Ratio, ratio(Wall, one, other));
+    let peak = |what, limit, value| figure(what, limit * MIB, Unit::Of(Memory), value);
+    let flat = |what, row| {
+        let change = at(row, LARGE, Memory)
+            .zip(at(row, SMALL, Memory))
+            .map(|(large, small)| (large / small - 1.0).abs() * 100.0);
+        figure(what, 10.0, Unit::Percent, change)
     };
-    let largest = sizes.last().copied().unwrap_or(main);
-    // The second size: at the smallest, buffers are not yet in full use.
-    let small = sizes.get(1).copied().unwrap_or(main);
-    let flat = |row| {
-        let (small, large) = (at(row, small, Memory)?, at(row, largest, Memory)?);
-        (sizes.len() > 2).then_some((large / small - 1.0).abs() * 100.0)
-    };
+    let seconds = |what, limit, value| figure(what, limit, Unit::Of(Wall), value);
     // What a dump really has: a database file is larger than what was put into it.
     let dump = here("save/etcdctl", Saved).unwrap_or(main as f64 * 1e6);
-    let of_database = |row, quantity| Some(here(row, quantity)? / dump * 100.0);
-    let figure = |what, limit, unit, value| Figure { what, limit, value, unit };
+    let grown = here("store/plakar-grpc", StoreGrowthIdle).map(|bytes| bytes / dump * 100.0);
+    let ping = here("start/ping-warm", Wall).zip(here("start/curl-status", Wall));
     vec![
-        figure(
+        against(
             "save over gRPC, against `etcdctl snapshot save`, which verifies nothing",
             1.15,
-            Unit::Ratio,
-            walls("save/plakar-wasm-grpc", "save/etcdctl"),
+            "save/plakar-wasm-grpc",
+            "save/etcdctl",
         ),
-        figure(
+        against(
             "save over gRPC, against `etcdctl snapshot save` and a SHA-256 check",
             0.9,
-            Unit::Ratio,
-            walls("save/plakar-wasm-grpc", "save/etcdctl-sha256"),
+            "save/plakar-wasm-grpc",
+            "save/etcdctl-sha256",
         ),
-        figure(
+        against(
             "save over the gateway, against `curl`, which verifies nothing",
             1.1,
-            Unit::Ratio,
-            walls("save/plakar-wasm-gateway", "save/curl-gateway"),
+            "save/plakar-wasm-gateway",
+            "save/curl-gateway",
         ),
-        figure(
+        against(
             "save over the gateway and mutual TLS, against `curl` over the same",
             1.1,
-            Unit::Ratio,
-            walls("mtls/plakar-wasm-gateway", "mtls/curl-gateway"),
+            "mtls/plakar-wasm-gateway",
+            "mtls/curl-gateway",
         ),
         figure(
             "etcd's CPU over gRPC, against `etcdctl`",
             1.05,
             Unit::Ratio,
-            ratio(here("save/plakar-wasm-grpc", EtcdCpu), here("save/etcdctl", EtcdCpu)),
+            ratio(EtcdCpu, "save/plakar-wasm-grpc", "save/etcdctl"),
         ),
         figure(
             "put p99 during a backup over gRPC, against `etcdctl`",
             1.1,
             Unit::Ratio,
-            ratio(here("harm/plakar-wasm-grpc", PutP99), here("harm/etcdctl", PutP99)),
+            ratio(PutP99, "harm/plakar-wasm-grpc", "harm/etcdctl"),
         ),
         figure(
-            "the sandbox: the component against the same core without WebAssembly",
+            "put p99 during a backup over gRPC to the member's own disk, against `etcdctl`",
+            1.1,
+            Unit::Ratio,
+            ratio(PutP99, "harm/plakar-wasm-grpc-same-disk", "harm/etcdctl-same-disk"),
+        ),
+        against(
+            "the sandbox over gRPC, against the same core without WebAssembly",
             1.3,
-            Unit::Ratio,
-            walls("save/plakar-wasm-grpc", "save/native-grpc"),
+            "save/plakar-wasm-grpc",
+            "save/native-grpc",
         ),
-        figure(
-            "peak memory over gRPC, largest database",
-            96.0 * MIB,
-            Unit::Of(Memory),
-            at("save/plakar-wasm-grpc", largest, Memory),
+        peak("peak memory over gRPC, 2048 MB", 96.0, at("save/plakar-wasm-grpc", LARGE, Memory)),
+        flat("peak memory over gRPC, 2048 MB against 128 MB", "save/plakar-wasm-grpc"),
+        peak(
+            "peak memory over the gateway, 2048 MB",
+            96.0,
+            at("save/plakar-wasm-gateway", LARGE, Memory),
         ),
-        figure(
-            "peak memory over gRPC, largest database against the second smallest",
-            10.0,
-            Unit::Percent,
-            flat("save/plakar-wasm-grpc"),
-        ),
-        figure(
-            "peak memory over the gateway, largest database",
-            96.0 * MIB,
-            Unit::Of(Memory),
-            at("save/plakar-wasm-gateway", largest, Memory),
-        ),
-        figure(
-            "peak memory over the gateway, largest database against the second smallest",
-            10.0,
-            Unit::Percent,
-            flat("save/plakar-wasm-gateway"),
-        ),
-        figure(
-            "first backup through plakar, against `etcdctl` and `plakar backup` of the file",
+        flat("peak memory over the gateway, 2048 MB against 128 MB", "save/plakar-wasm-gateway"),
+        against(
+            "first backup through plakar, gRPC, against `etcdctl` and `plakar backup` of the file",
             0.95,
-            Unit::Ratio,
-            walls("store/plakar-grpc", "store/etcdctl-plakar"),
+            "store/plakar-grpc",
+            "store/etcdctl-plakar",
         ),
         figure(
             "store growth by a second backup, nothing written, of the database",
             1.0,
             Unit::Percent,
-            of_database("store/plakar-grpc", StoreGrowthIdle),
+            grown,
         ),
-        figure(
+        peak(
             "the plugin's memory while plakar is stopped",
-            96.0 * MIB,
-            Unit::Of(Memory),
+            96.0,
             here("start/plugin-stopped", Memory),
         ),
-        figure(
+        seconds(
             "plugin: from its start to the first HTTP/2 frame, nothing compiled yet",
             1.0,
-            Unit::Of(Wall),
             here("start/plugin-cold", Wall),
         ),
-        figure(
-            "`ping` over `curl` of the status",
-            0.05,
-            Unit::Of(Wall),
-            here("start/ping-warm", Wall).zip(here("start/curl-status", Wall)).map(|(a, b)| a - b),
-        ),
-        figure(
+        seconds("`ping` over `curl` of the status", 0.05, ping.map(|(ping, curl)| ping - curl)),
+        seconds(
             "first byte with three members, one dead, one frozen",
             connect_timeout() + 0.5,
-            Unit::Of(Wall),
             here("start/first-byte-choice", Wall),
         ),
         figure("size of `connector.wasm`", 600e3, Unit::Of(Size), here("start/connector", Size)),

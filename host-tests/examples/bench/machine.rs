@@ -5,7 +5,8 @@ use crate::measure;
 use host_tests::tools;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Names and values, in the order of the report.
 pub(crate) struct Machine(Vec<(&'static str, String)>);
@@ -13,8 +14,11 @@ pub(crate) struct Machine(Vec<(&'static str, String)>);
 impl Machine {
     /// Asks the machine and every program.
     pub(crate) fn ask(home: &Path) -> Machine {
-        let version =
-            |program: &dyn AsRef<OsStr>, argument| version(home, program.as_ref(), argument);
+        let ask = |program: &dyn AsRef<OsStr>, argument| {
+            let mut command = measure::clean(program, home);
+            command.arg(argument);
+            version(program.as_ref(), command)
+        };
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let memory = field("/proc/meminfo", "MemTotal").and_then(|kib| {
             let kib: f64 = kib.trim_end_matches("kB").trim().parse().ok()?;
@@ -26,13 +30,17 @@ impl Machine {
             ("processor", field("/proc/cpuinfo", "model name").unwrap_or_else(unknown)),
             ("memory", memory.unwrap_or_else(unknown)),
             ("kernel", read("/proc/sys/kernel/osrelease").trim().into()),
-            ("plakar-wasm", version(&tools::plakar_wasm(), "--version")),
-            ("etcd", version(&VERSION.program("etcd"), "--version")),
-            ("plakar", version(&tools::plakar(), "version")),
-            ("wasmtime", version(&tools::wasmtime(), "--version")),
-            ("curl", version(&"curl", "--version")),
-            ("rustc", version(&"rustc", "--version")),
-            ("go", version(&"go", "version")),
+            (
+                "file system of the database and of what is saved",
+                file_system(home).unwrap_or_else(unknown),
+            ),
+            ("plakar-wasm", ask(&tools::plakar_wasm(), "--version")),
+            ("etcd", ask(&VERSION.program("etcd"), "--version")),
+            ("plakar", ask(&tools::plakar(), "version")),
+            ("wasmtime", ask(&tools::wasmtime(), "--version")),
+            ("curl", ask(&"curl", "--version")),
+            ("rustc", version("rustc".as_ref(), rustc())),
+            ("go", ask(&"go", "version")),
         ])
     }
 
@@ -64,10 +72,33 @@ pub(crate) fn missing() -> Vec<String> {
     .collect()
 }
 
+/// The compiler as cargo finds it. It may be one of several that a manager in the
+/// user's home chooses from, so it gets the user's environment.
+fn rustc() -> Command {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let program = variable("RUSTC").map(PathBuf::from).or_else(|| {
+        let home = || Some(Path::new(&variable("HOME")?).join(".cargo"));
+        let cargo = variable("CARGO_HOME").map(PathBuf::from).or_else(home)?.join("bin");
+        let path = variable("PATH").unwrap_or_default();
+        let mut folders = std::env::split_paths(&path).chain([cargo]);
+        folders.find_map(|folder| Some(folder.join("rustc")).filter(|rustc| rustc.is_file()))
+    });
+    let mut rustc = Command::new(program.unwrap_or_else(|| "rustc".into()));
+    rustc.arg("--version").current_dir(tools::repository());
+    rustc
+}
+
+/// The kind of file system that a folder is on.
+fn file_system(folder: &Path) -> Option<String> {
+    let mut df = measure::clean("df", folder);
+    let output = df.arg("--output=fstype").arg(folder).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).lines().nth(1)?.trim().into())
+}
+
 /// What a program says of its version, less its own name.
-fn version(home: &Path, program: &OsStr, argument: &str) -> String {
+fn version(program: &OsStr, mut command: Command) -> String {
     let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy();
-    let output = measure::clean(program, home).arg(argument).output();
+    let output = command.output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let text = text.unwrap_or_default();
     // plakar greets whoever calls it for the first time.

@@ -20,8 +20,8 @@
 //! | [`results`], [`figures`], [`machine`], [`report`] | what came of it |
 //!
 //! Each process is started by this one, ended by its id, and dies with it. All
-//! files lie in one temporary directory, which is removed at the end, at a
-//! signal and at a panic.
+//! files lie in one temporary directory and one in memory, which are removed at
+//! the end, at a signal and at a panic.
 
 mod arguments;
 mod bed;
@@ -72,34 +72,54 @@ fn measure(arguments: &Arguments) -> Result<bool, String> {
     if !missing.is_empty() {
         return Err(missing.join("; "));
     }
-    let scratch = scratch()?;
+    let scratch = Scratch::new()?;
     // Asks every program, and so ends here where one is missing.
-    let machine = Machine::ask(scratch.path());
-    let results = rows::measure(arguments)?;
+    let machine = Machine::ask(scratch.0.path());
+    let mut table = String::new();
+    let results = rows::measure(arguments, |results| {
+        let figures = figures::figures(results, arguments.main_size());
+        table = report::write(arguments, &machine, results, &figures)?;
+        Ok(())
+    })?;
     drop(scratch);
-    let figures = figures::figures(&results, arguments.main_size());
-    let table = report::write(arguments, &machine, &results, &figures)?;
     println!("{table}\nwritten to {}", shown(&arguments.out).display());
     Ok(results.failures.is_empty())
 }
 
-/// The one directory below which everything is written.
-fn scratch() -> Result<TempDir, String> {
-    let scratch = TempDir::with_prefix("bench-").map_err(|error| error.to_string())?;
-    tempfile::env::override_temp_dir(scratch.path())
-        .map_err(|_| "the temporary directory is set")?;
-    let path = scratch.path().to_owned();
-    let told = std::panic::take_hook();
-    let at_panic = path.clone();
-    std::panic::set_hook(Box::new(move |panic| {
-        told(panic);
-        let _ = std::fs::remove_dir_all(&at_panic);
-    }));
-    at_signals(path)?;
-    Ok(scratch)
+/// The one directory below which everything is written, but what is written to
+/// memory.
+struct Scratch(TempDir);
+
+impl Scratch {
+    fn new() -> Result<Scratch, String> {
+        let folder = TempDir::with_prefix("bench-").map_err(|error| error.to_string())?;
+        tempfile::env::override_temp_dir(folder.path())
+            .map_err(|_| "the temporary directory is set")?;
+        let path = folder.path().to_owned();
+        let told = std::panic::take_hook();
+        let at_panic = path.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            told(panic);
+            remove(&at_panic);
+        }));
+        at_signals(path)?;
+        Ok(Scratch(folder))
+    }
 }
 
-/// Removes the directory at SIGINT and SIGTERM, and ends. What was started dies
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove(self.0.path());
+    }
+}
+
+/// Removes what is there of it.
+fn remove(scratch: &Path) {
+    let _ = std::fs::remove_dir_all(bed::in_memory(scratch));
+    let _ = std::fs::remove_dir_all(scratch);
+}
+
+/// Removes all files at SIGINT and SIGTERM, and ends. What was started dies
 /// with this process.
 fn at_signals(path: PathBuf) -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -118,7 +138,7 @@ fn at_signals(path: PathBuf) -> Result<(), String> {
                 _ = terminate.recv() => {}
             }
         });
-        let _ = std::fs::remove_dir_all(path);
+        remove(&path);
         std::process::exit(130);
     });
     Ok(())

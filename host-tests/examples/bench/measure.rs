@@ -2,6 +2,7 @@
 
 use host_tests::process::{Pid, Process, Signal, command};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{PidfdFlags, kill_process, pidfd_open};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -123,7 +124,9 @@ impl Running {
         let pause = Timespec::try_from(LOOK).expect("it is short");
         loop {
             let mut ends = [PollFd::new(&self.exit, PollFlags::IN)];
-            let ended = poll(&mut ends, Some(&pause)).map_err(|error| error.to_string())?;
+            // A signal that ends this process is no failure of the command.
+            let ended = retry_on_intr(|| poll(&mut ends, Some(&pause)));
+            let ended = ended.map_err(|error| error.to_string())?;
             if ended > 0 {
                 break;
             }

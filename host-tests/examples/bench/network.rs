@@ -23,8 +23,8 @@ pub(crate) struct Hyper(Rc<Runtime>);
 impl Hyper {
     /// A network on a runtime of its own.
     pub(crate) fn new() -> Hyper {
-        // As many threads as the host has here: reading overlaps with the core.
-        let runtime = Builder::new_multi_thread().enable_all().build();
+        // As many threads as the host has: reading overlaps with the core.
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         Hyper(Rc::new(runtime.expect("threads can be started")))
     }
 

@@ -1,62 +1,64 @@
 //! A steady load of puts, and how long each took.
+//!
+//! The loop is open: each put is sent when it is due, whatever became of those
+//! before it, and its time counts from that moment. A stall so counts for every
+//! put that it delays, and a load that comes late itself hides nothing.
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http2;
 use hyper::http;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Puts a second. Each is sent at its time, whatever became of those before it:
-/// a member that stalls is not spared.
+/// Puts a second.
 pub(crate) const RATE: u32 = 500;
 /// Bytes of each value.
-pub(crate) const VALUE: usize = 256;
+pub(crate) const VALUE: usize = 1024;
 /// Keys that are put in turn.
 pub(crate) const KEYS: u32 = 1000;
 
 /// No load lasts longer.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// A put: when it was sent, and how long it took.
+/// A put: when it was due, and how long after that it was done.
 pub(crate) type Put = (Instant, Duration);
 
 /// A load under way; stops on drop.
 pub(crate) struct Puts {
-    stop: Arc<AtomicBool>,
+    end: Arc<OnceLock<Instant>>,
     thread: Option<JoinHandle<Result<Vec<Put>, String>>>,
 }
 
 impl Puts {
     /// Begins to put; answers once the first put is done.
     pub(crate) fn start(endpoint: String) -> Result<Puts, String> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let end = Arc::new(OnceLock::new());
+        let ends = Arc::clone(&end);
         let (begun, first) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(|error| error.to_string())?.block_on(load(&endpoint, &stopped, &begun))
+            runtime.map_err(|error| error.to_string())?.block_on(load(&endpoint, &ends, &begun))
         });
-        let mut puts = Puts { stop, thread: Some(thread) };
+        let mut puts = Puts { end, thread: Some(thread) };
         match first.recv() {
             Ok(()) => Ok(puts),
-            Err(_) => puts.end().and(Err("the load ended before it began".into())),
+            Err(_) => puts.join().and(Err("the load ended before it began".into())),
         }
     }
 
-    /// Stops it, and answers all puts.
+    /// Stops it, and answers all puts that were due until now.
     pub(crate) fn stop(mut self) -> Result<Vec<Put>, String> {
-        self.end()
+        self.join()
     }
 
-    fn end(&mut self) -> Result<Vec<Put>, String> {
-        self.stop.store(true, Ordering::Relaxed);
+    fn join(&mut self) -> Result<Vec<Put>, String> {
+        self.end.get_or_init(Instant::now);
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(puts)) => puts,
             _ => Err("the load's thread is gone".into()),
@@ -66,13 +68,13 @@ impl Puts {
 
 impl Drop for Puts {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.end.get_or_init(Instant::now);
     }
 }
 
 async fn load(
     endpoint: &str,
-    stop: &AtomicBool,
+    end: &OnceLock<Instant>,
     begun: &mpsc::Sender<()>,
 ) -> Result<Vec<Put>, String> {
     let failed = |error: &dyn std::fmt::Display| format!("a put at {endpoint} failed: {error}");
@@ -83,17 +85,23 @@ async fn load(
         .map_err(|error| failed(&error))?;
     tokio::spawn(connection);
     let base = format!("http://{endpoint}");
-    put(sender.clone(), base.clone(), 0).await.map_err(|error| failed(&error))?;
+    put(sender.clone(), base.clone(), 0, Instant::now()).await.map_err(|error| failed(&error))?;
     // Whoever started this may have given up meanwhile.
     let _ = begun.send(());
     let started = Instant::now();
     let mut clock = interval(Duration::from_secs(1) / RATE);
     clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut puts = Vec::new();
-    while !stop.load(Ordering::Relaxed) && started.elapsed() < LIMIT {
-        clock.tick().await;
+    loop {
+        let due = clock.tick().await.into_std();
+        if end.get().is_some_and(|end| due >= *end) {
+            break;
+        }
+        if started.elapsed() > LIMIT {
+            return Err(format!("the load is not stopped after {LIMIT:?}"));
+        }
         let key = puts.len() as u32 % KEYS;
-        puts.push(tokio::spawn(put(sender.clone(), base.clone(), key)));
+        puts.push(tokio::spawn(put(sender.clone(), base.clone(), key, due)));
     }
     let mut done = Vec::with_capacity(puts.len());
     for put in puts {
@@ -106,20 +114,20 @@ async fn put(
     mut sender: http2::SendRequest<Full<Bytes>>,
     base: String,
     key: u32,
+    due: Instant,
 ) -> Result<Put, String> {
     let request = http::Request::post(format!("{base}/etcdserverpb.KV/Put"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .body(Full::from(message(key)))
         .map_err(|error| error.to_string())?;
-    let sent = Instant::now();
     let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
     let (parts, body) = answer.into_parts();
     let whole = body.collect().await.map_err(|error| error.to_string())?;
-    let took = sent.elapsed();
+    let took = due.elapsed();
     let status = whole.trailers().or(Some(&parts.headers)).and_then(|t| t.get("grpc-status"));
     match status.is_some_and(|status| status == "0") {
-        true => Ok((sent, took)),
+        true => Ok((due, took)),
         false => Err(format!("etcd answers {status:?}")),
     }
 }

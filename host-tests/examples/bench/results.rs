@@ -1,9 +1,9 @@
 //! What was measured: for each row, size and quantity the values of all runs.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// A quantity, and the unit its values are kept in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A quantity, and the unit its values are kept in. In the order of the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Quantity {
     /// Seconds from start to end.
     Wall,
@@ -23,7 +23,7 @@ pub(crate) enum Quantity {
     PutP99,
     /// Milliseconds that the slowest put took.
     PutMax,
-    /// Bytes by which etcd's database file grew.
+    /// Bytes by which etcd's database grew, free pages included.
     DatabaseGrowth,
     /// Bytes that the store holds after a first backup.
     Store,
@@ -42,67 +42,34 @@ pub(crate) enum Quantity {
 use Quantity::*;
 
 impl Quantity {
-    /// All, in the order of the tables.
-    pub(crate) const ALL: [Quantity; 16] = [
-        Wall,
-        EtcdCpu,
-        Cpu,
-        Memory,
-        Wire,
-        Saved,
-        PutP50,
-        PutP99,
-        PutMax,
-        DatabaseGrowth,
-        Store,
-        StoreGrowthIdle,
-        StoreGrowthBusy,
-        Compile,
-        Instantiate,
-        Size,
-    ];
-
     /// Its name in the JSON file.
     pub(crate) fn key(self) -> &'static str {
-        match self {
-            Wall => "wall_seconds",
-            EtcdCpu => "etcd_cpu_seconds",
-            Cpu => "cpu_seconds",
-            Memory => "peak_memory_bytes",
-            Wire => "wire_bytes",
-            Saved => "saved_bytes",
-            PutP50 => "put_p50_ms",
-            PutP99 => "put_p99_ms",
-            PutMax => "put_max_ms",
-            DatabaseGrowth => "database_growth_bytes",
-            Store => "store_bytes",
-            StoreGrowthIdle => "store_growth_idle_bytes",
-            StoreGrowthBusy => "store_growth_busy_bytes",
-            Compile => "compile_seconds",
-            Instantiate => "instantiate_seconds",
-            Size => "size_bytes",
-        }
+        self.names().0
     }
 
     /// Its heading in the tables.
     pub(crate) fn heading(self) -> &'static str {
+        self.names().1
+    }
+
+    fn names(self) -> (&'static str, &'static str) {
         match self {
-            Wall => "wall",
-            EtcdCpu => "etcd's CPU",
-            Cpu => "client's CPU",
-            Memory => "peak memory",
-            Wire => "on the wire",
-            Saved => "saved",
-            PutP50 => "put p50",
-            PutP99 => "put p99",
-            PutMax => "put max",
-            DatabaseGrowth => "db growth",
-            Store => "store",
-            StoreGrowthIdle => "2nd backup, nothing written",
-            StoreGrowthBusy => "3rd, light writes",
-            Compile => "compile or load",
-            Instantiate => "instantiate",
-            Size => "size",
+            Wall => ("wall_seconds", "wall"),
+            EtcdCpu => ("etcd_cpu_seconds", "etcd's CPU"),
+            Cpu => ("cpu_seconds", "client's CPU"),
+            Memory => ("peak_memory_bytes", "peak memory"),
+            Wire => ("wire_bytes", "on the wire"),
+            Saved => ("saved_bytes", "saved"),
+            PutP50 => ("put_p50_ms", "put p50"),
+            PutP99 => ("put_p99_ms", "put p99"),
+            PutMax => ("put_max_ms", "put max"),
+            DatabaseGrowth => ("database_growth_bytes", "db growth"),
+            Store => ("store_bytes", "store"),
+            StoreGrowthIdle => ("store_growth_idle_bytes", "2nd backup, nothing written"),
+            StoreGrowthBusy => ("store_growth_busy_bytes", "3rd, light writes"),
+            Compile => ("compile_seconds", "compile or load"),
+            Instantiate => ("instantiate_seconds", "instantiate"),
+            Size => ("size_bytes", "size"),
         }
     }
 
@@ -129,8 +96,8 @@ pub(crate) type Sample = Vec<(Quantity, f64)>;
 pub(crate) struct Series {
     /// The row.
     pub(crate) row: &'static str,
-    /// Megabytes of database; `None` where that does not matter.
-    pub(crate) size: Option<u64>,
+    /// Megabytes of database.
+    pub(crate) size: u64,
     /// What was measured.
     pub(crate) quantity: Quantity,
     /// The values, in the order of the runs.
@@ -161,13 +128,13 @@ impl Series {
 pub(crate) struct Results {
     /// In the order in which rows were first measured.
     pub(crate) series: Vec<Series>,
-    /// Rows that failed, and why.
-    pub(crate) failures: Vec<(&'static str, String)>,
+    /// What failed, and why.
+    pub(crate) failures: Vec<(String, String)>,
 }
 
 impl Results {
     /// Adds one run.
-    pub(crate) fn add(&mut self, row: &'static str, size: Option<u64>, sample: Sample) {
+    pub(crate) fn add(&mut self, row: &'static str, size: u64, sample: Sample) {
         for (quantity, value) in sample {
             match self
                 .series
@@ -181,12 +148,12 @@ impl Results {
     }
 
     /// The values of one quantity, if it was measured.
-    pub(crate) fn get(&self, row: &str, size: Option<u64>, quantity: Quantity) -> Option<&Series> {
+    pub(crate) fn get(&self, row: &str, size: u64, quantity: Quantity) -> Option<&Series> {
         self.series.iter().find(|s| (s.row, s.size, s.quantity) == (row, size, quantity))
     }
 
     /// The median of one quantity, if it was measured.
-    pub(crate) fn median(&self, row: &str, size: Option<u64>, quantity: Quantity) -> Option<f64> {
+    pub(crate) fn median(&self, row: &str, size: u64, quantity: Quantity) -> Option<f64> {
         self.get(row, size, quantity).map(Series::median)
     }
 
@@ -194,17 +161,15 @@ impl Results {
     pub(crate) fn json(&self) -> Value {
         let series = |series: &Series| {
             let (least, most) = series.range();
-            let mut object = Map::new();
-            object.insert("row".into(), series.row.into());
-            if let Some(size) = series.size {
-                object.insert("database_mb".into(), size.into());
-            }
-            object.insert("quantity".into(), series.quantity.key().into());
-            object.insert("median".into(), json!(series.median()));
-            object.insert("min".into(), json!(least));
-            object.insert("max".into(), json!(most));
-            object.insert("runs".into(), json!(series.values));
-            Value::Object(object)
+            json!({
+                "row": series.row,
+                "database_mb": series.size,
+                "quantity": series.quantity.key(),
+                "median": series.median(),
+                "min": least,
+                "max": most,
+                "runs": series.values,
+            })
         };
         self.series.iter().map(series).collect()
     }

@@ -6,7 +6,9 @@ use crate::machine::Machine;
 use crate::puts;
 use crate::results::{Quantity, Results};
 use crate::rows::{LABELS, WINDOW};
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
 /// The whole report. `plots` lie beside it.
 pub(super) fn table(
@@ -19,11 +21,12 @@ pub(super) fn table(
     let main = arguments.main_size();
     let mut text = format!(
         "# Measurements\n\n\
-         Made by `./just bench`; do not edit. What they mean is told in [performance](../performance.md).\n\n\
-         Each cell is the median of {} runs (at most 3 above 1 GB), with the smallest and the largest \
-         value. The rows of a table ran in turn, round after round, after one round to warm up. Real etcd \
-         without fsync, one member, on the loopback interface of one machine:\n\n{}",
-        arguments.runs,
+         Made by `./just bench`; do not edit.{}\n\n\
+         Each cell is the median of a row's timed runs, with the smallest and the largest value. The rows \
+         of a table ran in turn, round after round, after one round to warm up, which is not timed and in \
+         which the bytes on the wire are counted. Real etcd, one member, which waits for its disk (fsync) \
+         as in production, and its clients, on the loopback interface of one machine:\n\n{}",
+        explained(&arguments.out),
         machine.markdown(),
     );
     let mut section = |title: &str, note: &str, prefix: &str, size: u64, plots_here: &[&str]| {
@@ -48,7 +51,12 @@ pub(super) fn table(
     section(&title, note, "store/", main, &["store.svg"]);
     let title = format!("Harm to those who write, {main} MB");
     let note = format!(
-        "A steady load of {} puts a second of {} bytes each, over gRPC, during the backup ({} s where there is none).\n\n",
+        "A steady load of {} puts a second of {} bytes each, over gRPC, during the backup ({} s where there is none). \
+         Each put is sent when it is due, whatever became of those before it, and its time counts from then; \
+         p50, p99 and max are those of one run, and a cell has the median of the runs. Each put waits for the \
+         member's disk; the backup is saved to memory (`/dev/shm`), as one that leaves the machine, or to that disk \
+         where the row says so. The growth is that during the backup, so that a \
+         longer one sees more of the puts.\n\n",
         puts::RATE,
         puts::VALUE,
         WINDOW.as_secs(),
@@ -77,37 +85,52 @@ fn grid(results: &Results, prefix: &str, size: u64) -> Vec<Vec<String>> {
     let rows: Vec<(&str, &str)> = LABELS
         .into_iter()
         .filter(|(row, _)| row.starts_with(prefix))
-        .filter(|(row, _)| results.series.iter().any(|s| s.row == *row && s.size == Some(size)))
+        .filter(|(row, _)| runs(results, row, size) > 0)
         .collect();
-    let columns: Vec<Quantity> = Quantity::ALL
-        .into_iter()
-        .filter(|quantity| {
-            rows.iter().any(|(row, _)| results.get(row, Some(size), *quantity).is_some())
-        })
-        .collect();
-    let mut heading = vec![String::new()];
+    let measured = results
+        .series
+        .iter()
+        .filter(|series| series.size == size && series.row.starts_with(prefix))
+        .map(|series| series.quantity);
+    let columns: BTreeSet<Quantity> = measured.collect();
+    let mut heading = vec![String::new(), "runs".into()];
     heading.extend(columns.iter().map(|quantity| quantity.heading().to_owned()));
     let mut grid = vec![heading];
     for (row, label) in rows {
-        let mut cells = vec![label.to_owned()];
-        cells.extend(columns.iter().map(|&quantity| {
-            match results.get(row, Some(size), quantity) {
-                Some(series) => {
-                    let (least, most) = series.range();
-                    let [median, least, most] =
-                        [series.median(), least, most].map(|v| quantity.show(v));
-                    if least == most {
-                        median
-                    } else {
-                        format!("{median} ({}–{most})", bare(&least, &most))
-                    }
+        let mut cells = vec![label.to_owned(), runs(results, row, size).to_string()];
+        cells.extend(columns.iter().map(|&quantity| match results.get(row, size, quantity) {
+            Some(series) => {
+                let (least, most) = series.range();
+                let [median, least, most] =
+                    [series.median(), least, most].map(|v| quantity.show(v));
+                if least == most {
+                    median
+                } else {
+                    format!("{median} ({}–{most})", bare(&least, &most))
                 }
-                None => "-".into(),
             }
+            None => "-".into(),
         }));
         grid.push(cells);
     }
     grid
+}
+
+/// How often a row was timed at a size.
+fn runs(results: &Results, row: &str, size: u64) -> usize {
+    let series = results.series.iter().filter(|s| s.row == row && s.size == size);
+    series.map(|series| series.values.len()).max().unwrap_or(0)
+}
+
+/// Where the results are explained, for a report beside the explanation.
+fn explained(out: &Path) -> String {
+    let docs = host_tests::tools::repository().join("docs");
+    let below = docs.canonicalize().ok().zip(out.canonicalize().ok());
+    let depth = below.and_then(|(docs, out)| Some(out.strip_prefix(docs).ok()?.iter().count()));
+    depth.map_or_else(String::new, |depth| {
+        let up = "../".repeat(depth);
+        format!(" What they mean is told in [performance]({up}performance.md).")
+    })
 }
 
 /// The lower bound without a unit that the upper one repeats.

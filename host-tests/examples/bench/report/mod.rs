@@ -28,7 +28,6 @@ pub(crate) fn write(
     let json = json!({
         "v": 1,
         "machine": machine.json(),
-        "runs": arguments.runs,
         "results": results.json(),
         "figures": figures.iter().map(Figure::json).collect::<Vec<_>>(),
         "failures": failures,

@@ -45,7 +45,7 @@ pub(super) fn all(results: &Results, main: u64) -> Vec<(&'static str, String)> {
 fn of_rows(results: &Results, prefix: &str, size: u64, quantity: Quantity) -> Vec<Bar> {
     let rows = LABELS.iter().filter(|(row, _)| row.starts_with(prefix)).enumerate();
     rows.filter_map(|(index, (row, label))| {
-        let series = results.get(row, Some(size), quantity)?;
+        let series = results.get(row, size, quantity)?;
         Some(Bar {
             label: (*label).into(),
             value: series.median(),
@@ -65,7 +65,7 @@ fn sizes(results: &Results) -> Option<(&'static str, String)> {
             let points = results.series.iter().filter(|s| s.row == *row && s.quantity == quantity);
             Line {
                 label: (*label).into(),
-                points: points.filter_map(|s| Some((s.size? as f64, s.median()))).collect(),
+                points: points.map(|s| (s.size as f64, s.median())).collect(),
                 colour: COLOURS[index % COLOURS.len()],
             }
         });

@@ -8,26 +8,43 @@ use crate::results::{Quantity, Sample};
 use crate::savers::{Saver, Transport};
 use std::time::{Duration, Instant};
 
-/// How long the load is watched where there is no backup, and how long it runs
-/// before one begins.
-pub(crate) const WINDOW: Duration = Duration::from_secs(2);
+/// How long the load runs before a backup begins.
+const LEAD: Duration = Duration::from_secs(2);
+
+/// How long the load is watched where there is no backup.
+pub(crate) const WINDOW: Duration = Duration::from_secs(5);
 
 /// The rows.
 pub(super) fn rows(bed: &Bed) -> Vec<Row<'_>> {
-    let row = |name, saver| Row::new(name, move |_| harm(bed, saver));
+    let row = |name, saver, place| Row::new(name, move |_| harm(bed, saver, place));
+    let (grpc, gateway) = (Saver::Host(Transport::Grpc), Saver::Host(Transport::Gateway));
     vec![
-        row("harm/nothing", None),
-        row("harm/etcdctl", Some(Saver::Etcdctl)),
-        row("harm/plakar-wasm-grpc", Some(Saver::Host(Transport::Grpc))),
-        row("harm/plakar-wasm-gateway", Some(Saver::Host(Transport::Gateway))),
+        row("harm/nothing", None, Place::Elsewhere),
+        row("harm/etcdctl", Some(Saver::Etcdctl), Place::Elsewhere),
+        row("harm/plakar-wasm-grpc", Some(grpc), Place::Elsewhere),
+        row("harm/plakar-wasm-gateway", Some(gateway), Place::Elsewhere),
+        row("harm/etcdctl-same-disk", Some(Saver::Etcdctl), Place::SameDisk),
+        row("harm/plakar-wasm-grpc-same-disk", Some(grpc), Place::SameDisk),
     ]
 }
 
-fn harm(bed: &Bed, saver: Option<Saver>) -> Result<Sample, String> {
-    let to = bed.target()?;
+/// Where a backup is saved to.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In memory, as one that leaves the machine.
+    Elsewhere,
+    /// On the disk that the member writes its log to.
+    SameDisk,
+}
+
+fn harm(bed: &Bed, saver: Option<Saver>, place: Place) -> Result<Sample, String> {
+    let to = match place {
+        Place::Elsewhere => bed.target_in_memory(),
+        Place::SameDisk => bed.target(),
+    }?;
     measure::settle()?;
     let puts = Puts::start(bed.etcd.endpoint())?;
-    std::thread::sleep(WINDOW);
+    std::thread::sleep(LEAD);
     let (database, begun) = (bed.database_bytes(), Instant::now());
     match saver {
         None => std::thread::sleep(WINDOW),
@@ -53,8 +70,8 @@ fn harm(bed: &Bed, saver: Option<Saver>) -> Result<Sample, String> {
 fn within(puts: Vec<Put>, begun: Instant, ended: Instant) -> Result<Vec<Duration>, String> {
     let during: Vec<Duration> = puts
         .into_iter()
-        .filter(|(sent, _)| (begun..ended).contains(sent))
+        .filter(|(due, _)| (begun..ended).contains(due))
         .map(|(_, took)| took)
         .collect();
-    if during.is_empty() { Err("no put was sent meanwhile".into()) } else { Ok(during) }
+    if during.is_empty() { Err("no put was due meanwhile".into()) } else { Ok(during) }
 }

@@ -10,6 +10,7 @@ pub(crate) use harm::WINDOW;
 use crate::arguments::Arguments;
 use crate::bed::Bed;
 use crate::results::{Quantity, Results, Sample};
+use std::time::Instant;
 
 /// A row: its name, and one run of it.
 pub(crate) struct Row<'a> {
@@ -33,7 +34,7 @@ pub(crate) enum Pass {
 }
 
 /// Every row's name and what it is for people, in the order of the tables.
-pub(crate) const LABELS: [(&str, &str); 30] = [
+pub(crate) const LABELS: [(&str, &str); 32] = [
     ("save/etcdctl", "`etcdctl snapshot save`"),
     ("save/etcdctl-sha256", "`etcdctl snapshot save`, then a SHA-256 check"),
     ("save/plakar-wasm-grpc", "`plakar-wasm`, gRPC"),
@@ -53,6 +54,8 @@ pub(crate) const LABELS: [(&str, &str); 30] = [
     ("harm/etcdctl", "`etcdctl snapshot save`"),
     ("harm/plakar-wasm-grpc", "`plakar-wasm`, gRPC"),
     ("harm/plakar-wasm-gateway", "`plakar-wasm`, gateway"),
+    ("harm/etcdctl-same-disk", "`etcdctl snapshot save` to the member's disk"),
+    ("harm/plakar-wasm-grpc-same-disk", "`plakar-wasm`, gRPC, to the member's disk"),
     ("start/curl-status", "`curl` of the member's status"),
     ("start/ping-cold", "`plakar-wasm ping`, first start of all"),
     ("start/ping-warm", "`plakar-wasm ping`"),
@@ -66,68 +69,142 @@ pub(crate) const LABELS: [(&str, &str); 30] = [
     ("start/connector", "`connector.wasm`"),
 ];
 
-/// Measures everything that was asked for.
-pub(crate) fn measure(arguments: &Arguments) -> Result<Results, String> {
-    let mut results = Results::default();
-    for size in arguments.sizes.iter().copied() {
+/// Timed runs where nothing was typed: so many that the median holds, so few that
+/// everything ends within 40 minutes on two cores.
+const RUNS: usize = 5;
+/// Of what takes long, or is only to show how things grow.
+const FEWER_RUNS: usize = 3;
+/// Above [`LARGE`].
+const FEWEST_RUNS: usize = 2;
+
+/// Megabytes above which only the most telling rows are measured.
+const LARGE: u64 = 1000;
+
+/// Measures everything that was asked for. `report` is called after each group of
+/// rows as well, so that an interruption loses one group at most.
+pub(crate) fn measure(
+    arguments: &Arguments,
+    report: impl FnMut(&Results) -> Result<(), String>,
+) -> Result<Results, String> {
+    let mut bench =
+        Bench { arguments, report, results: Results::default(), started: Instant::now() };
+    if !bench.wants("") {
+        return Err(format!(
+            "no row's name contains `{}`: they are named like `{}`",
+            arguments.rows, LABELS[0].0
+        ));
+    }
+    for &size in &arguments.sizes {
         let main = size == arguments.main_size();
-        let wanted = |prefix: &str| {
-            LABELS.iter().any(|(name, _)| name.starts_with(prefix) && arguments.wants(name))
-        };
-        let needed =
-            wanted("save/") || main && LABELS.iter().any(|(name, _)| arguments.wants(name));
-        if !needed {
+        if !main && !bench.wants("save/") {
             continue;
         }
-        eprintln!("filling a database of {size} MB");
-        let bed = Bed::new(size)?;
-        let runs = arguments.runs_at(size);
-        let mut stage = |rows: Vec<Row<'_>>| {
-            let rows = rows.into_iter().filter(|row| arguments.wants(row.name)).collect();
-            interleave(rows, runs, Some(size), &mut results);
+        eprintln!("{} filling a database of {size} MB", bench.clock());
+        let Some(bed) = bench.made(&format!("the database of {size} MB"), Bed::new(size)) else {
+            continue;
         };
-        stage(save::rows(&bed));
+        bench.saves(&bed, main)?;
         if main {
-            stage(save::secure_rows(&bed));
-            if wanted("store/") {
-                let store = store::Stores::new()?;
-                stage(store::rows(&bed, &store));
-            }
-            stage(harm::rows(&bed));
-            if wanted("start/") {
-                let start = start::Ground::new(&bed)?;
-                stage(start::rows(&start));
-            }
+            bench.others(&bed)?;
         }
     }
-    Ok(results)
+    (bench.report)(&bench.results)?;
+    Ok(bench.results)
 }
 
-/// Runs the rows in turn, round after round, so that what disturbs the machine
-/// hits all alike. Of the first round nothing is kept but counted bytes.
-fn interleave(mut rows: Vec<Row<'_>>, runs: usize, size: Option<u64>, results: &mut Results) {
-    for round in 0..=runs {
-        let pass = if round == 0 { Pass::WarmUp } else { Pass::Timed };
-        rows.retain_mut(|row| {
-            eprint!("\r\x1b[K{} MB, {}: {round} of {runs}", size.unwrap_or_default(), row.name);
-            let ran = (row.run)(pass);
-            match ran {
-                Ok(mut sample) => {
-                    sample
-                        .retain(|(quantity, _)| pass == Pass::Timed || *quantity == Quantity::Wire);
-                    results.add(row.name, size, sample);
-                    true
-                }
-                Err(error) => {
-                    let error = without_paths(&error);
-                    eprintln!("\r\x1b[K{} failed: {error}", row.name);
-                    results.failures.push((row.name, error));
-                    false
-                }
-            }
-        });
+struct Bench<'a, R> {
+    arguments: &'a Arguments,
+    report: R,
+    results: Results,
+    started: Instant,
+}
+
+impl<R: FnMut(&Results) -> Result<(), String>> Bench<'_, R> {
+    /// Whether any row whose name begins like this is wanted.
+    fn wants(&self, prefix: &str) -> bool {
+        LABELS.iter().any(|(name, _)| name.starts_with(prefix) && self.arguments.wants(name))
     }
-    eprint!("\r\x1b[K");
+
+    /// The copies to a file, as many as the size allows.
+    fn saves(&mut self, bed: &Bed, main: bool) -> Result<(), String> {
+        let mut rows = save::telling_rows(bed);
+        if main || bed.size <= LARGE {
+            rows.extend(save::more_rows(bed));
+        }
+        let runs = match bed.size > LARGE {
+            true => FEWEST_RUNS,
+            false if main => RUNS,
+            false => FEWER_RUNS,
+        };
+        self.group(rows, runs, bed.size)
+    }
+
+    /// What is measured at the main size alone.
+    fn others(&mut self, bed: &Bed) -> Result<(), String> {
+        self.group(save::secure_rows(bed), RUNS, bed.size)?;
+        if self.wants("store/")
+            && let Some(stores) = self.made("plakar's stores", store::Stores::new())
+        {
+            self.group(store::rows(bed, &stores), FEWER_RUNS, bed.size)?;
+        }
+        self.group(harm::rows(bed), RUNS, bed.size)?;
+        if self.wants("start/")
+            && let Some(ground) = self.made("what `start/` needs", start::Ground::new(bed))
+        {
+            self.group(start::rows(&ground), RUNS, bed.size)?;
+        }
+        Ok(())
+    }
+
+    /// What was made; where it failed, that is told beside the other results.
+    fn made<T>(&mut self, what: &str, made: Result<T, String>) -> Option<T> {
+        made.map_err(|error| self.failed(what.to_owned(), &error)).ok()
+    }
+
+    fn failed(&mut self, what: String, error: &str) {
+        let error = without_paths(error);
+        eprintln!("{} {what} failed: {error}", self.clock());
+        self.results.failures.push((what, error));
+    }
+
+    /// Runs the wanted rows in turn, round after round, so that what disturbs the
+    /// machine hits all alike. Of the first round nothing is kept but counted bytes.
+    fn group(&mut self, mut rows: Vec<Row<'_>>, runs: usize, size: u64) -> Result<(), String> {
+        let runs = self.arguments.runs.unwrap_or(runs);
+        rows.retain(|row| self.arguments.wants(row.name));
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for round in 0..=runs {
+            let pass = if round == 0 { Pass::WarmUp } else { Pass::Timed };
+            rows.retain_mut(|row| {
+                eprint!("{} {size} MB, {}, {round} of {runs}: ", self.clock(), row.name);
+                let begun = Instant::now();
+                match (row.run)(pass) {
+                    Ok(mut sample) => {
+                        eprintln!("{:.1} s", begun.elapsed().as_secs_f64());
+                        sample.retain(|(quantity, _)| {
+                            pass == Pass::Timed || *quantity == Quantity::Wire
+                        });
+                        self.results.add(row.name, size, sample);
+                        true
+                    }
+                    Err(error) => {
+                        eprintln!();
+                        self.failed(format!("{}, {size} MB", row.name), &error);
+                        false
+                    }
+                }
+            });
+        }
+        (self.report)(&self.results)
+    }
+
+    /// Minutes and seconds since the start.
+    fn clock(&self) -> String {
+        let seconds = self.started.elapsed().as_secs();
+        format!("{:02}:{:02}", seconds / 60, seconds % 60)
+    }
 }
 
 /// The error without the paths of this machine, which are no part of a report.

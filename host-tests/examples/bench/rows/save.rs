@@ -5,30 +5,46 @@ use crate::bed::{Bed, Security, in_turn};
 use crate::results::{Quantity, Sample};
 use crate::savers::{Saver, Transport};
 
+/// The two transports, each beside its peer.
+const TELLING: [(&str, Saver); 4] = [
+    ("save/etcdctl", Saver::Etcdctl),
+    ("save/plakar-wasm-grpc", Saver::Host(Transport::Grpc)),
+    ("save/curl-gateway", Saver::Curl),
+    ("save/plakar-wasm-gateway", Saver::Host(Transport::Gateway)),
+];
+
+const MORE: [(&str, Saver); 4] = [
+    ("save/etcdctl-sha256", Saver::EtcdctlChecked),
+    ("save/native-grpc", Saver::Native(Transport::Grpc)),
+    ("save/native-gateway", Saver::Native(Transport::Gateway)),
+    ("save/wasmtime-gateway", Saver::Wasmtime),
+];
+
+const SECURE: [(&str, Saver); 4] = [
+    ("mtls/etcdctl", Saver::Etcdctl),
+    ("mtls/plakar-wasm-grpc", Saver::Host(Transport::Grpc)),
+    ("mtls/curl-gateway", Saver::Curl),
+    ("mtls/plakar-wasm-gateway", Saver::Host(Transport::Gateway)),
+];
+
 /// The rows at every size.
-pub(super) fn rows(bed: &Bed) -> Vec<Row<'_>> {
-    let row = |name, saver| Row::new(name, move |pass| save(bed, saver, Security::None, pass));
-    vec![
-        row("save/etcdctl", Saver::Etcdctl),
-        row("save/plakar-wasm-grpc", Saver::Host(Transport::Grpc)),
-        row("save/native-grpc", Saver::Native(Transport::Grpc)),
-        row("save/etcdctl-sha256", Saver::EtcdctlChecked),
-        row("save/curl-gateway", Saver::Curl),
-        row("save/plakar-wasm-gateway", Saver::Host(Transport::Gateway)),
-        row("save/native-gateway", Saver::Native(Transport::Gateway)),
-        row("save/wasmtime-gateway", Saver::Wasmtime),
-    ]
+pub(super) fn telling_rows(bed: &Bed) -> Vec<Row<'_>> {
+    rows(bed, TELLING, Security::None)
+}
+
+/// The other rows in the clear.
+pub(super) fn more_rows(bed: &Bed) -> Vec<Row<'_>> {
+    rows(bed, MORE, Security::None)
 }
 
 /// The rows over TLS, with certificates on both sides.
 pub(super) fn secure_rows(bed: &Bed) -> Vec<Row<'_>> {
-    let row = |name, saver| Row::new(name, move |pass| save(bed, saver, Security::Mutual, pass));
-    vec![
-        row("mtls/etcdctl", Saver::Etcdctl),
-        row("mtls/plakar-wasm-grpc", Saver::Host(Transport::Grpc)),
-        row("mtls/curl-gateway", Saver::Curl),
-        row("mtls/plakar-wasm-gateway", Saver::Host(Transport::Gateway)),
-    ]
+    rows(bed, SECURE, Security::Mutual)
+}
+
+fn rows<'a>(bed: &'a Bed, savers: [(&'static str, Saver); 4], security: Security) -> Vec<Row<'a>> {
+    let row = |(name, saver)| Row::new(name, move |pass| save(bed, saver, security, pass));
+    savers.into_iter().map(row).collect()
 }
 
 fn save(bed: &Bed, saver: Saver, security: Security, pass: Pass) -> Result<Sample, String> {
