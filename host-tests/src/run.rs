@@ -4,6 +4,7 @@
 use crate::process::{Process, Signal, command};
 use crate::tools;
 use plakar_connector::Kind;
+use rustix::process::getpriority_process;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -211,6 +212,12 @@ impl Running {
     pub fn wait_for_event(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let event = |line: &str| serde_json::from_str(line).expect("`--json` writes JSON lines");
         event(&self.wait_for_line(|line| wanted(&event(line))))
+    }
+
+    /// By how much it gives way to others, more than this process does.
+    pub fn niceness(&self) -> i32 {
+        let of = |pid| getpriority_process(pid).expect("its priority can be read");
+        of(Some(self.process.pid())) - of(None)
     }
 
     /// Sends it a signal.

@@ -34,6 +34,10 @@ use tracing_subscriber::prelude::*;
 /// network meanwhile. More would only stand in each other's way.
 const WORKERS: usize = 1;
 
+/// By how much this program gives way to whoever shares the machine, often the very
+/// member that is backed up: that of the command `nice`.
+const NICENESS: i32 = 10;
+
 /// Parses the arguments, does what they say, and answers the exit code.
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -47,6 +51,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Man { command } => return man(command.as_deref()),
         _ => {}
     }
+    // Before there are threads, for they inherit it.
+    let _ = rustix::process::nice(NICENESS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
