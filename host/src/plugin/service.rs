@@ -17,8 +17,9 @@ use futures_util::stream::try_unfold;
 use plakar_connector::names::{FILE_SUFFIX, LOCATION};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -43,7 +44,10 @@ enum State {
 impl Service {
     /// Begins to load the component.
     pub(super) fn new(path: PathBuf) -> Self {
-        let loading = tokio::spawn(async move { Sandbox::new()?.connector(&path).await });
+        let runtime = Handle::current();
+        // Compiling keeps a thread busy, and plakar's first words must not wait for it.
+        let load = async move { Sandbox::new()?.connector(&path).await };
+        let loading = spawn_blocking(move || runtime.block_on(load));
         Self { state: Mutex::new(State::Loading(loading)) }
     }
 }
