@@ -7,19 +7,19 @@
 //! The manifest tells what was proven of the dump, so it follows only once the
 //! store has kept every byte of it.
 
-use crate::error::{Error, Result, Stage};
+use crate::error::{Error, Result, Stage, acts};
 use crate::etcd::messages::Id;
 use crate::manifest::{self, Manifest};
 use crate::net::Network;
 use crate::options::Options;
 use crate::restore;
-use crate::session::{Chosen, Session, Survey};
+use crate::session::{Begun, Chosen, Session, Survey};
 use crate::snapshot::stream::SnapshotStream;
 use crate::snapshot::verifier::Proof;
 use plakar_connector::Kind;
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// The pathname of the snapshot.
 pub const DUMP: &str = "/dump";
@@ -91,13 +91,15 @@ struct Run<N> {
     created_at: SystemTime,
     survey: Survey,
     chosen: Option<Chosen>,
+    /// Whether a byte of the dump was asked for.
+    dump_begun: bool,
     dumped: Option<Dumped>,
     dump_fate: Option<Fate>,
     manifest: Option<Manifest>,
 }
 
 /// A snapshot that has begun, and its first bytes.
-type Opened<N> = (SnapshotStream<<N as Network>::Body>, Option<Vec<u8>>);
+type Opening<N> = (SnapshotStream<<N as Network>::Body>, Option<Vec<u8>>);
 
 /// What is known of a dump that was read to its proven end.
 #[derive(Clone)]
@@ -120,6 +122,7 @@ impl<N: Network> Import<N> {
             created_at: SystemTime::now(),
             survey: Survey::default(),
             chosen: None,
+            dump_begun: false,
             dumped: None,
             dump_fate: None,
             manifest: None,
@@ -141,7 +144,7 @@ impl<N: Network> Import<N> {
             }
             Phase::AwaitingDump => match run.dump_fate.clone() {
                 None => return Ok(Step::AwaitingAcknowledgements),
-                Some(Fate::Skipped) => {
+                Some(Fate::Skipped) if !run.dump_begun => {
                     self.phase = Phase::Finished;
                     return Ok(Step::Finished);
                 }
@@ -176,21 +179,28 @@ impl<N: Network> Import<N> {
         let mut facts = Vec::new();
         let mut fact = |name, value: String| {
             if !value.is_empty() {
-                facts.push((name, value));
+                // Texts of servers are among them.
+                let plain = value.chars().map(|c| if acts(c) { ' ' } else { c }).collect();
+                facts.push((name, plain));
             }
         };
         if let Some(chosen) = &run.chosen {
             fact("endpoint", chosen.candidate.endpoint.to_string());
             fact("transport", chosen.candidate.transport.to_string());
-            fact("no-grpc", chosen.candidate.no_grpc.clone().unwrap_or_default());
+            let no_grpc = chosen.candidate.no_grpc.as_ref().map(|error| error.what().to_string());
+            fact("no-grpc", no_grpc.unwrap_or_default());
             fact("etcd-version", chosen.version.clone());
-            fact("role", chosen.candidate.role().to_string());
-            fact("choice", chosen.choice.clone());
-            fact("member-name", chosen.member().map(|m| m.name.clone()).unwrap_or_default());
-            if let Some(header) = chosen.header() {
-                fact("member-id", Id(header.member_id).to_string());
-                fact("cluster-id", Id(header.cluster_id).to_string());
+            match chosen.identity.hidden() {
+                None => {
+                    fact("role", chosen.candidate.role().to_string());
+                    fact("choice", chosen.choice.clone());
+                }
+                Some(why) => fact("member-unknown", why.into()),
             }
+            fact("member-name", chosen.member().map(|m| m.name.clone()).unwrap_or_default());
+            let id = |id: u64| if id == 0 { String::new() } else { Id(id).to_string() };
+            fact("member-id", id(chosen.identity.member_id()));
+            fact("cluster-id", id(chosen.identity.cluster_id()));
         }
         let rejected: Vec<String> = run
             .survey
@@ -228,32 +238,17 @@ impl<N: Network> Run<N> {
         Ok(())
     }
 
-    /// Opens the dump at the chosen member and reads its first bytes; moves on
-    /// to the next member as long as there were none.
-    fn open_dump(&mut self, most: usize) -> Result<Opened<N>> {
-        loop {
-            let mut chosen = match self.chosen.take() {
-                Some(chosen) => chosen,
-                None => self.session.choose(&mut self.survey)?,
-            };
-            let opened = self
-                .session
-                .open(&mut chosen.candidate)
-                .and_then(|mut stream| stream.read(most).map(|first| (stream, first)));
-            match opened {
-                Ok(opened) => {
-                    self.chosen = Some(chosen);
-                    return Ok(opened);
-                }
-                Err(error) => {
-                    self.session.reject(&mut self.survey, chosen.candidate.endpoint, error)?
-                }
-            }
-        }
+    /// Begins the dump at the chosen member, or at the next one.
+    fn begin_dump(&mut self, most: usize) -> Result<Opening<N>> {
+        self.dump_begun = true;
+        let Begun { chosen, stream, first } =
+            self.session.begin(&mut self.survey, self.chosen.take(), most)?;
+        self.chosen = Some(chosen);
+        Ok((stream, first))
     }
 
     /// The manifest of a dump that the store has kept whole.
-    fn manifest_of(&self, fate: &Fate) -> Result<Manifest> {
+    fn manifest_of(&mut self, fate: &Fate) -> Result<Manifest> {
         let failed = |what: String| Error::new(Kind::Other, what).during(Stage::Store);
         let stored = match fate {
             Fate::Stored(stored) => *stored,
@@ -262,7 +257,7 @@ impl<N: Network> Run<N> {
             }
             Fate::Skipped => return Err(failed("the dump was left out".into())),
         };
-        let (Some(chosen), Some(dumped)) = (&self.chosen, &self.dumped) else {
+        let (Some(chosen), Some(dumped)) = (&mut self.chosen, &self.dumped) else {
             return Err(failed("the dump was acknowledged before it was read to its end".into()));
         };
         if stored != dumped.proof.size {
@@ -304,7 +299,7 @@ enum DumpState<N: Network> {
     /// Nobody asked for a byte yet, and so etcd holds nothing open for us.
     Unopened,
     /// Bytes are coming.
-    Open { stream: Box<SnapshotStream<N::Body>>, since: Instant },
+    Open(Box<SnapshotStream<N::Body>>),
     /// It could not be opened, and stays so.
     Failed(Error),
 }
@@ -314,12 +309,12 @@ impl<N: Network> Reader<N> {
         Reader::Small(SmallReader { bytes, taken: 0 })
     }
 
-    /// The next bytes, at least 1 and at most `most`; `None` at the proven end.
+    /// The next bytes, at least 1 and at most `most` (or 1); `None` at the proven end.
     pub fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         match self {
             Reader::Dump(dump) => dump.read(most),
             Reader::Small(SmallReader { bytes, taken }) => {
-                let end = bytes.len().min(*taken + most);
+                let end = bytes.len().min(taken.saturating_add(most.max(1)));
                 let piece = bytes[*taken..end].to_vec();
                 *taken = end;
                 Ok(Some(piece).filter(|piece| !piece.is_empty()))
@@ -330,7 +325,7 @@ impl<N: Network> Reader<N> {
     /// How many bytes there will be in all, once that is known.
     pub fn size(&self) -> Option<u64> {
         match self {
-            Reader::Dump(DumpReader { state: DumpState::Open { stream, .. }, .. }) => stream.size(),
+            Reader::Dump(DumpReader { state: DumpState::Open(stream), .. }) => stream.size(),
             Reader::Dump(_) => None,
             Reader::Small(SmallReader { bytes, .. }) => Some(bytes.len() as u64),
         }
@@ -341,13 +336,12 @@ impl<N: Network> DumpReader<N> {
     fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         let bytes = match &mut self.state {
             DumpState::Failed(error) => return Err(error.clone()),
-            DumpState::Open { stream, .. } => stream.read(most)?,
+            DumpState::Open(stream) => stream.read(most)?,
             DumpState::Unopened => {
-                let since = Instant::now();
-                let opened = self.run.borrow_mut().open_dump(most);
-                match opened {
+                let begun = self.run.borrow_mut().begin_dump(most);
+                match begun {
                     Ok((stream, first)) => {
-                        self.state = DumpState::Open { stream: Box::new(stream), since };
+                        self.state = DumpState::Open(Box::new(stream));
                         first
                     }
                     Err(error) => {
@@ -357,12 +351,12 @@ impl<N: Network> DumpReader<N> {
                 }
             }
         };
-        if let (None, DumpState::Open { stream, since }) = (&bytes, &self.state) {
+        if let (None, DumpState::Open(stream)) = (&bytes, &self.state) {
             self.run.borrow_mut().dumped = stream.proof().map(|proof| Dumped {
                 proof,
                 storage_version: stream.storage_version().into(),
                 connection: stream.connection(),
-                duration: since.elapsed(),
+                duration: stream.since().elapsed(),
             });
         }
         Ok(bytes)

@@ -1,10 +1,12 @@
 //! A snapshot as bytes to pull: body, decoder and verifier joined.
 
 use super::verifier::{Piece, Proof, Verifier};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result, Stage};
-use crate::etcd::transport::{Decoder, Transport};
+use crate::etcd::messages::version_or_none;
+use crate::etcd::transport::{Decoder, Transport, Unanswered};
 use crate::net::{Body, Head, NetworkError, Timeouts};
-use plakar_connector::{Authority, Kind};
+use plakar_connector::Authority;
 use std::time::Instant;
 
 /// How many bytes are gathered before they are handed out: a call into and out of
@@ -16,9 +18,12 @@ const MESSAGE: usize = 32 << 10;
 
 /// A snapshot on its way from one member.
 pub struct SnapshotStream<B> {
+    transport: Transport,
     endpoint: Authority,
     timeouts: Timeouts,
-    deadline: Instant,
+    /// When it was asked for.
+    since: Instant,
+    deadline: Deadline,
     head: Head,
     body: B,
     decoder: Decoder,
@@ -41,18 +46,21 @@ enum State {
 }
 
 impl<B: Body> SnapshotStream<B> {
-    /// A stream over the body of a successful answer. It fails once `deadline`
-    /// has passed.
+    /// A stream over the body of a successful answer to a request that was sent at
+    /// `since`. It fails once `deadline` has passed.
     pub fn new(
         transport: Transport,
         endpoint: Authority,
         timeouts: Timeouts,
-        deadline: Instant,
+        since: Instant,
+        deadline: Deadline,
         (head, body): (Head, B),
     ) -> Self {
         Self {
+            transport,
             endpoint,
             timeouts,
+            since,
             deadline,
             head,
             body,
@@ -65,7 +73,7 @@ impl<B: Body> SnapshotStream<B> {
         }
     }
 
-    /// The next bytes of the dump, at least 1 and at most `most`, or `None` at
+    /// The next bytes of the dump, at least 1 and at most `most` (or 1), or `None` at
     /// its proven end. The digest is the last to come, after the proof.
     pub fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         loop {
@@ -78,7 +86,7 @@ impl<B: Body> SnapshotStream<B> {
             if let State::Proven(_) = self.state {
                 return Ok(None);
             }
-            if let Err(error) = self.fill(most.min(FILL)) {
+            if let Err(error) = self.fill(most.clamp(1, FILL)) {
                 self.state = State::Failed(error.at(&self.endpoint, Stage::Snapshot));
             }
         }
@@ -92,6 +100,11 @@ impl<B: Body> SnapshotStream<B> {
     /// The storage version that etcd told along with the bytes, 3.6 and later.
     pub fn storage_version(&self) -> &str {
         &self.storage_version
+    }
+
+    /// When it was asked for.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
     /// The connection that it comes over, where the host tells.
@@ -129,19 +142,17 @@ impl<B: Body> SnapshotStream<B> {
     }
 
     fn receive(&mut self) -> Result<()> {
-        if Instant::now() >= self.deadline {
-            return Err(Error::new(Kind::TimedOut, "the time for the whole run is used up")
-                .remedy("raise `max_duration`, and look at which side was slow"));
-        }
-        let network_error =
-            |error: NetworkError| error.at(&self.endpoint, Stage::Snapshot, &self.timeouts);
-        let received = self.body.read().map_err(network_error)?;
-        match received {
-            Some(bytes) => {
+        self.deadline.check()?;
+        let Self { transport, endpoint, timeouts, .. } = self;
+        let network_error = |error: NetworkError| {
+            Unanswered::from(transport.failure(error, endpoint, Stage::Snapshot, timeouts))
+        };
+        let received = match self.body.read().map_err(network_error) {
+            Ok(Some(bytes)) => {
                 let Self { decoder, verifier, ready, storage_version, .. } = self;
                 decoder.push(bytes, ready, |message, ready, begin| {
                     if storage_version.is_empty() {
-                        storage_version.push_str(message.storage_version);
+                        *storage_version = version_or_none(message.storage_version);
                     }
                     if verifier.message(message.remaining, &ready[begin..])? == Piece::Digest {
                         ready.truncate(begin);
@@ -149,14 +160,24 @@ impl<B: Body> SnapshotStream<B> {
                     Ok(())
                 })
             }
-            None => {
-                let trailers = self.body.trailers().map_err(network_error)?;
-                self.decoder.finish(&self.head, &trailers)?;
-                let proof = self.verifier.finish()?;
-                self.ready.extend_from_slice(&proof.sha256);
-                self.state = State::Proven(proof);
-                Ok(())
-            }
-        }
+            Ok(None) => self
+                .body
+                .trailers()
+                .map_err(network_error)
+                .and_then(|trailers| self.decoder.finish(&trailers))
+                .and_then(|()| Ok(self.verifier.finish()?))
+                .map(|proof| {
+                    self.ready.extend_from_slice(&proof.sha256);
+                    self.state = State::Proven(proof);
+                }),
+            Err(error) => Err(error),
+        };
+        received.map_err(|failure| {
+            let error = match failure {
+                Unanswered::Refused(refusal) => refusal.into_stream_error(self.since.elapsed()),
+                Unanswered::Foreign(error) | Unanswered::Unreadable(error) => error,
+            };
+            self.deadline.explain(error)
+        })
     }
 }
