@@ -367,7 +367,7 @@ impl<N: Network> DumpReader<N> {
 mod tests {
     use super::*;
     use crate::net::{NetworkError, Request};
-    use crate::scripted::{Scripted, database, json_head, stream};
+    use crate::scripted::{Reply, Scripted, database, json_head, stream};
 
     const STATUS: &str = "/v3/maintenance/status";
     const SNAPSHOT: &str = "/v3/maintenance/snapshot";
@@ -474,6 +474,55 @@ mod tests {
     }
 
     #[test]
+    fn a_dump_that_was_begun_is_not_left_out_on_purpose() {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        let mut import = import(&network, "a", &[]);
+        let mut reader = dump(&mut import);
+        reader.read(1).expect("a byte");
+        import.acknowledge(DUMP_ID, Fate::Skipped);
+        let error = import.advance().err().expect("a failure");
+        assert!(error.to_string().contains("left out"), "{error}");
+    }
+
+    #[test]
+    fn who_asks_for_nothing_gets_a_byte_and_not_an_end() {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        let mut import = import(&network, "a", &[]);
+        let mut reader = dump(&mut import);
+        assert_eq!(reader.read(0).expect("bytes").map(|bytes| bytes.len()), Some(1));
+        read(&mut reader).expect("the rest");
+        import.acknowledge(DUMP_ID, Fate::Stored(1056));
+        let mut manifest = record(&mut import).content.expect("content");
+        assert_eq!(manifest.read(0).expect("bytes").as_deref(), Some(&b"{"[..]));
+    }
+
+    #[test]
+    fn what_a_server_says_reaches_no_terminal_raw() {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        let name = "m\u{1b}[2J\u{9b}1\u{202e}";
+        let list = serde_json::json!({ "header": { "cluster_id": "1", "member_id": "1" },
+                                       "members": [{ "ID": "1", "name": name }] });
+        network.json("a", "/v3/cluster/member/list", 200, list.to_string());
+        let mut import = import(&network, "a", &[]);
+        read(&mut dump(&mut import)).expect("a dump");
+        import.acknowledge(DUMP_ID, Fate::Stored(1056));
+        let manifest = read(&mut record(&mut import).content.expect("content")).expect("it");
+        let guide = read(&mut record(&mut import).content.expect("content")).expect("it");
+        let facts: Vec<String> = import.facts().into_iter().map(|(_, value)| value).collect();
+        for text in facts
+            .iter()
+            .cloned()
+            .chain([manifest, guide].map(|t| String::from_utf8(t).expect("UTF-8")))
+        {
+            assert!(!text.chars().any(|c| acts(c) && c != '\n'), "{text:?}");
+        }
+        assert!(facts.contains(&"m [2J 1 ".into()), "{facts:?}");
+    }
+
+    #[test]
     fn the_digest_leaves_only_after_the_proof() {
         let network = Scripted::default();
         network.member("a", 1, 1);
@@ -499,7 +548,7 @@ mod tests {
         let network = Scripted::default();
         network.member("a", 1, 3);
         network.member("b", 2, 3);
-        network.on("a", SNAPSHOT, |_| Err(NetworkError::Refused));
+        network.on("a", SNAPSHOT, |_| Err::<Reply, _>(NetworkError::Refused));
         let mut import = import(&network, "a,b", &[]);
         let bytes = read(&mut dump(&mut import)).expect("a dump");
         assert_eq!(bytes.len(), 1056);
@@ -555,7 +604,7 @@ mod tests {
         let network = Scripted::default();
         guarded(&network, "a", 1);
         guarded(&network, "b", 2);
-        network.on("a", SNAPSHOT, |_| Err(NetworkError::Cut("cut".into())));
+        network.on("a", SNAPSHOT, |_| Err::<Reply, _>(NetworkError::Cut("cut".into())));
         let mut import = import(&network, "a,b", &LOGIN);
         read(&mut dump(&mut import)).expect("a dump from b");
         for (host, path, token) in network.asked.borrow().iter() {
@@ -647,8 +696,8 @@ mod tests {
     #[test]
     fn all_reasons_are_told_where_no_member_is_left() {
         let network = Scripted::default();
-        network.on("a", STATUS, |_| Err(NetworkError::Refused));
-        network.on("b", STATUS, |_| Err(NetworkError::Dns));
+        network.on("a", STATUS, |_| Err::<Reply, _>(NetworkError::Refused));
+        network.on("b", STATUS, |_| Err::<Reply, _>(NetworkError::Dns));
         let error = import(&network, "a,b", &[]).advance().err().expect("a refusal").to_string();
         assert!(
             error.contains("`a:2379`: connection refused") && error.contains("`b:2379`"),

@@ -73,24 +73,16 @@ impl Transport {
             ),
             NetworkError::Cut(text) => {
                 unreachable(format!("the connection was closed ({})", plain(&text)))
-                    .remedy("check that this is etcd's client port, and whether it wants TLS")
+                    .remedy(self.check_the_port())
             }
-            NetworkError::Protocol(text) => match self {
-                Transport::Grpc => {
-                    unreachable(format!("the server does not speak HTTP/2 ({})", plain(&text)))
-                        .remedy(
-                            "check that this is etcd's client port, and whether it wants TLS; a \
-                             server that speaks HTTP/1.1 alone needs `transport=gateway`",
-                        )
-                }
-                Transport::Gateway => {
-                    unreachable(format!("the server does not speak HTTP/1.1 ({})", plain(&text)))
-                        .remedy(
-                            "check that this is etcd's client port, and whether it wants TLS; a \
-                             server that speaks HTTP/2 alone needs `transport=grpc`",
-                        )
-                }
-            },
+            NetworkError::Protocol(text) => {
+                let version = match self {
+                    Transport::Grpc => "HTTP/2",
+                    Transport::Gateway => "HTTP/1.1",
+                };
+                unreachable(format!("the server does not speak {version} ({})", plain(&text)))
+                    .remedy(self.check_the_port())
+            }
             NetworkError::TooLong(text) => Error::new(
                 Kind::Corrupt,
                 format!("the answer is longer than etcd's ever are ({})", plain(&text)),
@@ -98,6 +90,20 @@ impl Transport {
             .remedy("check that this is etcd's client port, and that no proxy stands between"),
             NetworkError::Other(text) => unreachable(plain(&text))
                 .remedy("check the address and the network; the log of the host may say more"),
+        }
+    }
+
+    /// What to look at where something is there that does not speak this transport.
+    fn check_the_port(self) -> &'static str {
+        match self {
+            Transport::Grpc => {
+                "check that this is etcd's client port, and whether it wants TLS; a server that \
+                 speaks HTTP/1.1 alone needs `transport=gateway`"
+            }
+            Transport::Gateway => {
+                "check that this is etcd's client port, and whether it wants TLS; a server that \
+                 speaks HTTP/2 alone needs `transport=grpc`"
+            }
         }
     }
 

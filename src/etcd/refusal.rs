@@ -87,7 +87,7 @@ impl Refusal {
     }
 
     /// Whether this is etcd's own answer, and not that of a proxy in its place.
-    pub fn is_etcds(&self) -> bool {
+    fn is_etcds(&self) -> bool {
         self.etcds_words().is_some()
     }
 

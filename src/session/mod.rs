@@ -48,7 +48,10 @@ pub struct Session<N> {
     deadline: Deadline,
 }
 
-/// A snapshot that has begun, and its first bytes.
+/// A stream, and its first bytes.
+type Opened<B> = (SnapshotStream<B>, Option<Vec<u8>>);
+
+/// A snapshot that has begun.
 pub struct Begun<B> {
     /// Whose it is, as far as is known.
     pub chosen: Chosen,
@@ -109,10 +112,7 @@ impl<N: Network> Session<N> {
                 Some(chosen) => chosen,
                 None => self.choose(survey)?,
             };
-            let begun = self
-                .open(&mut chosen.candidate)
-                .and_then(|mut stream| stream.read(most).map(|first| (stream, first)));
-            match begun {
+            match self.open(&mut chosen.candidate, most) {
                 Ok((stream, first)) => return Ok(Begun { chosen, stream, first }),
                 Err(error) => self.reject(survey, chosen.candidate.endpoint, error)?,
             }
@@ -134,24 +134,25 @@ impl<N: Network> Session<N> {
 
     /// Starts the snapshot of a member. Where a login could open what is refused, the
     /// member is logged in to once more.
-    fn open(&self, candidate: &mut Candidate) -> Result<SnapshotStream<N::Body>> {
-        let mut opened = self.request_snapshot(candidate)?;
+    fn open(&self, candidate: &mut Candidate, most: usize) -> Result<Opened<N::Body>> {
+        let mut opened = self.request_snapshot(candidate, most)?;
         if let (Err(refusal), Some(credentials)) = (&opened, &self.options.credentials)
             && refusal.login_could_help(candidate.token.is_some())
         {
             candidate.token = self.login_at(candidate, credentials)?;
-            opened = self.request_snapshot(candidate)?;
+            opened = self.request_snapshot(candidate, most)?;
         }
         opened.map_err(|refusal| {
             self.deadline.explain(refusal.into_error()).at(&candidate.endpoint, Stage::Snapshot)
         })
     }
 
-    /// Asks for the snapshot; returns the stream or the refusal.
+    /// Asks for the snapshot; returns the stream with its first bytes, or the refusal.
     fn request_snapshot(
         &self,
         Candidate { endpoint, transport, token, .. }: &Candidate,
-    ) -> Result<std::result::Result<SnapshotStream<N::Body>, Refusal>> {
+        most: usize,
+    ) -> Result<std::result::Result<Opened<N::Body>, Refusal>> {
         let (timeouts, since) = (self.stream_timeouts(), Instant::now());
         let call = Call::Snapshot { budget: self.deadline.left() };
         let request = transport.request(endpoint, call, token.as_deref(), timeouts);
@@ -163,9 +164,12 @@ impl<N: Network> Session<N> {
             Opening::Stream => {
                 let (endpoint, response) = (endpoint.clone(), (head, body));
                 let deadline = self.deadline;
-                let stream =
+                let mut stream =
                     SnapshotStream::new(*transport, endpoint, timeouts, since, deadline, response);
-                Ok(Ok(stream))
+                match stream.read(most) {
+                    Ok(first) => Ok(Ok((stream, first))),
+                    Err(error) => stream.refusal().map(Err).ok_or(error),
+                }
             }
             Opening::Refused(refusal) => Ok(Err(refusal)),
             Opening::Explained => {

@@ -4,6 +4,7 @@ use super::verifier::{Piece, Proof, Verifier};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, Stage};
 use crate::etcd::messages::version_or_none;
+use crate::etcd::refusal::Refusal;
 use crate::etcd::transport::{Decoder, Transport, Unanswered};
 use crate::net::{Body, Head, NetworkError, Timeouts};
 use plakar_connector::Authority;
@@ -34,6 +35,8 @@ pub struct SnapshotStream<B> {
     taken: usize,
     storage_version: String,
     state: State,
+    /// A refusal in the place of the first message.
+    refusal: Option<Refusal>,
 }
 
 enum State {
@@ -70,12 +73,14 @@ impl<B: Body> SnapshotStream<B> {
             taken: 0,
             storage_version: String::new(),
             state: State::Receiving,
+            refusal: None,
         }
     }
 
     /// The next bytes of the dump, at least 1 and at most `most` (or 1), or `None` at
     /// its proven end. The digest is the last to come, after the proof.
     pub fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
+        let most = most.max(1);
         loop {
             if let State::Failed(error) = &self.state {
                 return Err(error.clone());
@@ -86,10 +91,17 @@ impl<B: Body> SnapshotStream<B> {
             if let State::Proven(_) = self.state {
                 return Ok(None);
             }
-            if let Err(error) = self.fill(most.clamp(1, FILL)) {
+            if let Err(error) = self.fill(most.min(FILL)) {
                 self.state = State::Failed(error.at(&self.endpoint, Stage::Snapshot));
             }
         }
+    }
+
+    /// The refusal that came in the place of the first message, after
+    /// [`read`](Self::read) has failed by it: proxies part it from the head in which
+    /// etcd sends it.
+    pub fn refusal(&mut self) -> Option<Refusal> {
+        self.refusal.take()
     }
 
     /// The size that the dump will have, once the first message told it.
@@ -174,7 +186,12 @@ impl<B: Body> SnapshotStream<B> {
         };
         received.map_err(|failure| {
             let error = match failure {
-                Unanswered::Refused(refusal) => refusal.into_stream_error(self.since.elapsed()),
+                Unanswered::Refused(refusal) => {
+                    if self.verifier.size().is_none() {
+                        self.refusal = Some(refusal.clone());
+                    }
+                    refusal.into_stream_error(self.since.elapsed())
+                }
                 Unanswered::Foreign(error) | Unanswered::Unreadable(error) => error,
             };
             self.deadline.explain(error)
