@@ -91,7 +91,7 @@ impl Identity {
     /// who it is, neither before nor after, may be another member's.
     pub fn sent_over(&mut self, connection: Option<&str>) {
         let vouched = |connection| self.connections.iter().any(|known| known == connection);
-        if connection.is_some_and(|connection| !vouched(connection)) {
+        if self.member_id != 0 && connection.is_some_and(|connection| !vouched(connection)) {
             self.hide("nothing else came over the connection of the snapshot");
         }
     }
@@ -167,6 +167,9 @@ mod tests {
         assert_eq!((identity.cluster_id(), identity.member_id()), (1, 2));
         identity.sent_over(Some("1"));
         assert!(identity.hidden().is_some(), "nobody said who it is over that connection");
+        let mut unknown = Identity::default();
+        unknown.sent_over(Some("1"));
+        assert_eq!(unknown.hidden(), None, "nobody said who it is anywhere: nothing is hidden");
     }
 
     #[test]

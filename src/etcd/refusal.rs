@@ -25,6 +25,7 @@ pub struct Refusal {
 /// The codes of gRPC (`doc/statuscodes.md` of the gRPC project).
 const CANCELLED: u32 = 1;
 const DEADLINE_EXCEEDED: u32 = 4;
+const NOT_FOUND: u32 = 5;
 const PERMISSION_DENIED: u32 = 7;
 const UNIMPLEMENTED: u32 = 12;
 const UNAVAILABLE: u32 = 14;
@@ -171,7 +172,8 @@ impl Refusal {
                 format!("the request lacks a login ({name}): {text}"),
             )
             .remedy("these are not etcd's words: look for a proxy between, and connect to the member itself"),
-            UNIMPLEMENTED => Error::new(
+            // gateway v2 answers so at a path that it does not know.
+            NOT_FOUND | UNIMPLEMENTED => Error::new(
                 Kind::Unsupported,
                 format!("there is no etcd v3 API at this address ({name}): {text}"),
             )
@@ -442,6 +444,7 @@ mod tests {
             (200, 4, Kind::TimedOut, "time limit"),
             (200, 7, Kind::PermissionDenied, "PERMISSION_DENIED"),
             (200, 12, Kind::Unsupported, "UNIMPLEMENTED"),
+            (404, 5, Kind::Unsupported, "no etcd v3 API"),
             (200, 13, Kind::Other, "INTERNAL"),
             (200, 14, Kind::Unreachable, "not available"),
             (503, 14, Kind::Unreachable, "gateway cannot reach"),

@@ -168,7 +168,10 @@ impl<N: Network> Session<N> {
                     SnapshotStream::new(*transport, endpoint, timeouts, since, deadline, response);
                 match stream.read(most) {
                     Ok(first) => Ok(Ok((stream, first))),
-                    Err(error) => stream.refusal().map(Err).ok_or(error),
+                    Err(error) => {
+                        let opens = |r: &Refusal| r.login_could_help(token.is_some());
+                        stream.refusal().filter(opens).map(Err).ok_or(error)
+                    }
                 }
             }
             Opening::Refused(refusal) => Ok(Err(refusal)),

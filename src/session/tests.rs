@@ -507,11 +507,11 @@ fn a_login_is_tried_where_it_could_open_the_snapshot() {
 }
 
 #[test]
-fn a_refusal_in_the_place_of_the_first_message_is_one_before_the_stream() {
+fn a_refusal_in_the_place_of_the_first_message_is_told_as_what_it_is() {
     for (code, message, kind) in [
-        ("4", "stream timeout", Kind::TimedOut),
+        ("4", "stream timeout", Kind::Interrupted),
         ("7", "etcdserver: permission denied", Kind::PermissionDenied),
-        ("14", "no healthy upstream", Kind::Unreachable),
+        ("14", "no healthy upstream", Kind::Interrupted),
     ] {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);
