@@ -25,7 +25,7 @@ mod reach;
 #[allow(missing_docs, unreachable_pub, reason = "generated")]
 mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "../../../wit",
         inline: "
             package example:misbehaving;
             world connector {
