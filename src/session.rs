@@ -165,9 +165,14 @@ impl<N: Network> Session<N> {
         match transport.opening(&head).map_err(|error| error.at(endpoint, Stage::Snapshot))? {
             Opening::Stream => {
                 let (endpoint, response) = (endpoint.clone(), (head, body));
-                let stream =
-                    SnapshotStream::new(*transport, endpoint, timeouts, self.deadline, response);
-                Ok(Ok(stream))
+                Ok(Ok(SnapshotStream::new(
+                    *transport,
+                    endpoint,
+                    timeouts,
+                    self.deadline,
+                    self.options.hashing,
+                    response,
+                )))
             }
             Opening::Refused(refusal) => Ok(Err(refusal)),
             Opening::Explained => {
