@@ -14,7 +14,7 @@ use crate::net::Network;
 use crate::options::Options;
 use crate::restore;
 use crate::session::{Begun, Chosen, Session, Survey};
-use crate::snapshot::stream::SnapshotStream;
+use crate::snapshot::stream::{SnapshotStream, Stated};
 use crate::snapshot::verifier::Proof;
 use plakar_connector::Kind;
 use std::cell::RefCell;
@@ -62,8 +62,6 @@ pub enum Fate {
     Stored(u64),
     /// It was left out on purpose.
     Skipped,
-    /// It could not be stored; why.
-    Failed(String),
 }
 
 /// A running import.
@@ -173,6 +171,16 @@ impl<N: Network> Import<N> {
         }
     }
 
+    /// The end: an error where not all was handed out. There is nothing to release
+    /// at a member: the stream of its snapshot is over.
+    pub fn finish(&self) -> Result<()> {
+        match self.phase {
+            Phase::Finished => Ok(()),
+            _ => Err(Error::new(Kind::Other, "the import was ended before its last record")
+                .during(Stage::Store)),
+        }
+    }
+
     /// What is known so far, for people.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let run = self.run.borrow();
@@ -212,7 +220,8 @@ impl<N: Network> Import<N> {
         if let Some(manifest) = &run.manifest {
             fact("revision", manifest.revision.to_string());
         }
-        if let Some(Dumped { proof, .. }) = &run.dumped {
+        // Where the host hashes, its acknowledgement is the last part of the proof.
+        if let (Some(Dumped { proof, .. }), Some(Fate::Stored(_))) = (&run.dumped, &run.dump_fate) {
             fact("bytes", proof.size.to_string());
             fact("sha256", manifest::hex(&proof.sha256));
             fact("verified", manifest::VERIFIED.join(", "));
@@ -252,9 +261,6 @@ impl<N: Network> Run<N> {
         let failed = |what: String| Error::new(Kind::Other, what).during(Stage::Store);
         let stored = match fate {
             Fate::Stored(stored) => *stored,
-            Fate::Failed(reason) => {
-                return Err(failed(format!("the dump was not stored: {reason}")));
-            }
             Fate::Skipped => return Err(failed("the dump was left out".into())),
         };
         let (Some(chosen), Some(dumped)) = (&mut self.chosen, &self.dumped) else {
@@ -330,6 +336,15 @@ impl<N: Network> Reader<N> {
             Reader::Small(SmallReader { bytes, .. }) => Some(bytes.len() as u64),
         }
     }
+
+    /// What the bytes must hash to, where that is left to the host. Known once
+    /// [`read`](Self::read) has come to the end.
+    pub fn digest(&self) -> Option<Stated> {
+        match self {
+            Reader::Dump(DumpReader { state: DumpState::Open(stream), .. }) => stream.stated(),
+            _ => None,
+        }
+    }
 }
 
 impl<N: Network> DumpReader<N> {
@@ -368,6 +383,8 @@ mod tests {
     use super::*;
     use crate::net::{NetworkError, Request};
     use crate::scripted::{Reply, Scripted, database, json_head, stream};
+    use crate::snapshot::verifier::Hashing;
+    use sha2::{Digest, Sha256};
 
     const STATUS: &str = "/v3/maintenance/status";
     const SNAPSHOT: &str = "/v3/maintenance/snapshot";
@@ -381,7 +398,7 @@ mod tests {
                 .map(|(name, value)| (name.to_string(), value.to_string()))
                 .collect();
         config.dedup();
-        Import::new(network.clone(), Options::read("etcd", &config).expect("options"), |_| {})
+        Import::new(network.clone(), Options::read(&config).expect("options"), |_| {})
     }
 
     fn record(import: &mut Import<Scripted>) -> Record<Scripted> {
@@ -424,8 +441,48 @@ mod tests {
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
         assert_eq!(manifest["dump"]["bytes"], 1056);
         assert_eq!(manifest["revision"]["after"], 7);
+        assert!(import.finish().is_err(), "there is more");
         assert_eq!(record(&mut import).pathname, GUIDE);
         assert!(matches!(import.advance(), Ok(Step::Finished)));
+        assert_eq!(import.finish(), Ok(()));
+    }
+
+    #[test]
+    fn the_digest_is_compared_here_or_left_to_the_host_and_never_neither() {
+        let whole = database();
+        let mut flipped = whole.clone();
+        flipped[700] ^= 1;
+        // As etcd would send it from a disk or over a wire that flips a bit.
+        let answer = move |_: &Request| {
+            let mut body = String::from_utf8(stream(&flipped)).expect("JSON");
+            let base64 = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
+            let digest = |bytes: &[u8]| base64(&Sha256::digest(bytes));
+            body = body.replace(&digest(&flipped), &digest(&whole));
+            Ok((json_head(200), vec![Ok(body.into_bytes())]))
+        };
+        for hashing in [Hashing::Here, Hashing::ByHost] {
+            let network = Scripted::default();
+            network.member("a", 1, 1);
+            network.on("a", SNAPSHOT, answer.clone());
+            let config = [("location", "etcd://a"), ("transport", "gateway")]
+                .map(|(name, value)| (name.to_string(), value.to_string()));
+            let options = Options { hashing, ..Options::read(&config).expect("options") };
+            let mut import = Import::new(network, options, |_| {});
+            let mut reader = dump(&mut import);
+            assert_eq!(reader.digest(), None, "not before the end");
+            match (hashing, read(&mut reader)) {
+                (Hashing::Here, Err(error)) => assert_eq!(error.kind, Kind::Corrupt),
+                (Hashing::ByHost, Ok(bytes)) => {
+                    let stated = reader.digest().expect("a digest for the host");
+                    assert_eq!((stated.bytes, &stated.sha256[..]), (1024, &bytes[1024..]));
+                    assert_ne!(stated.sha256[..], Sha256::digest(&bytes[..1024])[..]);
+                    assert!(stated.mismatch.to_string().starts_with("`a:2379`: snapshot: "));
+                    let facts = import.facts();
+                    assert!(!facts.iter().any(|(name, _)| *name == "verified"), "{facts:?}");
+                }
+                (hashing, read) => panic!("{hashing:?}: {read:?}"),
+            }
+        }
     }
 
     #[test]
@@ -441,7 +498,7 @@ mod tests {
 
     #[test]
     fn a_store_that_kept_another_number_of_bytes_fails_the_import() {
-        for fate in [Fate::Stored(1055), Fate::Stored(0), Fate::Failed("disk full".into())] {
+        for fate in [Fate::Stored(1055), Fate::Stored(0)] {
             let network = Scripted::default();
             network.member("a", 1, 1);
             let mut import = import(&network, "a", &[]);

@@ -151,7 +151,7 @@ fn options(transport: &str, endpoints: &str, more: &[(&str, &str)]) -> Options {
             .chain(more)
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect();
-    Options::read("etcd", &config).expect("options")
+    Options::read(&config).expect("options")
 }
 
 /// A whole backup: its manifest.

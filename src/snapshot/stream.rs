@@ -1,6 +1,6 @@
 //! A snapshot as bytes to pull: body, decoder and verifier joined.
 
-use super::verifier::{Piece, Proof, Verifier};
+use super::verifier::{DIGEST_SIZE, Hashing, Piece, Proof, Verifier, mismatch};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, Stage};
 use crate::etcd::messages::version_or_none;
@@ -28,6 +28,7 @@ pub struct SnapshotStream<B> {
     head: Head,
     body: B,
     decoder: Decoder,
+    hashing: Hashing,
     verifier: Verifier,
     /// Proven-so-far bytes that nobody has taken yet.
     ready: Vec<u8>,
@@ -37,6 +38,17 @@ pub struct SnapshotStream<B> {
     state: State,
     /// A refusal in the place of the first message.
     refusal: Option<Refusal>,
+}
+
+/// A digest that the host has to compare.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// How many bytes it covers, from the first on.
+    pub bytes: u64,
+    /// The SHA-256 of them, as etcd sent it.
+    pub sha256: [u8; DIGEST_SIZE as usize],
+    /// What is wrong where it is another.
+    pub mismatch: Error,
 }
 
 enum State {
@@ -57,6 +69,7 @@ impl<B: Body> SnapshotStream<B> {
         timeouts: Timeouts,
         since: Instant,
         deadline: Deadline,
+        hashing: Hashing,
         (head, body): (Head, B),
     ) -> Self {
         Self {
@@ -68,7 +81,8 @@ impl<B: Body> SnapshotStream<B> {
             head,
             body,
             decoder: transport.decoder(),
-            verifier: Verifier::default(),
+            hashing,
+            verifier: Verifier::new(hashing),
             ready: Vec::new(),
             taken: 0,
             storage_version: String::new(),
@@ -78,7 +92,8 @@ impl<B: Body> SnapshotStream<B> {
     }
 
     /// The next bytes of the dump, at least 1 and at most `most` (or 1), or `None` at
-    /// its proven end. The digest is the last to come, after the proof.
+    /// its proven end. The digest is the last to come, after the proof, or after all
+    /// of it but the digest's own where the host hashes.
     pub fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         let most = most.max(1);
         loop {
@@ -107,6 +122,14 @@ impl<B: Body> SnapshotStream<B> {
     /// The size that the dump will have, once the first message told it.
     pub fn size(&self) -> Option<u64> {
         self.verifier.size()
+    }
+
+    /// What is left to the host of the proof, once [`read`](Self::read) has come to
+    /// the end.
+    pub fn stated(&self) -> Option<Stated> {
+        let Proof { size, sha256 } = self.proof().filter(|_| self.hashing == Hashing::ByHost)?;
+        let mismatch = mismatch().at(&self.endpoint, Stage::Snapshot);
+        Some(Stated { bytes: size - DIGEST_SIZE, sha256, mismatch })
     }
 
     /// The storage version that etcd told along with the bytes, 3.6 and later.
