@@ -1,5 +1,7 @@
 //! Names that belong to the host, and what a misspelt option meant.
 
+use crate::text::escaped;
+
 /// The option that names hosts and goes before the location.
 pub const ENDPOINTS: &str = "endpoints";
 
@@ -17,10 +19,22 @@ pub const FILE_SUFFIX: &str = "_file";
 /// one number came from one server, as far as no proxy stands between.
 pub const CONNECTION: &str = "plakar-connection";
 
+/// What the text of an `internal-error` begins with when TLS failed because the
+/// server agreed on no HTTP/2, which gRPC needs. Plain HTTP/1.1 may still work.
+pub const NO_HTTP2: &str = "tls: the server takes no HTTP/2";
+
+/// The longest name of an option, and the longest word that is looked up among
+/// known names: comparing two texts takes the product of their lengths.
+pub const LONGEST: usize = 64;
+
 /// The known name that `name` was most probably meant to be, if one is near.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     known
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         // A third of the letters wrong is another word.
         .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(3))
@@ -35,6 +49,7 @@ pub fn unknown_option<'a>(name: &str, known: impl IntoIterator<Item = &'a str> +
         None => String::new(),
     };
     let list: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
+    let name = escaped(name, LONGEST);
     format!("unknown option `{name}`; {hint}valid options are {}", list.join(", "))
 }
 
@@ -55,5 +70,13 @@ mod tests {
     #[test]
     fn a_wholly_other_word_gets_no_suggestion() {
         assert_eq!(suggest("verbose", ["endpoints", "transport"]), None);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_compared_with_none() {
+        let long = "a".repeat(1 << 20);
+        assert_eq!(suggest(&long, [long.as_str()]), None);
+        assert!(unknown_option(&format!("\x1b{long}"), ["endpoints"]).len() < 200);
+        assert!(unknown_option("\x1b[2J", ["endpoints"]).contains("`\\u{1b}[2J`"));
     }
 }
