@@ -32,6 +32,7 @@ pub(super) fn reported(error: wit::Error) -> Error {
 }
 
 pub(super) fn into_description(description: wit::Description) -> Description {
+    // Names and the words of a choice are checked, not changed: they are typed.
     let option = |option: wit::OptionDescription| OptionDescription {
         name: option.name,
         kind: match option.kind {

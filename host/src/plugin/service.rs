@@ -153,7 +153,7 @@ async fn configure(
         options.set(name, value);
     }
 
-    let plan = connector.plan(&location, &options)?;
+    let plan = connector.plan(&location, &options).await?;
     let typed = request.options.unwrap_or_default();
     let exemption =
         Exemption { dry_run: invocation.is_dry_run(), excludes: typed.excludes.clone() };
