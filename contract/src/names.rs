@@ -27,19 +27,28 @@ pub const NO_HTTP2: &str = "tls: the server takes no HTTP/2";
 /// known names: comparing two texts takes the product of their lengths.
 pub const LONGEST: usize = 64;
 
-/// The known name that `name` was most probably meant to be, if one is near.
+/// The known name that `name` was most probably meant to be, if one is near: one that
+/// has all of its words, or one that differs in a few letters.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;
     }
-    known
-        .into_iter()
-        .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        // A third of the letters wrong is another word.
-        .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(3))
-        .min()
-        .map(|(_, candidate)| candidate)
+    let known: Vec<&str> = known.into_iter().filter(|known| known.len() <= LONGEST).collect();
+    let words: Vec<&str> = name.split('_').collect();
+    // One word alone, such as `timeout`, may be in many.
+    let longer = known.iter().filter(|candidate| {
+        words.len() > 1 && words.iter().all(|word| candidate.split('_').any(|own| own == *word))
+    });
+    let nearest = || {
+        known
+            .iter()
+            .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
+            // A third of the letters wrong is another word.
+            .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(3))
+            .min()
+            .map(|(_, candidate)| candidate)
+    };
+    longer.min_by_key(|candidate| candidate.len()).copied().or_else(nearest)
 }
 
 /// The sentence for an option that nobody knows: the near name, then all names.
@@ -65,6 +74,14 @@ mod tests {
             "unknown option `conect_timeout`; did you mean `connect_timeout`? \
              valid options are `endpoints`, `connect_timeout`"
         );
+    }
+
+    #[test]
+    fn a_name_that_lacks_a_word_is_told_the_whole_one() {
+        let known = ["tls_ca_file", "tls_cert_file", "tls_private_key_file", "connect_timeout"];
+        assert_eq!(suggest("tls_key_file", known), Some("tls_private_key_file"));
+        assert_eq!(suggest("tls_cart_file", known), Some("tls_cert_file"));
+        assert_eq!(suggest("timeout", known), None);
     }
 
     #[test]

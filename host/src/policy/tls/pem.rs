@@ -2,7 +2,7 @@
 //! used. Nothing in a file is left out silently.
 
 use super::refuse;
-use super::x509::Certificate;
+use super::x509::{Certificate, is_sequence};
 use crate::Error;
 use crate::policy::options::Given;
 use plakar_connector::names::FILE_SUFFIX;
@@ -202,7 +202,8 @@ fn what_else(given: &Given) -> String {
     {
         return convert("UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > FILE.pem");
     }
-    if der.first() == Some(&0x30) && der.get(1).is_some_and(|length| *length >= 0x80) {
+    // Some tools write PKCS#12 without the length in its head.
+    if is_sequence(der) || der.starts_with(&[0x30, 0x80]) {
         return match () {
             _ if Certificate::read(der).is_some() => {
                 convert("a certificate in DER", "openssl x509 -inform DER -in FILE -out FILE.pem")

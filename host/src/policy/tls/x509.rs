@@ -212,6 +212,11 @@ impl<'a> Certificate<'a> {
     }
 }
 
+/// Whether these bytes are one sequence and nothing else, as every file in DER is.
+pub(super) fn is_sequence(bytes: &[u8]) -> bool {
+    Reader { der: bytes, rest: 0..bytes.len() }.only(SEQUENCE).is_some()
+}
+
 /// The length of the modulus of an RSA public key in PKCS#1, in bits.
 pub(super) fn rsa_bits(key: &[u8]) -> Option<usize> {
     let mut numbers = Reader { der: key, rest: 0..key.len() }.only(SEQUENCE)?;
