@@ -1,5 +1,6 @@
 //! Durations, and the four time limits that host and component both heed.
 
+use crate::text::escaped;
 use std::time::Duration;
 
 /// Why a duration was refused; the text names the option and shows the right form.
@@ -74,13 +75,33 @@ impl TimeLimits {
     }
 }
 
-/// Reads the duration that was given for `option`.
+/// The longest limit. Sums of limits are far from what a clock can count.
+pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The longest text of a duration in bytes. `humantime` panics on sums at the very
+/// end of what 64 bits can count, and those take more digits.
+const LONGEST_TEXT: usize = 16;
+
+/// Reads the duration that was given for `option`: from one nanosecond to
+/// [`LONGEST`].
 pub fn parse(option: &str, text: &str) -> Result<Duration, BadDuration> {
     let refuse = |reason: String| BadDuration { option: option.into(), reason };
-    match humantime::parse_duration(text.trim()) {
+    let text = text.trim();
+    let shown = escaped(text, 2 * LONGEST_TEXT);
+    // One unit of `humantime` whose letter is taken for another's.
+    if text.contains('M') {
+        return Err(refuse(format!("`{shown}` counts months, `m` is a minute")));
+    }
+    if text.len() > LONGEST_TEXT {
+        return Err(refuse(format!("`{shown}` is too long; the longest duration is `365d`")));
+    }
+    match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err(refuse("zero is no limit".into())),
+        Ok(duration) if duration > LONGEST => {
+            Err(refuse(format!("`{shown}` is longer than a year; the longest duration is `365d`")))
+        }
         Ok(duration) => Ok(duration),
-        Err(_) => Err(refuse(format!("`{text}` is not a duration"))),
+        Err(_) => Err(refuse(format!("`{shown}` is not a duration"))),
     }
 }
 
@@ -102,6 +123,31 @@ mod tests {
             let error = parse("stall_timeout", text).expect_err(text).to_string();
             assert!(error.contains("`stall_timeout`") && error.contains("`30s`"), "{error}");
         }
+    }
+
+    #[test]
+    fn durations_of_more_than_a_year_are_refused_and_crash_nothing() {
+        for text in [
+            "366d",
+            "2y",
+            "18446744073709551615s",
+            "18446744073709551615s1000000000ns",
+            "18446744073709551615s1000ms",
+            "584542046090y 365d 5h 10m 15s 1000ms",
+            &"9".repeat(1 << 20),
+        ] {
+            let error = parse("max_duration", text).expect_err(text).to_string();
+            assert!(error.contains("`max_duration`") && error.contains("`365d`"), "{error}");
+            assert!(error.len() < 300, "{error}");
+        }
+        assert_eq!(parse("x", "365d"), Ok(LONGEST));
+        assert_eq!(parse("x", "1hour 30minutes"), Ok(Duration::from_secs(5400)));
+    }
+
+    #[test]
+    fn a_month_is_not_taken_for_a_minute() {
+        let error = parse("max_duration", "1M").expect_err("refused").to_string();
+        assert!(error.contains("months") && error.contains("`m` is a minute"), "{error}");
     }
 
     #[test]

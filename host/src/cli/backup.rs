@@ -27,8 +27,8 @@ async fn run(arguments: &Backup, report: &Arc<Report>) -> Result<Summary, Error>
 pub(super) async fn open(source: &Source, report: &Arc<Report>) -> Result<Importer, Error> {
     let sandbox = Sandbox::new()?;
     let connector = sandbox.connector(&source.connector).await?;
-    let options = config::read(&source.options, connector.description(), report.as_ref())?;
-    let plan = connector.plan(&source.location, &options)?;
+    let options = config::read(&source.options, connector.description(), report.as_ref()).await?;
+    let plan = connector.plan(&source.location, &options).await?;
     tracing::info!("granted: {}", plan.grant);
     connector.open(plan, report.clone()).await
 }

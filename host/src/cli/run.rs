@@ -43,12 +43,13 @@ async fn run(arguments: &Run) -> Result<u8, Error> {
     let grant = Grant::of_arguments(connector.description(), args, endpoints(args))?;
     tracing::info!("granted: {grant}");
     let options = arguments::Options { options: arguments.options.clone(), config: None };
-    let options = config::read(&options, connector.description(), &Warnings)?;
+    let options = config::read(&options, connector.description(), &Warnings).await?;
     if let Some(name) = options.names().find(|name| !name.starts_with(names::TLS_PREFIX)) {
         return Err(Error::invalid(format!(
             "option `{name}` is not one of the host's TLS options: give it after `--`"
         )));
     }
+    let options = options.load(connector.description()).await?;
     let tls = Tls::read(connector.description(), &options, grant.is_secure())?;
     connector.run(args, &variables, grant, tls, Arc::new(Warnings)).await
 }
