@@ -162,10 +162,14 @@ impl<N: Network> Session<N> {
         let (head, mut body) = self.network.send(request).map_err(network_error)?;
         match transport.opening(&head).map_err(|error| error.at(endpoint, Stage::Snapshot))? {
             Opening::Stream => {
-                let (endpoint, response) = (endpoint.clone(), (head, body));
-                let (deadline, hashing) = (self.deadline, self.options.hashing);
                 let mut stream = SnapshotStream::new(
-                    *transport, endpoint, timeouts, since, deadline, hashing, response,
+                    *transport,
+                    endpoint.clone(),
+                    timeouts,
+                    since,
+                    self.deadline,
+                    self.options.hashing,
+                    (head, body),
                 );
                 match stream.read(most) {
                     Ok(first) => Ok(Ok((stream, first))),

@@ -593,10 +593,7 @@ fn ping_begins_a_snapshot_and_takes_no_more_than_its_beginning() {
         for (reply, kind) in [
             (transport.refusal(7, "etcdserver: permission denied"), Kind::PermissionDenied),
             (transport.refusal(3, "etcdserver: user name is empty"), Kind::Unauthenticated),
-            (
-                Reply::page(502),
-                if transport == Transport::Grpc { Kind::Unreachable } else { Kind::Unreachable },
-            ),
+            (Reply::page(502), Kind::Unreachable),
         ] {
             network.reply("a", transport.paths().snapshot, reply);
             refused(ping(&network, transport, &[]), kind, &["`a:2379`: snapshot: "]);
