@@ -192,7 +192,9 @@ fn parse_endpoints(
     Ok(authorities)
 }
 
-struct Fault {
+/// What is wrong with an authority, and what to write in its place.
+#[derive(Debug)]
+pub struct Fault {
     reason: &'static str,
     remedy: &'static str,
 }
@@ -216,8 +218,9 @@ fn is_called(protocol: &Protocol<'_>, name: &str) -> bool {
     protocol.name.eq_ignore_ascii_case(name)
 }
 
-/// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`.
-fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault> {
+/// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`: what is typed, and what a
+/// component asks for. That one function reads both is what a grant rests on.
+pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault> {
     if text.contains('@') {
         return Err(fault(
             "it holds credentials",

@@ -21,6 +21,8 @@
 //! | [`tls`] | who is trusted, who is let in, and what is said where it fails |
 //! | [`signals`] | Ctrl-C and SIGTERM in the middle of a backup |
 //! | [`sandbox`] | components that misbehave |
+//! | [`contract`] | digests and the end of an import, under every kind of host |
+//! | [`examples`] | the small connector, and Node as a host |
 //! | [`bad_input`] | errors before anything is contacted or written |
 //! | [`target_directory`] | the directory that is backed up into |
 //! | [`plakar`] | backups through the real plakar |
@@ -33,6 +35,8 @@ mod authentication;
 mod bad_input;
 mod clusters;
 mod command_line;
+mod contract;
+mod examples;
 mod faults;
 mod lenient_reading;
 mod members;
