@@ -1,4 +1,4 @@
-# The commands of the project; `./just` lists them. They need Rust and Go, and install the rest.
+# The commands of the project; `./just` lists them. They need Rust, a C compiler, Go and openssl, and install the rest.
 
 set shell := ['bash', '-euo', 'pipefail', '-c']
 

@@ -338,6 +338,18 @@ fn a_file_in_another_form_is_named_with_the_command_that_converts_it() {
     );
 }
 
+/// `webpki` could not read its dates.
+#[test]
+fn a_client_certificate_of_version_1_out_of_its_time_is_refused_with_the_date() {
+    let openssl = OpenSsl::new();
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out old.key");
+    openssl.run("req -new -key old.key -out old.csr -subj /CN=old");
+    openssl.run(
+        "x509 -req -in old.csr -out old.crt -CA ca.crt -CAkey ca.key -CAcreateserial -days -1",
+    );
+    is_bad_input(&openssl.identity("old").options(), &["`tls_cert_file` expired on 20"]);
+}
+
 #[test]
 fn a_key_that_is_typed_in_place_of_its_path_is_not_shown() {
     let openssl = OpenSsl::new();
@@ -419,22 +431,38 @@ fn a_trusted_certificate_that_may_not_vouch_is_named() {
     }
 }
 
+/// What agrees on HTTP/1.1 alone, as nginx does without `http2`.
 #[test]
 fn a_front_that_agrees_on_no_http2_says_so_over_grpc_alone() {
     let authority = Authority::new();
     let etcd = Etcd::start(Version::V3_6_14);
     let server = authority.issue(Leaf::server(&HERE));
-    for protocols in [&["http/1.1"][..], &["http/1.0", "http/1.1"]] {
-        let front = TlsFront::start(&server, etcd.endpoint(), protocols);
-        let grpc = [authority.option(), "transport=grpc".into()];
-        let (outcome, target) = backup(&front.location(), &grpc);
-        outcome.assert_failed(Kind::Unreachable, &[&front.endpoint(), names::NO_HTTP2]);
-        target.assert_nothing_left();
-        for transport in ["transport=auto", "transport=gateway"] {
-            backs_up_over(transport, &front.endpoint(), &[authority.option()]);
-        }
+    let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
+    let grpc = [authority.option(), "transport=grpc".into()];
+    let (outcome, target) = backup(&front.location(), &grpc);
+    outcome.assert_failed(Kind::Unreachable, &[&front.endpoint(), names::NO_HTTP2]);
+    target.assert_nothing_left();
+    backs_up_over("transport=gateway", &front.endpoint(), &[authority.option()]);
+}
+
+#[test]
+fn a_front_that_agrees_on_no_http2_is_spoken_to_over_the_gateway() {
+    let authority = Authority::new();
+    let server = authority.issue(Leaf::server(&HERE));
+    for version in Version::ALL {
+        let etcd = Etcd::start(version);
+        let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
+        Run::ping(&front.location(), &["-o", &authority.option()]).wait().assert_ok();
+        backs_up_over("transport=auto", &front.endpoint(), &[authority.option()]);
     }
-    // Where nothing is agreed upon, whatever is spoken works.
+}
+
+/// Where nothing is agreed upon, whatever is spoken works.
+#[test]
+fn a_front_that_agrees_on_nothing_is_spoken_to_in_any_way() {
+    let authority = Authority::new();
+    let etcd = Etcd::start(Version::V3_6_14);
+    let server = authority.issue(Leaf::server(&HERE));
     let front = TlsFront::start(&server, etcd.endpoint(), &[]);
     for transport in ["transport=auto", "transport=grpc", "transport=gateway"] {
         backs_up_over(transport, &front.endpoint(), &[authority.option()]);

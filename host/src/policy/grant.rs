@@ -32,9 +32,9 @@ impl Grant {
     ) -> Result<Self, Error> {
         let protocols = description.protocols();
         let is_location = |argument: &&String| {
-            argument
-                .split_once("://")
-                .is_some_and(|(name, _)| protocols.iter().any(|protocol| protocol.name == name))
+            argument.split_once("://").is_some_and(|(name, _)| {
+                protocols.iter().any(|protocol| protocol.name.eq_ignore_ascii_case(name))
+            })
         };
         let mut locations: Vec<String> = arguments.iter().filter(is_location).cloned().collect();
         if locations.is_empty() && endpoints.is_some() {

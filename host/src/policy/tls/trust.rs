@@ -167,7 +167,9 @@ impl Trust {
             Unfit::NotYet(begin) => {
                 format!("is not valid before {}; check this machine's clock", date(begin))
             }
-            Unfit::NoAuthority => "is not an authority's (CA:FALSE); give the authority's".into(),
+            Unfit::NoAuthority => "is not an authority's (CA:FALSE); give the authority's, or \
+                 the server's present one"
+                .into(),
             Unfit::NoCertSign => "may not sign certificates (key usage without `keyCertSign`); \
                  issue another one for the authority"
                 .into(),
@@ -300,7 +302,7 @@ impl ServerCertVerifier for Verifier {
         self.verify_signature(certificate, |key| {
             let key = webpki::RawPublicKeyEntity::try_from(key)
                 .map_err(|_| CertificateError::BadEncoding)?;
-            let fits = candidates
+            let mut results = candidates
                 .iter()
                 .map(|algorithm| key.verify_signature(*algorithm, message, signed.signature()));
             let other_key = |result: &Result<(), webpki::Error>| {
@@ -309,7 +311,7 @@ impl ServerCertVerifier for Verifier {
                     Err(webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_))
                 )
             };
-            match fits.skip_while(other_key).next() {
+            match results.find(|result| !other_key(result)) {
                 Some(Ok(())) => Ok(HandshakeSignatureValid::assertion()),
                 Some(Err(_)) => Err(CertificateError::BadSignature.into()),
                 None => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
@@ -336,13 +338,12 @@ impl ServerCertVerifier for Verifier {
 
 #[cfg(test)]
 mod tests {
-    use super::super::explain;
+    use super::super::{explain, provider};
     use super::*;
     use rcgen::{
         BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose,
         GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
     };
-    use rustls::crypto::aws_lc_rs;
 
     /// 2.5.29.32 with the one policy 2.5.29.32.0, and an extension that nobody knows.
     const POLICIES: (&[u64], &[u8]) =
@@ -391,7 +392,7 @@ mod tests {
     ) -> Result<(), String> {
         let trusted = trusted.iter().map(|&der| der.clone()).collect();
         let trust = Trust::given(trusted, UnixTime::now()).expect("certificates");
-        let verifier = Verifier::new(Some(trust), Arc::new(aws_lc_rs::default_provider()));
+        let verifier = Verifier::new(Some(trust), Arc::new(provider()));
         let name = ServerName::try_from("node1").expect("a name");
         verifier
             .verify_server_cert(&path[0], &path[1..], &name, &[], UnixTime::now())
@@ -535,7 +536,7 @@ mod tests {
 
     #[test]
     fn whoever_skips_the_check_takes_any_certificate() {
-        let verifier = Verifier::new(None, Arc::new(aws_lc_rs::default_provider()));
+        let verifier = Verifier::new(None, Arc::new(provider()));
         let name = ServerName::try_from("node1").expect("a name");
         let nonsense = CertificateDer::from(vec![1, 2, 3]);
         assert!(verifier.verify_server_cert(&nonsense, &[], &name, &[], UnixTime::now()).is_ok());
