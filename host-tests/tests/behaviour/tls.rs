@@ -457,6 +457,43 @@ fn a_front_that_agrees_on_no_http2_is_spoken_to_over_the_gateway() {
     }
 }
 
+#[test]
+fn a_server_has_to_hold_the_key_of_its_certificate() {
+    let authority = Authority::new();
+    let etcd = Etcd::start(Version::V3_6_14);
+    let openssl = OpenSsl::new();
+    let issue = |name: &str, extensions: &str| {
+        openssl.run(&format!("ecparam -name secp521r1 -genkey -noout -out {name}.key"));
+        openssl.issue(name, extensions)
+    };
+    let checked = [openssl.trusts("ca.crt")];
+    let pinned = [openssl.trusts("good.crt")];
+    let unchecked = ["tls_insecure_skip_verify=true".to_owned()];
+    let good = issue("good", "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:TRUE\n");
+    let version_1 = issue("old", "");
+    let others = [openssl.path("old.key"), authority.issue(Leaf::server(&HERE)).key];
+    for start in [TlsFront::start, TlsFront::start_old] {
+        for (server, options) in
+            [(&good, &checked[..]), (&good, &pinned), (&good, &unchecked), (&version_1, &unchecked)]
+        {
+            let honest = start(server, etcd.endpoint(), &["h2", "http/1.1"]);
+            backs_up_over("transport=grpc", &honest.endpoint(), options);
+            for key in &others {
+                let thief = Identity { cert: server.cert.clone(), key: key.clone() };
+                let thief = start(&thief, etcd.endpoint(), &["h2", "http/1.1"]);
+                for transport in TRANSPORTS {
+                    let options = [options, &[transport.into()]].concat();
+                    let (outcome, target) = backup(&thief.location(), &options);
+                    outcome.assert_failed(Kind::Unreachable, &["tls: ", "does not hold the key"]);
+                    target.assert_nothing_left();
+                }
+            }
+        }
+        let honest = start(&version_1, etcd.endpoint(), &["h2", "http/1.1"]);
+        backs_up_over("transport=grpc", &honest.endpoint(), &unchecked);
+    }
+}
+
 /// Where nothing is agreed upon, whatever is spoken works.
 #[test]
 fn a_front_that_agrees_on_nothing_is_spoken_to_in_any_way() {

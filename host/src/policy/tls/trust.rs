@@ -258,7 +258,11 @@ impl Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let certificate = Certificate::read(certificate).ok_or(CertificateError::BadEncoding)?;
         check(&SubjectPublicKeyInfoDer::from(certificate.key())).map_err(|error| match error {
-            Error::InvalidCertificate(CertificateError::BadSignature) => {
+            Error::InvalidCertificate(
+                CertificateError::BadSignature
+                // It signs with another kind of key.
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+            ) => {
                 let weak = strong_enough(certificate.rsa_bits(), "the server's certificate");
                 weak.err().unwrap_or_else(|| {
                     Refusal::error(
@@ -314,7 +318,7 @@ impl ServerCertVerifier for Verifier {
             match results.find(|result| !other_key(result)) {
                 Some(Ok(())) => Ok(HandshakeSignatureValid::assertion()),
                 Some(Err(_)) => Err(CertificateError::BadSignature.into()),
-                None => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
+                None => Err(CertificateError::BadSignature.into()),
             }
         })
     }
