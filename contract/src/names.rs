@@ -19,8 +19,8 @@ pub const FILE_SUFFIX: &str = "_file";
 /// one number came from one server, as far as no proxy stands between.
 pub const CONNECTION: &str = "plakar-connection";
 
-/// What the text of an `internal-error` begins with when TLS failed because the
-/// server agreed on no HTTP/2, which gRPC needs. Plain HTTP/1.1 may still work.
+/// How the text begins by which the host reports that a server agrees on no HTTP/2
+/// over TLS, where a request needed it. HTTP/1.1 may still work.
 pub const NO_HTTP2: &str = "tls: the server takes no HTTP/2";
 
 /// The longest name of an option, and the longest word that is looked up among

@@ -14,6 +14,7 @@
 //! | [`tls_front`] | what ends TLS in front of a member |
 //! | [`gateway`] | a scripted server in the place of etcd, for what a real one cannot be made to do |
 //! | [`grpc`] | the same over native gRPC |
+//! | [`recorded`] | texts that real servers were seen to send, for those two |
 //! | [`database`] | bytes that look like a database, for that server |
 //! | [`run`] | `plakar-wasm` and stock `wasmtime` as bounded subprocesses |
 //! | [`plakar`] | the real plakar with the package installed |
@@ -30,6 +31,7 @@ pub mod gateway;
 pub mod grpc;
 pub mod plakar;
 pub mod process;
+pub mod recorded;
 pub mod run;
 pub mod target;
 pub mod tls_front;
