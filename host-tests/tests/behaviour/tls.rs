@@ -252,15 +252,16 @@ fn client_certificates_and_keys_are_taken_in_every_form() {
     generate("server", "prime256v1");
     let server = openssl.issue("server", "subjectAltName=IP:127.0.0.1\n");
     let trusted = format!("--trusted-ca-file={}", openssl.path("ca.crt"));
-    let settings = Settings::default().secure(&server).flag("--client-cert-auth").flag(&trusted);
-    let etcd = Etcd::start_with(Version::V3_6_14, settings);
-    let lets_in = |client: &Identity| {
-        let shown = [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
-        backs_up(&etcd, &shown);
-    };
-
+    let settings = || Settings::default().secure(&server).flag("--client-cert-auth").flag(&trusted);
+    let shown = |client: &Identity| [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
     generate("v1", "prime256v1");
-    lets_in(&openssl.issue("v1", ""));
+    let version_1 = openssl.issue("v1", "");
+    for version in Version::ALL {
+        backs_up(&Etcd::start_with(version, settings()), &shown(&version_1));
+    }
+
+    let etcd = Etcd::start_with(Version::V3_6_14, settings());
+    let lets_in = |client: &Identity| backs_up(&etcd, &shown(client));
     generate("p521", "secp521r1");
     lets_in(&openssl.issue("p521", "extendedKeyUsage=clientAuth\n"));
     generate("policies", "secp384r1");
