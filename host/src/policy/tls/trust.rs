@@ -145,7 +145,14 @@ impl Trust {
                 }
                 Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
                     let path = std::iter::once(leaf).chain(&between);
-                    self.unfit(path, now).unwrap_or(error)
+                    self.unfit(path, now).unwrap_or_else(|| match leaf.issuer() == leaf.subject() {
+                        true => Refusal::error(
+                            "the server's certificate is signed by itself, an authority that is \
+                             not trusted here; make sure that it is the server's, and give it as \
+                             `tls_ca_file`",
+                        ),
+                        false => error,
+                    })
                 }
                 _ => error,
             })
@@ -444,6 +451,9 @@ mod tests {
             |params| params.custom_extensions = vec![critical(UNHEARD)],
             "critical extension",
         );
+        let (own, _) = self_signed(params.clone());
+        let (root, _) = self_signed(authority("ca"));
+        refused(&[&root], &[own], "is signed by itself");
         // One that only looks like the trusted one.
         let ((trusted, _), (other, _)) = (self_signed(params.clone()), self_signed(params));
         refused(&[&trusted], &[other], "not signed by the authority that it names");
