@@ -1,5 +1,5 @@
-# The commands of the project; `./just` lists them. They need Rust and Go, the tests Node as well, and
-# install the rest.
+# The commands of the project; `./just` lists them. They need Rust with a C compiler, and Go; the tests
+# need Node and openssl as well. The recipes install the rest.
 
 set shell := ['bash', '-euo', 'pipefail', '-c']
 

@@ -1,7 +1,5 @@
 //! Names that belong to the host, and what a misspelt option meant.
 
-use crate::text::escaped;
-
 /// The option that names hosts and goes before the location.
 pub const ENDPOINTS: &str = "endpoints";
 
@@ -19,8 +17,8 @@ pub const FILE_SUFFIX: &str = "_file";
 /// one number came from one server, as far as no proxy stands between.
 pub const CONNECTION: &str = "plakar-connection";
 
-/// What the text of an `internal-error` begins with when TLS failed because the
-/// server agreed on no HTTP/2, which gRPC needs. Plain HTTP/1.1 may still work.
+/// How the text begins by which the host reports that a server agrees on no HTTP/2
+/// over TLS, where a request needed it. HTTP/1.1 may still work.
 pub const NO_HTTP2: &str = "tls: the server takes no HTTP/2";
 
 /// The longest name of an option, and the longest word that is looked up among
@@ -51,15 +49,18 @@ pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     longer.min_by_key(|candidate| candidate.len()).copied().or_else(nearest)
 }
 
-/// The sentence for an option that nobody knows: the near name, then all names.
+/// The sentence for an option that nobody knows: the near name, then all names. Of the
+/// name typed it shows what could be one: a secret may follow, as in `password:hunter2`.
 pub fn unknown_option<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     let hint = match suggest(name, known.clone()) {
         Some(near) => format!("did you mean `{near}`? "),
         None => String::new(),
     };
     let list: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
-    let name = escaped(name, LONGEST);
-    format!("unknown option `{name}`; {hint}valid options are {}", list.join(", "))
+    let is_of_name = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let shown: String = name.chars().take(LONGEST).take_while(is_of_name).collect();
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    format!("unknown option `{shown}{more}`; {hint}valid options are {}", list.join(", "))
 }
 
 #[cfg(test)]
@@ -94,6 +95,7 @@ mod tests {
         let long = "a".repeat(1 << 20);
         assert_eq!(suggest(&long, [long.as_str()]), None);
         assert!(unknown_option(&format!("\x1b{long}"), ["endpoints"]).len() < 200);
-        assert!(unknown_option("\x1b[2J", ["endpoints"]).contains("`\\u{1b}[2J`"));
+        assert!(unknown_option("x\x1b[2J", ["endpoints"]).contains("`x…`"));
+        assert!(unknown_option("password:hunter2", ["password"]).contains("`password…`"));
     }
 }

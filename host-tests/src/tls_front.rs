@@ -9,10 +9,12 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion};
 
 /// A running front on a port of 127.0.0.1. It ends with its value.
 #[derive(Debug)]
@@ -24,18 +26,33 @@ pub struct TlsFront {
 
 impl TlsFront {
     /// In front of the endpoint `HOST:PORT`, which speaks in the clear. Without any
-    /// `protocols` nothing is agreed upon.
+    /// `protocols` nothing is agreed upon. The key need not be the certificate's.
     pub fn start(server: &Identity, endpoint: String, protocols: &[&str]) -> TlsFront {
+        TlsFront::start_with(&[&TLS13, &TLS12], server, endpoint, protocols)
+    }
+
+    /// The same with TLS 1.2 and nothing newer.
+    pub fn start_old(server: &Identity, endpoint: String, protocols: &[&str]) -> TlsFront {
+        TlsFront::start_with(&[&TLS12], server, endpoint, protocols)
+    }
+
+    fn start_with(
+        versions: &[&'static SupportedProtocolVersion],
+        server: &Identity,
+        endpoint: String,
+        protocols: &[&str],
+    ) -> TlsFront {
+        let provider = aws_lc_rs::default_provider();
         let chain = CertificateDer::pem_file_iter(&server.cert).expect("a file");
         let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");
         let key = PrivateKeyDer::from_pem_file(&server.key).expect("a key");
-        let mut config =
-            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()
-                .expect("versions of TLS")
-                .with_no_client_auth()
-                .with_single_cert(chain, key)
-                .expect("a certificate and its key");
+        let key = provider.key_provider.load_private_key(key).expect("a usable key");
+        let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
+            .expect("versions of TLS")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(shown));
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
 

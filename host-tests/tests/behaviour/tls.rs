@@ -252,15 +252,16 @@ fn client_certificates_and_keys_are_taken_in_every_form() {
     generate("server", "prime256v1");
     let server = openssl.issue("server", "subjectAltName=IP:127.0.0.1\n");
     let trusted = format!("--trusted-ca-file={}", openssl.path("ca.crt"));
-    let settings = Settings::default().secure(&server).flag("--client-cert-auth").flag(&trusted);
-    let etcd = Etcd::start_with(Version::V3_6_14, settings);
-    let lets_in = |client: &Identity| {
-        let shown = [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
-        backs_up(&etcd, &shown);
-    };
-
+    let settings = || Settings::default().secure(&server).flag("--client-cert-auth").flag(&trusted);
+    let shown = |client: &Identity| [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
     generate("v1", "prime256v1");
-    lets_in(&openssl.issue("v1", ""));
+    let version_1 = openssl.issue("v1", "");
+    for version in Version::ALL {
+        backs_up(&Etcd::start_with(version, settings()), &shown(&version_1));
+    }
+
+    let etcd = Etcd::start_with(Version::V3_6_14, settings());
+    let lets_in = |client: &Identity| backs_up(&etcd, &shown(client));
     generate("p521", "secp521r1");
     lets_in(&openssl.issue("p521", "extendedKeyUsage=clientAuth\n"));
     generate("policies", "secp384r1");
@@ -336,6 +337,18 @@ fn a_file_in_another_form_is_named_with_the_command_that_converts_it() {
         &[format!("tls_ca={}", openssl.path("ca.crt"))],
         &["`tls_ca` holds a path: that belongs into `tls_ca_file`"],
     );
+}
+
+/// `webpki` could not read its dates.
+#[test]
+fn a_client_certificate_of_version_1_out_of_its_time_is_refused_with_the_date() {
+    let openssl = OpenSsl::new();
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out old.key");
+    openssl.run("req -new -key old.key -out old.csr -subj /CN=old");
+    openssl.run(
+        "x509 -req -in old.csr -out old.crt -CA ca.crt -CAkey ca.key -CAcreateserial -days -1",
+    );
+    is_bad_input(&openssl.identity("old").options(), &["`tls_cert_file` expired on 20"]);
 }
 
 #[test]
@@ -419,22 +432,77 @@ fn a_trusted_certificate_that_may_not_vouch_is_named() {
     }
 }
 
+/// What agrees on HTTP/1.1 alone, as nginx does without `http2`.
 #[test]
 fn a_front_that_agrees_on_no_http2_says_so_over_grpc_alone() {
     let authority = Authority::new();
     let etcd = Etcd::start(Version::V3_6_14);
     let server = authority.issue(Leaf::server(&HERE));
-    for protocols in [&["http/1.1"][..], &["http/1.0", "http/1.1"]] {
-        let front = TlsFront::start(&server, etcd.endpoint(), protocols);
-        let grpc = [authority.option(), "transport=grpc".into()];
-        let (outcome, target) = backup(&front.location(), &grpc);
-        outcome.assert_failed(Kind::Unreachable, &[&front.endpoint(), names::NO_HTTP2]);
-        target.assert_nothing_left();
-        for transport in ["transport=auto", "transport=gateway"] {
-            backs_up_over(transport, &front.endpoint(), &[authority.option()]);
+    let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
+    let grpc = [authority.option(), "transport=grpc".into()];
+    let (outcome, target) = backup(&front.location(), &grpc);
+    outcome.assert_failed(Kind::Unreachable, &[&front.endpoint(), names::NO_HTTP2]);
+    target.assert_nothing_left();
+    backs_up_over("transport=gateway", &front.endpoint(), &[authority.option()]);
+}
+
+#[test]
+fn a_front_that_agrees_on_no_http2_is_spoken_to_over_the_gateway() {
+    let authority = Authority::new();
+    let server = authority.issue(Leaf::server(&HERE));
+    for version in Version::ALL {
+        let etcd = Etcd::start(version);
+        let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
+        Run::ping(&front.location(), &["-o", &authority.option()]).wait().assert_ok();
+        backs_up_over("transport=auto", &front.endpoint(), &[authority.option()]);
+    }
+}
+
+#[test]
+fn a_server_has_to_hold_the_key_of_its_certificate() {
+    let authority = Authority::new();
+    let etcd = Etcd::start(Version::V3_6_14);
+    let openssl = OpenSsl::new();
+    let issue = |name: &str, extensions: &str| {
+        openssl.run(&format!("ecparam -name secp521r1 -genkey -noout -out {name}.key"));
+        openssl.issue(name, extensions)
+    };
+    let checked = [openssl.trusts("ca.crt")];
+    let pinned = [openssl.trusts("good.crt")];
+    let unchecked = ["tls_insecure_skip_verify=true".to_owned()];
+    let good = issue("good", "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:TRUE\n");
+    let version_1 = issue("old", "");
+    // Of another curve, which another check finds.
+    let other_kind = authority.issue(Leaf::server(&HERE)).key;
+    for start in [TlsFront::start, TlsFront::start_old] {
+        for (server, options, other) in [
+            (&good, &checked[..], &version_1.key),
+            (&good, &pinned, &version_1.key),
+            (&good, &unchecked, &version_1.key),
+            (&version_1, &unchecked, &good.key),
+        ] {
+            let honest = start(server, etcd.endpoint(), &["h2", "http/1.1"]);
+            backs_up_over("transport=grpc", &honest.endpoint(), options);
+            for key in [other, &other_kind] {
+                let thief = Identity { cert: server.cert.clone(), key: key.clone() };
+                let thief = start(&thief, etcd.endpoint(), &["h2", "http/1.1"]);
+                for transport in TRANSPORTS {
+                    let options = [options, &[transport.into()]].concat();
+                    let (outcome, target) = backup(&thief.location(), &options);
+                    outcome.assert_failed(Kind::Unreachable, &["tls: ", "does not hold the key"]);
+                    target.assert_nothing_left();
+                }
+            }
         }
     }
-    // Where nothing is agreed upon, whatever is spoken works.
+}
+
+/// Where nothing is agreed upon, whatever is spoken works.
+#[test]
+fn a_front_that_agrees_on_nothing_is_spoken_to_in_any_way() {
+    let authority = Authority::new();
+    let etcd = Etcd::start(Version::V3_6_14);
+    let server = authority.issue(Leaf::server(&HERE));
     let front = TlsFront::start(&server, etcd.endpoint(), &[]);
     for transport in ["transport=auto", "transport=grpc", "transport=gateway"] {
         backs_up_over(transport, &front.endpoint(), &[authority.option()]);

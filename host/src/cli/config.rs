@@ -1,6 +1,8 @@
 //! Options from a file and from `-o`, one over the other.
 
 use super::arguments;
+use plakar_connector::names::LONGEST;
+use plakar_connector::text::escaped;
 use plakar_wasm::policy::options::Options;
 use plakar_wasm::policy::tls;
 use plakar_wasm::{Description, Error, Event, Observer, Speaker, files};
@@ -48,8 +50,8 @@ pub(super) async fn read(
 
 /// A flat table of texts, numbers and yes or no. A message never repeats a value.
 async fn from_file(path: &Path) -> Result<Options, Error> {
-    let refuse =
-        |reason: String| Error::invalid(format!("config file `{}`: {reason}", path.display()));
+    let place = escaped(&path.to_string_lossy(), 512);
+    let refuse = |reason: String| Error::invalid(format!("config file `{place}`: {reason}"));
     let bytes = files::read(path, files::PATIENCE).await.map_err(&refuse)?;
     let text =
         String::from_utf8(bytes).map_err(|_| refuse("is not text: save it as UTF-8".into()))?;
@@ -67,7 +69,8 @@ async fn from_file(path: &Path) -> Result<Options, Error> {
             toml::Value::Integer(number) => number.to_string(),
             other => {
                 return Err(refuse(format!(
-                    "`{name}` is of the type {}; write a string, an integer or a boolean",
+                    "`{}` is of the type {}; write a string, an integer or a boolean",
+                    escaped(&name, LONGEST),
                     other.type_str()
                 )));
             }

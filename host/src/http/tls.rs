@@ -2,9 +2,8 @@
 
 use super::error;
 use crate::Error;
-use crate::policy::tls::{Tls, Trust, Verifier, explain};
+use crate::policy::tls::{Tls, Trust, Verifier, explain, provider};
 use plakar_connector::text::escaped;
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::UnixTime;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
@@ -16,7 +15,7 @@ pub(super) use crate::policy::tls::{CUT, MARK};
 /// The configuration for these connections; where there are none over TLS, one
 /// that trusts nobody.
 pub(super) fn config(tls: Option<&Tls>) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::unsupported(format!("TLS cannot be set up: {error}")))?;

@@ -185,19 +185,27 @@ impl Loaded {
 
     /// What is probably not meant, and is done as it was said.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let blank = |text: &str| text.trim() != text;
-        let files = self.files.iter().filter(|file| {
-            let stem = file.name.strip_suffix(FILE_SUFFIX).unwrap_or_default();
-            self.text(stem).is_ok_and(|text| text.is_some_and(blank)) && !tls::PEM.contains(&stem)
-        });
-        let line = |file: &File| {
-            format!(
-                "option `{}`: the text in {} begins or ends with a blank or an empty line, which \
-                 is taken as a part of it",
+        let warning = |file: &File| {
+            let stem =
+                file.name.strip_suffix(FILE_SUFFIX).filter(|stem| !tls::PEM.contains(stem))?;
+            let what = doubt(self.text(stem).ok()??)?;
+            Some(format!(
+                "option `{}`: the text in {} {what}, which is taken as a part of it",
                 file.name, file.place
-            )
+            ))
         };
-        files.map(line).collect()
+        self.files.iter().filter_map(warning).collect()
+    }
+}
+
+/// What looks as if it had got into a text by mistake.
+fn doubt(text: &str) -> Option<&'static str> {
+    let quoted = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
+    match () {
+        () if text.trim() != text => Some("begins or ends with a blank or an empty line"),
+        () if text.contains('\0') => Some("holds NUL characters, as UTF-16 does"),
+        () if quoted('"') || quoted('\'') => Some("stands in quotes"),
+        () => None,
     }
 }
 
@@ -403,9 +411,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn white_space_that_counts_is_warned_of_without_the_value() {
+    fn what_was_hardly_meant_is_warned_of_without_the_value() {
         for (content, warned) in [
             (&b"hunter2"[..], false),
+            (b"hunt\"er'2", false),
+            (b"\"", false),
+            (b"\"hunter2\"\n", true),
+            (b"'hunter2'", true),
+            (b"h\0u\0n\0t\0e\0r\0", true),
             (b"hunter2\n", false),
             (b"hunter2\n\n", true),
             (b"hunter2\r", true),
@@ -463,7 +476,7 @@ pub(super) mod tests {
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
         let begun = Instant::now();
         let said = refused(&[("password_file", &path), ("max_duration", "300ms")]);
-        assert!(said.contains("does not end within") && said.contains(&path), "{said}");
+        assert!(said.contains("does not end in time") && said.contains(&path), "{said}");
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         // The one that nobody waits for any more reads the first.
         let writer = std::thread::spawn({

@@ -22,7 +22,7 @@ use super::options::{Given, Loaded};
 use crate::{Description, Error, OptionDescription, OptionKind};
 use plakar_connector::names::{FILE_SUFFIX, TLS_PREFIX, unknown_option};
 use plakar_connector::text::escaped;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use std::fmt;
@@ -134,6 +134,12 @@ impl Tls {
     }
 }
 
+/// What computes all of it. As in Go, a key exchange that quantum computers do not
+/// break is preferred.
+pub fn provider() -> CryptoProvider {
+    aws_lc_rs::default_provider()
+}
+
 /// Every name that may be typed.
 fn names() -> Vec<String> {
     let own = options().into_iter().map(|option| option.name);
@@ -169,7 +175,7 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
     let own = Certificate::read(&chain[0])
         .ok_or_else(|| refuse(&cert, "holds a certificate that cannot be read"))?;
     in_force(&cert, &own)?;
-    let provider = aws_lc_rs::default_provider().key_provider;
+    let provider = provider().key_provider;
     let mut usable = false;
     for private in pem::private_keys(&key)? {
         let Ok(private) = provider.load_private_key(private) else { continue };
@@ -286,6 +292,12 @@ mod tests {
         let shown = format!("{tls:?}");
         assert!(shown.contains("1 of `tls_ca`") && shown.contains("certificate: true"), "{shown}");
         assert!(shown.len() < 130, "{shown}");
+    }
+
+    #[test]
+    fn the_key_exchange_that_lasts_is_preferred() {
+        let first = provider().kx_groups.first().map(|group| group.name());
+        assert_eq!(first, Some(rustls::NamedGroup::X25519MLKEM768));
     }
 
     #[test]

@@ -145,7 +145,14 @@ impl Trust {
                 }
                 Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
                     let path = std::iter::once(leaf).chain(&between);
-                    self.unfit(path, now).unwrap_or(error)
+                    self.unfit(path, now).unwrap_or_else(|| match leaf.issuer() == leaf.subject() {
+                        true => Refusal::error(
+                            "the server's certificate is signed by itself, an authority that is \
+                             not trusted here; make sure that it is the server's, and give it as \
+                             `tls_ca_file`",
+                        ),
+                        false => error,
+                    })
                 }
                 _ => error,
             })
@@ -167,7 +174,9 @@ impl Trust {
             Unfit::NotYet(begin) => {
                 format!("is not valid before {}; check this machine's clock", date(begin))
             }
-            Unfit::NoAuthority => "is not an authority's (CA:FALSE); give the authority's".into(),
+            Unfit::NoAuthority => "is not an authority's (CA:FALSE); give the authority's, or \
+                 the server's present one"
+                .into(),
             Unfit::NoCertSign => "may not sign certificates (key usage without `keyCertSign`); \
                  issue another one for the authority"
                 .into(),
@@ -256,7 +265,11 @@ impl Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let certificate = Certificate::read(certificate).ok_or(CertificateError::BadEncoding)?;
         check(&SubjectPublicKeyInfoDer::from(certificate.key())).map_err(|error| match error {
-            Error::InvalidCertificate(CertificateError::BadSignature) => {
+            Error::InvalidCertificate(
+                CertificateError::BadSignature
+                // It signs with another kind of key.
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+            ) => {
                 let weak = strong_enough(certificate.rsa_bits(), "the server's certificate");
                 weak.err().unwrap_or_else(|| {
                     Refusal::error(
@@ -300,7 +313,7 @@ impl ServerCertVerifier for Verifier {
         self.verify_signature(certificate, |key| {
             let key = webpki::RawPublicKeyEntity::try_from(key)
                 .map_err(|_| CertificateError::BadEncoding)?;
-            let fits = candidates
+            let mut results = candidates
                 .iter()
                 .map(|algorithm| key.verify_signature(*algorithm, message, signed.signature()));
             let other_key = |result: &Result<(), webpki::Error>| {
@@ -309,10 +322,10 @@ impl ServerCertVerifier for Verifier {
                     Err(webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_))
                 )
             };
-            match fits.skip_while(other_key).next() {
+            match results.find(|result| !other_key(result)) {
                 Some(Ok(())) => Ok(HandshakeSignatureValid::assertion()),
                 Some(Err(_)) => Err(CertificateError::BadSignature.into()),
-                None => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
+                None => Err(CertificateError::BadSignature.into()),
             }
         })
     }
@@ -336,13 +349,12 @@ impl ServerCertVerifier for Verifier {
 
 #[cfg(test)]
 mod tests {
-    use super::super::explain;
+    use super::super::{explain, provider};
     use super::*;
     use rcgen::{
         BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose,
         GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
     };
-    use rustls::crypto::aws_lc_rs;
 
     /// 2.5.29.32 with the one policy 2.5.29.32.0, and an extension that nobody knows.
     const POLICIES: (&[u64], &[u8]) =
@@ -391,7 +403,7 @@ mod tests {
     ) -> Result<(), String> {
         let trusted = trusted.iter().map(|&der| der.clone()).collect();
         let trust = Trust::given(trusted, UnixTime::now()).expect("certificates");
-        let verifier = Verifier::new(Some(trust), Arc::new(aws_lc_rs::default_provider()));
+        let verifier = Verifier::new(Some(trust), Arc::new(provider()));
         let name = ServerName::try_from("node1").expect("a name");
         verifier
             .verify_server_cert(&path[0], &path[1..], &name, &[], UnixTime::now())
@@ -439,6 +451,9 @@ mod tests {
             |params| params.custom_extensions = vec![critical(UNHEARD)],
             "critical extension",
         );
+        let (own, _) = self_signed(params.clone());
+        let (root, _) = self_signed(authority("ca"));
+        refused(&[&root], &[own], "is signed by itself");
         // One that only looks like the trusted one.
         let ((trusted, _), (other, _)) = (self_signed(params.clone()), self_signed(params));
         refused(&[&trusted], &[other], "not signed by the authority that it names");
@@ -535,7 +550,7 @@ mod tests {
 
     #[test]
     fn whoever_skips_the_check_takes_any_certificate() {
-        let verifier = Verifier::new(None, Arc::new(aws_lc_rs::default_provider()));
+        let verifier = Verifier::new(None, Arc::new(provider()));
         let name = ServerName::try_from("node1").expect("a name");
         let nonsense = CertificateDer::from(vec![1, 2, 3]);
         assert!(verifier.verify_server_cert(&nonsense, &[], &name, &[], UnixTime::now()).is_ok());

@@ -328,3 +328,64 @@ pub(super) fn date(time: UnixTime) -> String {
         humantime::format_rfc3339_seconds(time).to_string()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{
+        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+        KeyUsagePurpose, PKCS_RSA_SHA256, date_time_ymd,
+    };
+
+    fn certificate() -> Vec<u8> {
+        let mut params = CertificateParams::new(["node1".to_owned()]).expect("names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.not_before = date_time_ymd(1999, 12, 31);
+        params.not_after = date_time_ymd(2050, 1, 1);
+        let key = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
+        params.self_signed(&key).expect("signed").der().to_vec()
+    }
+
+    #[test]
+    fn a_certificate_says_what_it_is() {
+        let der = certificate();
+        let read = Certificate::read(&der).expect("a certificate");
+        assert_eq!((read.version, read.rsa_bits()), (3, Some(2048)));
+        assert_eq!(read.issuer(), read.subject());
+        assert_eq!(read.not_before.map(date), Some("1999-12-31T00:00:00Z".into()));
+        assert_eq!(read.not_after.map(date), Some("2050-01-01T00:00:00Z".into()));
+        assert_eq!(read.vouches(UnixTime::now()), Ok(()));
+        assert_eq!(read.with_optional_policies(), der);
+    }
+
+    #[test]
+    fn as_a_leaf_it_differs_in_one_byte_and_vouches_for_nobody() {
+        let der = certificate();
+        let leaf = Certificate::read(&der).expect("a certificate").as_leaf();
+        assert_eq!(der.iter().zip(&leaf).filter(|(one, two)| one != two).count(), 1);
+        let leaf = Certificate::read(&leaf).expect("a certificate");
+        assert_eq!(leaf.vouches(UnixTime::now()), Err(Unfit::NoAuthority));
+    }
+
+    #[test]
+    fn what_is_damaged_breaks_nothing() {
+        let der = certificate();
+        let look = |bytes: &[u8]| {
+            is_sequence(bytes);
+            rsa_bits(bytes);
+            if let Some(read) = Certificate::read(bytes) {
+                let _ = (read.rsa_bits(), read.vouches(UnixTime::now()), read.as_leaf());
+            }
+        };
+        (0..der.len()).for_each(|length| look(&der[..length]));
+        for at in 0..der.len() {
+            for value in [0, 1, 0x30, 0x7f, 0x80, 0x84, 0xff] {
+                let mut damaged = der.clone();
+                damaged[at] = value;
+                look(&damaged);
+            }
+        }
+    }
+}
