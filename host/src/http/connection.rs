@@ -5,6 +5,7 @@
 //! is an alert, and it hangs up: who writes hears of a broken pipe, only who reads
 //! on hears why, and a request that comes a moment later finds a closed connection.
 
+use super::resolver::Resolver;
 use super::tls;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
@@ -26,7 +27,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Connects as [`HttpsConnector`] does.
 #[derive(Clone)]
-pub(super) struct Connector(pub(super) HttpsConnector<HttpConnector>);
+pub(super) struct Connector(pub(super) HttpsConnector<HttpConnector<Resolver>>);
 
 impl Service<http::Uri> for Connector {
     type Response = Connection;

@@ -39,7 +39,7 @@ pub struct Connector {
 impl Sandbox {
     /// Loads the component in the file `path` and asks what it is.
     pub async fn connector(&self, path: &Path) -> Result<Connector, Error> {
-        let loaded = self.load(path)?;
+        let loaded = self.load(path).await?;
         let client = Client::new(default_limits()?, None)?;
         let mut instance = Instance::new(&loaded, Grant::none(), client, Arc::new(())).await?;
         let call = instance.exports.plakar_connector_importer().call_describe(&mut instance.store);
@@ -125,19 +125,21 @@ impl Connector {
 
     /// Runs the component's own command line: `arguments` without its name,
     /// `variables` as its whole environment, the standard streams of this process.
+    /// The whole is ended by the host where the component does not end it in time.
     /// Answers the exit code.
     pub async fn run(
         &self,
         arguments: &[String],
         variables: &[(String, String)],
         grant: Grant,
+        limits: TimeLimits,
         tls: Option<Tls>,
         observer: Arc<dyn Observer>,
     ) -> Result<u8, Error> {
-        let client = client(default_limits()?, tls.as_ref(), observer.as_ref())?;
+        let client = client(limits, tls.as_ref(), observer.as_ref())?;
         let log = Log::new(observer);
         let all = [std::slice::from_ref(&self.description.name), arguments].concat();
-        let code = self.loaded.run(&all, variables, grant, client, &log).await;
+        let code = self.loaded.run(&all, variables, grant, client, limits.max_duration, &log).await;
         log.flush();
         code
     }
@@ -209,7 +211,7 @@ impl Importer {
     /// Whether an import could start now. Takes no longer than a connection and
     /// an answer of each endpoint may.
     pub async fn ping(&mut self) -> Result<(), Error> {
-        let each = self.limits.connect + self.limits.stall;
+        let each = self.limits.connect.saturating_add(self.limits.stall);
         let limit = each.saturating_mul(u32::try_from(self.endpoints).unwrap_or(u32::MAX));
         let Instance { store, exports, life, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().importer();

@@ -1,6 +1,6 @@
 //! Which records are let in.
 
-use super::limits::{PATHNAME, RECORDS};
+use super::limits::{NAMES, PATHNAME, RECORDS};
 use crate::Error;
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +10,8 @@ pub struct Admitted {
     ids: HashSet<u64>,
     /// Each pathname, and whether it is a directory.
     pathnames: HashMap<String, bool>,
+    /// Bytes of all pathnames.
+    bytes: usize,
 }
 
 impl Admitted {
@@ -23,6 +25,13 @@ impl Admitted {
         if self.ids.len() == RECORDS {
             return Err(Error::component(format!(
                 "the component has more than {RECORDS} records, the most that this host keeps account of"
+            )));
+        }
+        self.bytes += pathname.len();
+        if self.bytes > NAMES {
+            return Err(Error::component(format!(
+                "the pathnames of the component's records have more than {NAMES} bytes together, the \
+                 most that this host keeps account of"
             )));
         }
         if !self.ids.insert(id) {
@@ -114,6 +123,18 @@ mod tests {
         assert!(
             admitted.admit(2, "/a", true).expect_err("path").to_string().contains("`/a` occurs")
         );
+    }
+
+    #[test]
+    fn long_names_do_not_add_up_without_end() {
+        let mut admitted = Admitted::default();
+        let long = "/x".repeat(PATHNAME / 2 - 4);
+        let mut admit = |id| admitted.admit(id, &format!("{long}/{id:06}"), false);
+        let most = (NAMES / (PATHNAME - 1)) as u64;
+        for id in 0..most {
+            admit(id).expect("there is room");
+        }
+        assert!(admit(most).expect_err("full").to_string().contains("bytes together"));
     }
 
     #[test]
