@@ -1,6 +1,7 @@
 //! The ways to go wrong.
 
 use crate::bindings::exports::plakar::connector::importer::Error;
+use crate::hoard;
 use std::str::FromStr;
 
 /// What the option `behaviour` can say.
@@ -50,10 +51,18 @@ pub(crate) enum Behaviour {
     Exit,
     /// Fails in `facts`, by a trap.
     TrapInFacts,
+    /// Makes the host hold long methods and authorities, in as many requests as it can.
+    HoardRequests,
+    /// The same with long header fields.
+    HoardFields,
+    /// The same with bodies that are never sent.
+    HoardBodies,
+    /// Directories with long names, without end in sight.
+    LongNames,
 }
 
 /// Behaviours that need no argument, by name.
-const NAMES: [(&str, Behaviour); 21] = [
+const NAMES: [(&str, Behaviour); 25] = [
     ("well", Behaviour::Well),
     ("trap-in-next", Behaviour::TrapInNext),
     ("trap-in-read", Behaviour::TrapInRead),
@@ -75,6 +84,10 @@ const NAMES: [(&str, Behaviour); 21] = [
     ("panic", Behaviour::Panic),
     ("exit", Behaviour::Exit),
     ("trap-in-facts", Behaviour::TrapInFacts),
+    ("hoard-requests", Behaviour::HoardRequests),
+    ("hoard-fields", Behaviour::HoardFields),
+    ("hoard-bodies", Behaviour::HoardBodies),
+    ("long-names", Behaviour::LongNames),
 ];
 
 impl FromStr for Behaviour {
@@ -108,6 +121,9 @@ impl Behaviour {
                     eprintln!("line {line} of a flood");
                 }
             }
+            Behaviour::HoardRequests => hoard::requests(),
+            Behaviour::HoardFields => hoard::fields(),
+            Behaviour::HoardBodies => hoard::bodies(),
             Behaviour::OpenFile => match std::fs::read_to_string("/etc/hostname") {
                 Ok(_) => return Err(Error::Other("a file could be read".into())),
                 Err(error) => eprintln!("no file can be read: {error}"),

@@ -20,6 +20,7 @@
 //! | [`tls`] | who is trusted, who is let in, and what is said where it fails |
 //! | [`signals`] | Ctrl-C and SIGTERM in the middle of a backup |
 //! | [`sandbox`] | components that misbehave |
+//! | [`machine`] | machines that give too little, or forbid something |
 //! | [`bad_input`] | errors before anything is contacted or written |
 //! | [`target_directory`] | the directory that is backed up into |
 //! | [`plakar`] | backups through the real plakar |
@@ -33,6 +34,7 @@ mod clusters;
 mod command_line;
 mod faults;
 mod lenient_reading;
+mod machine;
 mod members;
 mod names;
 mod native_grpc;
