@@ -4,7 +4,7 @@
 //! machines is a shell variable with a default, and every word that came from
 //! the cluster is quoted for the shell, since names are the users' to choose.
 
-use crate::etcd::messages::AlarmType;
+use crate::alarm::AlarmType;
 use crate::manifest::{Manifest, MemberInfo};
 use std::fmt::Write as _;
 

@@ -89,7 +89,7 @@ fn a_component_that_makes_the_host_take_memory_is_stopped() {
     for behaviour in ["hoard-requests", "hoard-fields", "hoard-bodies"] {
         caught(behaviour, &[], MISBEHAVED, &["trapped in `reader.read`"]);
     }
-    caught("long-names", &["-q"], MISBEHAVED, &["pathnames", "16777216 bytes"]);
+    caught("long-names", &["-q"], MISBEHAVED, &["pathnames", "25165824 bytes"]);
 }
 
 #[test]

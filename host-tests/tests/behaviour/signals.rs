@@ -135,7 +135,8 @@ fn a_reader_that_stands_still_keeps_no_signal() {
     let target = Target::new();
     let (_unread, pipe) = full_pipe();
     let started = std::time::Instant::now();
-    let running = Run::misbehaving("stall", &target.argument(), &["--json"]).output_to(pipe).start();
+    let running =
+        Run::misbehaving("stall", &target.argument(), &["--json"]).output_to(pipe).start();
     // No event comes through; the target is there once the signals are caught.
     while !target.path().exists() {
         assert!(started.elapsed() < Duration::from_secs(30), "it does not begin");

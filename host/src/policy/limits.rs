@@ -4,10 +4,10 @@
 //!
 //! | what | bound |
 //! | --- | --- |
-//! | handles | [`HANDLES`] × ([`FIELDS`] + [`NAME`], or [`BODY`]): 16 MiB |
+//! | handles | [`HANDLES`] × ([`FIELDS`] + [`NAME`], or [`BODY`]): 32 MiB |
 //! | what one call passes | [`CALL_BYTES`]: 2 MiB |
 //! | responses on their way | [`REQUESTS`] × 2 MiB, and 16 MiB a connection over HTTP/2 |
-//! | names of records | [`NAMES`], three times: 48 MiB |
+//! | names of records | [`PATHNAMES`]: 24 MiB |
 //! | the compiler, before the component runs | [`COMPILE_MEMORY`]: 1 GiB, for [`COMPILE_TIME`] |
 //!
 //! A backup of ours takes 35 MiB in all.
@@ -23,8 +23,9 @@ pub const TABLE_ELEMENTS: usize = 100_000;
 /// Core instances, memories and tables, each; a component has a handful.
 pub const INSTANCES: usize = 64;
 
-/// Handles of streams, requests and the like that may be open at a time.
-pub const HANDLES: usize = 256;
+/// Handles of streams, requests and the like that may be open at a time. Each request
+/// that is under way has some ten.
+pub const HANDLES: usize = 512;
 
 /// Bytes of all header fields of one request or response.
 pub const FIELDS: usize = 16 << 10;
@@ -65,8 +66,9 @@ pub const RECORDS: usize = 100_000;
 /// The longest pathname in bytes, as Linux has it.
 pub const PATHNAME: usize = 4096;
 
-/// Bytes of all pathnames of one import together.
-pub const NAMES: usize = 16 << 20;
+/// What the account of all pathnames in one import may cost in bytes, as the
+/// contract counts it: each name's length and what comes with it.
+pub const PATHNAMES: usize = 24 << 20;
 
 /// The longest log line or message in bytes; the rest of it is cut.
 pub const LINE: usize = 2048;

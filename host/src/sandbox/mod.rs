@@ -20,6 +20,7 @@ pub(crate) use log::Log;
 pub(crate) use machine::shortage;
 pub(crate) use state::State;
 
+use crate::policy::contract::check_exports;
 use crate::policy::limits::{LARGEST_COMPONENT, MEMORY, TICK};
 use crate::{Error, bindings};
 use cache::Cached;
@@ -30,13 +31,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine};
-
-/// The interface that every connector exports, without its version.
-const IMPORTER: &str = "plakar:connector/importer@";
-
-/// The version of the contract that this host speaks; patches of it only add.
-const CONTRACT: &str = "0.1.0";
-const COMPATIBLE: &str = "0.1.";
 
 /// Compiles components and links them to what a sandbox has.
 #[derive(Clone)]
@@ -126,22 +120,8 @@ impl Sandbox {
 
     fn check_exports(&self, path: &Path, component: &Component) -> Result<(), Error> {
         let ty = component.component_type();
-        let version = ty
-            .exports(&self.engine)
-            .find_map(|(name, _)| name.strip_prefix(IMPORTER).map(str::to_owned));
-        match version.as_deref() {
-            Some(version) if version.starts_with(COMPATIBLE) => Ok(()),
-            Some(other) => Err(refuse(
-                path,
-                &format!("it speaks version {other} of the contract, and this host {CONTRACT}"),
-            )),
-            None => Err(refuse(
-                path,
-                &format!(
-                    "it exports no `{IMPORTER}{CONTRACT}`: it is a component, but no connector"
-                ),
-            )),
-        }
+        check_exports(ty.exports(&self.engine).map(|(name, _)| name))
+            .map_err(|reason| refuse(path, &reason))
     }
 }
 

@@ -10,6 +10,7 @@ use super::lease::{self, Lease};
 use super::placing::{Placing, set_directory_mode};
 use super::{Entry, Sink};
 use crate::Error;
+use bytes::Bytes;
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -279,7 +280,7 @@ impl Sink for DirectorySink {
         Ok(())
     }
 
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         let open = self.open.as_mut().ok_or_else(|| Error::store("no file was begun"))?;
         let mut file = open.written().await?;
         if open.unsynced >= SYNC_BYTES {
