@@ -23,6 +23,7 @@
 //! | [`sandbox`] | components that misbehave |
 //! | [`contract`] | digests and the end of an import, under every kind of host |
 //! | [`examples`] | the small connector, and Node as a host |
+//! | [`machine`] | machines that give too little, or forbid something |
 //! | [`bad_input`] | errors before anything is contacted or written |
 //! | [`target_directory`] | the directory that is backed up into |
 //! | [`plakar`] | backups through the real plakar |
@@ -39,6 +40,7 @@ mod contract;
 mod examples;
 mod faults;
 mod lenient_reading;
+mod machine;
 mod members;
 mod names;
 mod native_grpc;

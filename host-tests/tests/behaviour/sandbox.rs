@@ -87,6 +87,15 @@ fn a_component_that_takes_all_memory_is_stopped() {
     caught("hog-memory", &[], MISBEHAVED, &["memory"]);
 }
 
+/// What costs the component little can cost the host much.
+#[test]
+fn a_component_that_makes_the_host_take_memory_is_stopped() {
+    for behaviour in ["hoard-requests", "hoard-fields", "hoard-bodies"] {
+        caught(behaviour, &[], MISBEHAVED, &["trapped in `reader.read`"]);
+    }
+    caught("long-names", &["-q"], MISBEHAVED, &["pathnames", "25165824 bytes"]);
+}
+
 #[test]
 fn a_component_that_never_comes_back_is_stopped_by_the_run_s_time() {
     for behaviour in ["spin", "stall"] {

@@ -1,22 +1,19 @@
 //! `inspect`.
 
-use super::arguments::{Inspect, Output};
-use super::{config, failed, schema};
+use super::arguments::Inspect;
+use super::report::{Outcome, Report};
+use super::{config, schema, write};
 use plakar_connector::names::FILE_SUFFIX;
 use plakar_wasm::policy::options;
 use plakar_wasm::{Connector, Description, Error, OptionDescription, OptionKind, Sandbox};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 /// Shows what a connector is and takes, and what it would be granted.
-pub(super) async fn main(arguments: &Inspect, output: &Output) -> u8 {
-    match run(arguments, output.json).await {
-        Ok(text) => {
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
-            0
-        }
-        Err(error) => failed(&error),
+pub(super) async fn main(arguments: &Inspect, json: bool, report: &Report) -> u8 {
+    match run(arguments, json).await {
+        Ok(text) => write(format!("{}\n", text.trim_end()).as_bytes()),
+        Err(error) => report.end(Outcome::Failed(error)),
     }
 }
 

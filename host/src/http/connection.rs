@@ -5,6 +5,7 @@
 //! is an alert, and it hangs up: who writes hears of a broken pipe, only who reads
 //! on hears why, and a request that comes a moment later finds a closed connection.
 
+use super::resolver::Resolver;
 use super::tls;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
@@ -27,7 +28,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// Connects as [`HttpsConnector`] does.
 #[derive(Clone)]
 pub(super) struct Connector {
-    pub(super) inner: HttpsConnector<HttpConnector>,
+    pub(super) inner: HttpsConnector<HttpConnector<Resolver>>,
     /// Whether nothing but HTTP/2 will do.
     pub(super) http2: bool,
 }
