@@ -6,6 +6,7 @@
 //! | [`readme`] | every command of the README runs |
 //! | [`real_etcd`] | backups of real members come back as the same data |
 //! | [`runbook`] | the commands of `RESTORE.md` run as printed |
+//! | [`kubernetes`] | a real API server on what was restored |
 //! | [`authentication`] | logins, and who may take a snapshot |
 //! | [`members`] | which of several endpoints is asked |
 //! | [`clusters`] | real clusters of several members, some of them sick |
@@ -32,6 +33,7 @@ mod bad_input;
 mod clusters;
 mod command_line;
 mod faults;
+mod kubernetes;
 mod lenient_reading;
 mod members;
 mod names;

@@ -1,0 +1,4 @@
+//! Kubernetes on a restored etcd: what its API servers serve, and what their
+//! clients are told.
+
+mod api_server;
