@@ -4,7 +4,7 @@ use super::Client;
 use crate::certs::{Authority, Key, Leaf};
 use crate::etcd::free_port;
 use crate::process::{Process, command};
-use crate::run::{Outcome, Run};
+use crate::run::Run;
 use crate::tools;
 use serde_json::json;
 use std::fs::File;
@@ -39,22 +39,14 @@ impl ApiServer {
         panic!("the API server found its port in use, five times over");
     }
 
-    /// Creates the objects of these YAML documents.
-    #[track_caller]
-    pub fn create(&self, objects: &str) {
-        self.kubectl(&["create", "-f", "-"]).input(objects).wait().assert_ok();
-    }
-
-    /// `kubectl` with these arguments, which has to succeed.
-    #[track_caller]
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
-        let outcome = self.kubectl(arguments).wait();
-        outcome.assert_ok();
-        outcome
-    }
-
-    fn kubectl(&self, arguments: &[&str]) -> Run {
-        kubectl(&self.folder).args(arguments)
+    /// `kubectl` with these arguments.
+    pub fn kubectl(&self, arguments: &[&str]) -> Run {
+        let home = self.folder.path().to_str().expect("temporary paths are UTF-8");
+        Run::of(command(tools::kubernetes("kubectl")))
+            .args(arguments)
+            .env("KUBECONFIG", &format!("{home}/config"))
+            // It keeps a cache there.
+            .env("HOME", home)
     }
 
     fn try_start(etcd: &str) -> Option<ApiServer> {
@@ -145,14 +137,6 @@ fn config(port: u16, ca: &[u8], token: &str) -> serde_json::Value {
         "contexts": [{ "name": "here", "context": { "cluster": "here", "user": "admin" } }],
         "current-context": "here",
     })
-}
-
-fn kubectl(folder: &TempDir) -> Run {
-    let path = folder.path().to_str().expect("temporary paths are UTF-8");
-    Run::of(command(tools::kubernetes("kubectl")))
-        .env("KUBECONFIG", &format!("{path}/config"))
-        // It keeps a cache there.
-        .env("HOME", path)
 }
 
 /// A proxy that is listening, and the client behind it.

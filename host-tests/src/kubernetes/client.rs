@@ -50,51 +50,57 @@ impl Client {
         Watch { path, events: BufReader::new(answer.into_body().into_reader()) }
     }
 
-    /// Every list that the API server stores, by its path, as it was at this
-    /// revision of etcd: the objects whole, with their resource versions.
-    pub fn lists_at(&self, revision: u64) -> BTreeMap<String, Value> {
-        let query = format!("?resourceVersion={revision}&resourceVersionMatch=Exact");
-        self.lists(&query)
+    /// All that it stores, as it was at this revision of etcd.
+    pub fn lists_at(&self, revision: u64) -> Lists {
+        lists(|path| self.get(path), Some(revision))
     }
 
-    /// The same as it is now.
-    pub fn lists_now(&self) -> BTreeMap<String, Value> {
-        self.lists("")
-    }
-
-    fn lists(&self, query: &str) -> BTreeMap<String, Value> {
-        let items = |path: String| {
-            let items = self.get(&format!("{path}{query}"))["items"].take();
-            (path, items)
-        };
-        self.list_paths().into_iter().map(items).collect()
-    }
-
-    fn list_paths(&self) -> Vec<String> {
-        let groups = self.get("/apis")["groups"].take();
-        let groups = groups.as_array().expect("the API has groups").iter();
-        let version = |group: &Value| {
-            let version = group["preferredVersion"]["groupVersion"].as_str();
-            format!("/apis/{}", version.expect("a group has a version"))
-        };
-        let mut paths = Vec::new();
-        for prefix in ["/api/v1".to_owned()].into_iter().chain(groups.map(version)) {
-            let resources = self.get(&prefix)["resources"].take();
-            for resource in resources.as_array().expect("a version has resources") {
-                let name = resource["name"].as_str().expect("a resource has a name");
-                let verbs = resource["verbs"].as_array().expect("a resource has verbs");
-                // The statuses of components are asked for anew each time.
-                if verbs.iter().any(|verb| verb == "list") && name != "componentstatuses" {
-                    paths.push(format!("{prefix}/{name}"));
-                }
-            }
-        }
-        paths
+    /// All that it stores, as it is now.
+    pub fn lists_now(&self) -> Lists {
+        lists(|path| self.get(path), None)
     }
 
     fn send(&self, path: &str) -> Result<ureq::http::Response<Body>, ureq::Error> {
         self.agent.get(format!("http://{}{path}", self.proxy)).call()
     }
+}
+
+/// Every list of an API server by its path: the objects whole, with their resource
+/// versions.
+pub type Lists = BTreeMap<String, Value>;
+
+/// Every list that is stored, by way of `get`.
+pub(super) fn lists(get: impl Fn(&str) -> Value, revision: Option<u64>) -> Lists {
+    let query = revision.map_or(String::new(), |revision| {
+        format!("?resourceVersion={revision}&resourceVersionMatch=Exact")
+    });
+    let items = |path: String| {
+        let items = get(&format!("{path}{query}"))["items"].take();
+        (path, items)
+    };
+    list_paths(&get).into_iter().map(items).collect()
+}
+
+fn list_paths(get: impl Fn(&str) -> Value) -> Vec<String> {
+    let groups = get("/apis")["groups"].take();
+    let groups = groups.as_array().expect("the API has groups").iter();
+    let version = |group: &Value| {
+        let version = group["preferredVersion"]["groupVersion"].as_str();
+        format!("/apis/{}", version.expect("a group has a version"))
+    };
+    let mut paths = Vec::new();
+    for prefix in ["/api/v1".to_owned()].into_iter().chain(groups.map(version)) {
+        let resources = get(&prefix)["resources"].take();
+        for resource in resources.as_array().expect("a version has resources") {
+            let name = resource["name"].as_str().expect("a resource has a name");
+            let verbs = resource["verbs"].as_array().expect("a resource has verbs");
+            // The statuses of components are asked for anew each time.
+            if verbs.iter().any(|verb| verb == "list") && name != "componentstatuses" {
+                paths.push(format!("{prefix}/{name}"));
+            }
+        }
+    }
+    paths
 }
 
 /// A watch that is open.

@@ -8,14 +8,14 @@
 
 use super::Node;
 use crate::process::{Process, Signal};
-use crate::tools;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// A kubelet on a node. Dropped, it takes its pods with it.
-pub struct Kubelet {
+pub(super) struct Kubelet {
     orders: PathBuf,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,7 +35,7 @@ pub struct Kubelet {
 impl Kubelet {
     /// Starts it on a node. `images` is a folder with a folder for each image, by
     /// its name, in which `usr/local/bin` holds the programs.
-    pub fn start(node: Arc<Node>, images: PathBuf) -> Kubelet {
+    pub(super) fn start(node: Arc<Node>, images: PathBuf) -> Kubelet {
         let folder = node.folder().to_owned();
         let orders = folder.join("orders");
         let containers = folder.join("containers");
@@ -61,6 +61,7 @@ impl Kubelet {
             logs,
             pods: BTreeMap::new(),
             active: true,
+            replies: Vec::new(),
             started: 0,
         };
         let thread = std::thread::spawn(move || state.run(&watch));
@@ -70,9 +71,12 @@ impl Kubelet {
 
 impl Drop for Kubelet {
     fn drop(&mut self) {
+        // It takes whole files only.
+        let [written, order] = [".end", "end"].map(|name| self.orders.join(name));
+        std::fs::write(&written, "end").expect("it is ours");
+        std::fs::rename(written, order).expect("it is ours");
         // Its thread may have panicked; that is told already.
-        let _ = std::fs::write(self.orders.join("end"), "end");
-        self.thread.take().map(JoinHandle::join);
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -86,6 +90,7 @@ struct State {
     /// By the name of the file.
     pods: BTreeMap<String, Pod>,
     active: bool,
+    replies: Vec<File>,
     /// How many containers were ever started.
     started: u64,
 }
@@ -128,7 +133,13 @@ impl State {
                 _ => {}
             }
             std::fs::remove_file(&path).expect("it is ours");
-            let _ = std::fs::write(self.node.folder().join(format!("{name}.reply")), "done\n");
+            let reply = self.node.folder().join(format!("{name}.reply"));
+            // A pipe that is opened like this waits for nobody, and keeps what was
+            // written for as long as it is open.
+            if let Ok(mut reply) = File::options().read(true).write(true).open(reply) {
+                reply.write_all(b"done\n").expect("a pipe takes a line");
+                self.replies.push(reply);
+            }
         }
         Order::GoOn
     }
@@ -187,7 +198,8 @@ impl State {
                     let log = File::options().create(true).append(true).open(logs.join(name));
                     let process = start(node, images, &pod.spec, log.expect("it is ours"));
                     // What `crictl` reads.
-                    std::fs::write(containers.join(&id), name).expect("it is ours");
+                    let container = format!("{name} {}", process.pid());
+                    std::fs::write(containers.join(&id), container).expect("it is ours");
                     pod.container = Container::Running { process, id };
                 }
             }
@@ -225,7 +237,7 @@ enum Order {
 }
 
 /// The names and contents of the files in a folder; hidden ones are none.
-fn files(folder: &std::path::Path) -> impl Iterator<Item = (String, String)> {
+fn files(folder: &Path) -> impl Iterator<Item = (String, String)> {
     let entries = std::fs::read_dir(folder).expect("the folder lasts").flatten();
     entries.filter_map(|entry| {
         let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'))?;
@@ -234,7 +246,7 @@ fn files(folder: &std::path::Path) -> impl Iterator<Item = (String, String)> {
 }
 
 /// Starts the first container of a pod, with its volumes as they are now.
-fn start(node: &Node, images: &std::path::Path, pod: &Value, log: File) -> Process {
+fn start(node: &Node, images: &Path, pod: &Value, log: File) -> Process {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let container = &pod["spec"]["containers"][0];

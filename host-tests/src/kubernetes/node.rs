@@ -2,6 +2,7 @@
 
 use crate::process::{Pid, Process, command};
 use crate::run::Run;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -60,12 +61,13 @@ pub struct Node {
 
 impl Node {
     /// A command that runs on the node, with its folder `bin` first on the PATH.
-    pub fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = command("nsenter");
         let path = std::env::var("PATH").unwrap_or_default();
         command
             .args(["--target", &self.pid().to_string(), "--user", "--preserve-credentials"])
-            .args(["--net", "--mount", "--uts", "--", program])
+            .args(["--net", "--mount", "--uts", "--"])
+            .arg(program)
             .env_clear()
             .env("PATH", format!("{}:{path}", self.programs().display()));
         command
