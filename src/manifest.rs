@@ -44,7 +44,9 @@ pub struct Manifest {
     pub alarms: Vec<AlarmInfo>,
     /// Whether a login was needed: etcd gives snapshots to the role `root` alone.
     /// Unknown where a client certificate may have been the login.
-    auth_enabled: Option<bool>,
+    pub auth_enabled: Option<bool>,
+    /// The most that the member's database may take, in bytes; known from etcd 3.6 on.
+    pub db_size_quota: Option<u64>,
     /// The dump.
     pub dump: DumpInfo,
     verified: [&'static str; 3],
@@ -177,6 +179,9 @@ impl Manifest {
                 Candidate { transport: Transport::Grpc, endpoint, .. } if endpoint.tls => None,
                 _ => Some(false),
             },
+            db_size_quota: before
+                .and_then(|s| u64::try_from(s.db_size_quota).ok())
+                .filter(|&quota| quota > 0),
             dump: DumpInfo {
                 bytes: dumped.proof.size,
                 sha256: hex(&dumped.proof.sha256),
