@@ -51,7 +51,8 @@ pub struct Manifest {
     pub dump: DumpInfo,
     verified: [&'static str; 3],
     endpoints_rejected: Vec<RejectedInfo>,
-    warnings: Vec<String>,
+    /// What an operator must know of this backup.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -99,7 +100,8 @@ struct Raft {
 /// An active alarm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AlarmInfo {
-    member_id: Id,
+    /// The member that it is about; zero where etcd names none.
+    pub member_id: Id,
     /// What is wrong, by etcd's name.
     #[serde(serialize_with = "alarm_name")]
     pub alarm: AlarmType,
