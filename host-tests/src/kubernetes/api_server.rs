@@ -78,8 +78,6 @@ impl ApiServer {
             .arg("--token-auth-file")
             .arg(tokens)
             .args(["--authorization-mode", "RBAC"])
-            // Nobody makes the accounts that pods would be given.
-            .args(["--disable-admission-plugins", "ServiceAccount"])
             .args(["--service-account-issuer", "https://kubernetes.default.svc"])
             .args(["--service-account-signing-key-file", &accounts])
             .args(["--service-account-key-file", &accounts])

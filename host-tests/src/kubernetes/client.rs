@@ -3,8 +3,11 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::{Agent, Body, BodyReader};
+
+/// How long a server may ask for patience.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks one API server through `kubectl proxy`, which adds TLS and the token.
 #[derive(Debug, Clone)]
@@ -24,13 +27,20 @@ impl Client {
         Client { agent, proxy }
     }
 
-    /// `GET PATH`, which has to succeed.
+    /// `GET PATH`, which has to succeed, if not at once. A server that is ready may
+    /// still be filling the cache of a list, and asks for patience (429).
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {
-        let (status, text) = self
-            .try_get(path)
-            .unwrap_or_else(|error| panic!("`GET {path}` of the API server failed: {error}"));
-        assert_eq!(status, 200, "`GET {path}` of the API server: {text}");
+        let started = Instant::now();
+        let (status, text) = loop {
+            let answer = self.try_get(path);
+            let (status, text) = answer.unwrap_or_else(|error| panic!("`GET {path}`: {error}"));
+            if status != 429 || started.elapsed() > PATIENCE {
+                break (status, text);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        assert_eq!(status, 200, "`GET {path}`: {text}");
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("`GET {path}`: {error}: {text}"))
     }
 

@@ -254,8 +254,11 @@ impl ControlPlane {
 
     /// What the kubelet would report of this or another node.
     fn register(&self, node: &Node) {
+        let labels = json!({ "kubernetes.io/hostname": node.name });
         let object = json!({
-            "apiVersion": "v1", "kind": "Node", "metadata": { "name": node.name },
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": { "name": node.name, "labels": labels },
         });
         self.create(&object.to_string());
     }

@@ -14,10 +14,10 @@ ip link set eth0 up
 mount --rbind "${folder%/*}" "${folder%/*}"
 mount -o remount,bind,ro /
 
-# `/etc` and `/usr/local` as they are, and what is written there goes to memory.
+# `/etc` and `/usr` as they are, and what is written there goes to memory.
 mkdir "$folder/memory"
 mount -t tmpfs tmpfs "$folder/memory"
-for place in etc usr/local; do
+for place in etc usr; do
     mkdir -p "$folder/memory/$place/upper" "$folder/memory/$place/work"
     layers=lowerdir=/$place,upperdir=$folder/memory/$place/upper,workdir=$folder/memory/$place/work
     mount -t overlay overlay -o "$layers" "/$place"

@@ -1,17 +1,35 @@
 //! One API server on one member, which goes and comes back.
 
-use super::{BUMP, assert_same, change, populate, resource_version};
-use crate::runbook::{block, restore};
+use super::{BUMP, assert_same, blocks, change, populate, resource_version};
 use host_tests::etcd::{Etcd, Version};
 use host_tests::kubernetes::ApiServer;
 use host_tests::plakar::Plakar;
-use serde_json::Value;
+use host_tests::process::command;
+use host_tests::run::Run;
+use host_tests::target::Target;
+use std::path::Path;
 use tempfile::TempDir;
 
-/// The name in an object, and the kind of event that it came with.
-fn told(event: &Value) -> (&str, &str) {
-    let text = |value: &'_ Value| value.as_str().map_or("", |text| text);
-    (text(&event["type"]), text(&event["object"]["metadata"]["name"]))
+/// Restores by the guide, as it is for a member that no Kubernetes is known of.
+fn restore(version: Version, target: &Target, data: &Path) {
+    let guide = target.guide();
+    let steps = [
+        "## 1. Say which member this host is",
+        "## 2. Check the file and the tool",
+        "## 4. Move the old data aside",
+        "## 5. Restore",
+    ];
+    let script: Vec<&str> = steps.iter().flat_map(|step| blocks(&guide, &[step])).collect();
+    let programs = version.program("etcdutl");
+    let programs = programs.parent().expect("a folder").display();
+    Run::of(command("sh"))
+        .args(["-e", "-c", &script.join("\n")])
+        .env("PATH", &format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()))
+        .env("DUMP", target.dump().to_str().expect("temporary paths are UTF-8"))
+        .env("DATA_DIR", data.to_str().expect("temporary paths are UTF-8"))
+        .env("BUMP", &BUMP.to_string())
+        .wait()
+        .assert_ok();
 }
 
 #[test]
@@ -34,8 +52,7 @@ fn the_api_server_serves_the_objects_of_the_backup_and_sends_watchers_back_to_th
     drop(etcd);
 
     let folder = TempDir::with_prefix("restored-").expect("a temporary directory");
-    let script = block(&target.guide(), "## Under Kubernetes", "--bump-revision");
-    restore(version, &script, &target.dump(), &folder.path().join("data")).assert_ok();
+    restore(version, &target, &folder.path().join("data"));
     let etcd = Etcd::start_on(version, folder);
     let server = ApiServer::start(&etcd.endpoint());
 
@@ -64,7 +81,8 @@ fn the_api_server_serves_the_objects_of_the_backup_and_sends_watchers_back_to_th
     }
     for kind in ["ADDED", "MODIFIED", "DELETED"] {
         let event = watch.next();
-        assert_eq!(told(&event), (kind, "new"), "{event}");
+        assert_eq!(event["type"], kind, "{event}");
+        assert_eq!(event["object"]["metadata"]["name"], "new", "{event}");
         assert!(resource_version(&event["object"]) > highest, "{highest}: {event}");
     }
 }
