@@ -6,14 +6,14 @@ use host_tests::etcd::{Etcd, Version};
 use host_tests::kubernetes::{ControlPlane, Kubeadm, Lists, Shell};
 use host_tests::plakar::Plakar;
 use host_tests::target::Target;
-
-const VERSION: Version = Version::V3_5_33;
+use tempfile::TempDir;
 
 const NODES: [(&str, &str); 3] = [("cp1", "10.0.0.11"), ("cp2", "10.0.0.12"), ("cp3", "10.0.0.13")];
 
 /// What plakar brought back, and what it is to bring back.
 struct Backup {
     target: Target,
+    guide: String,
     revision: u64,
     lists: Lists,
     /// No resource version was ever higher.
@@ -21,7 +21,7 @@ struct Backup {
 }
 
 /// Fills a cluster, backs it up, and lets it go on.
-fn back_up(cluster: &Kubeadm) -> Backup {
+fn back_up(cluster: &Kubeadm, version: Version) -> Backup {
     let first = &cluster.control_planes[0];
     populate(|arguments| first.kubectl(arguments));
     let plakar = Plakar::new();
@@ -40,12 +40,12 @@ fn back_up(cluster: &Kubeadm) -> Backup {
     let options = ["-o", &endpoints, "-o", &ca, "-o", &cert, "-o", &key];
     plakar.backup("etcd+https://", &options).on(&first.node).wait().assert_code(0);
     let target = plakar.latest().restore();
-    let revision = Etcd::restore(VERSION, &target.dump()).revision();
+    let revision = Etcd::restore(version, &target.dump()).revision();
     // Asked for by revision, so it may come later.
     let lists = first.lists_at(revision);
     change(|arguments| first.kubectl(arguments));
     let highest = resource_version(&first.get("/api/v1/namespaces"));
-    Backup { target, revision, lists, highest }
+    Backup { guide: target.guide(), target, revision, lists, highest }
 }
 
 /// All members lose their data. The kubelets go on, and so a member starts anew.
@@ -78,41 +78,102 @@ fn assert_is_back(machine: &ControlPlane, backup: &Backup) {
     }
 }
 
-#[test]
-fn three_control_planes_come_back_by_the_printed_steps() {
-    let cluster = Kubeadm::start(VERSION, &NODES);
-    let backup = back_up(&cluster);
-    lose_all_data(&cluster);
-
-    let guide = backup.target.guide();
-    let mut shells: Vec<Shell> =
-        cluster.control_planes.iter().map(|machine| Shell::open(&machine.node)).collect();
-    let token = shells[0].run("date +%s");
-    let set = format!("DUMP={} TOKEN={}", backup.target.dump().display(), token.trim());
-    for shell in &mut shells {
-        shell.run(&set);
-    }
-    let mut on_each = |headings: &[&str], number: usize| {
-        for shell in &mut shells {
-            shell.run(blocks(&guide, headings)[number]);
-        }
-    };
-    on_each(&["## 1. Say which member this host is"], 0);
-    on_each(&["## 2. Check the file and the tool"], 0);
-    on_each(&["## 2. Check the file and the tool"], 1);
-    on_each(&["## 3. Stop the old cluster", "### Kubernetes static pods"], 0);
-    on_each(&["## 4. Move the old data aside"], 0);
-    on_each(&["## 5. Restore"], 0);
-    on_each(&["## 6. Start", "### Kubernetes static pods"], 0);
-    on_each(&["## 7. Look"], 0);
-    on_each(&["## 6. Start", "### Kubernetes static pods"], 1);
-
+fn assert_all_are_back(cluster: &Kubeadm, backup: &Backup) {
     for machine in &cluster.control_planes {
         machine.wait_until_ready();
-        assert_is_back(machine, &backup);
+        assert_is_back(machine, backup);
     }
     let first = &cluster.control_planes[0];
     first.kubectl(&["create", "namespace", "new"]).wait().assert_ok();
     let new = resource_version(&first.get("/api/v1/namespaces/new"));
     assert!(new > backup.highest, "{new} after {}", backup.highest);
+}
+
+/// The operator's shells, one on each host.
+struct Shells<'a> {
+    shells: Vec<Shell>,
+    backup: &'a Backup,
+}
+
+impl Shells<'_> {
+    /// Opens them, and sets in each what the guide says to set first.
+    fn open<'a>(machines: &[ControlPlane], backup: &'a Backup, settings: &str) -> Shells<'a> {
+        let mut shells: Vec<Shell> =
+            machines.iter().map(|machine| Shell::open(&machine.node)).collect();
+        let token = shells[0].run("date +%s");
+        let dump = backup.target.dump();
+        for shell in &mut shells {
+            shell.run(&format!("DUMP={} TOKEN={} {settings}", dump.display(), token.trim()));
+        }
+        Shells { shells, backup }
+    }
+
+    /// Runs one of the blocks below a heading on every host.
+    #[track_caller]
+    fn run(&mut self, headings: &[&str], number: usize) {
+        for shell in &mut self.shells {
+            shell.run(blocks(&self.backup.guide, headings)[number]);
+        }
+    }
+}
+
+const WHICH: &str = "## 1. Say which member this host is";
+const CHECK: &str = "## 2. Check the file and the tool";
+const STOP: &str = "## 3. Stop the old cluster";
+const MOVE: &str = "## 4. Move the old data aside";
+const RESTORE: &str = "## 5. Restore";
+const START: &str = "## 6. Start";
+const LOOK: &str = "## 7. Look";
+const PODS: &str = "### Kubernetes static pods";
+
+#[test]
+fn three_control_planes_come_back_by_the_printed_steps() {
+    let version = Version::V3_5_33;
+    let cluster = Kubeadm::start(version, &NODES);
+    let backup = back_up(&cluster, version);
+    lose_all_data(&cluster);
+
+    let mut hosts = Shells::open(&cluster.control_planes, &backup, "");
+    hosts.run(&[WHICH], 0);
+    hosts.run(&[CHECK], 0);
+    hosts.run(&[CHECK], 1);
+    hosts.run(&[STOP, PODS], 0);
+    hosts.run(&[MOVE], 0);
+    hosts.run(&[RESTORE], 0);
+    hosts.run(&[START, PODS], 0);
+    hosts.run(&[LOOK], 0);
+    hosts.run(&[START, PODS], 1);
+    assert_all_are_back(&cluster, &backup);
+}
+
+/// The first one by `kubeadm init` on what was restored, with the keys of the old
+/// cluster; the others by `kubeadm join`.
+#[test]
+fn a_cluster_comes_back_on_other_hosts_one_of_them_first() {
+    let version = Version::V3_6_14;
+    let mut cluster = Kubeadm::start(version, &NODES[..2]);
+    let backup = back_up(&cluster, version);
+    let keys = TempDir::with_prefix("keys-").expect("a temporary directory");
+    let place = keys.path().display();
+    let save = format!("cp -r /etc/kubernetes/pki {place}");
+    cluster.control_planes[0].node.run(&save).wait().assert_ok();
+    cluster.control_planes.clear();
+
+    cluster.add("new1", "10.0.0.21");
+    let load = format!("cp -r {place}/pki /etc/kubernetes");
+    cluster.control_planes[0].node.run(&load).wait().assert_ok();
+    let mut host = Shells::open(&cluster.control_planes, &backup, "ALONE=yes ADDRESS=10.0.0.21");
+    host.run(&[WHICH], 0);
+    host.run(&[CHECK], 0);
+    host.run(&[CHECK], 1);
+    host.run(&[STOP, PODS], 0);
+    host.run(&[MOVE], 0);
+    host.run(&[RESTORE], 0);
+    cluster.control_planes[0].init();
+    host.run(&[LOOK], 0);
+    for (name, address) in [("new2", "10.0.0.22"), ("new3", "10.0.0.23")] {
+        let index = cluster.add(name, address);
+        cluster.join(index);
+    }
+    assert_all_are_back(&cluster, &backup);
 }
