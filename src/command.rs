@@ -38,8 +38,6 @@ pub enum Command {
 
 /// A location and its options. No `Debug`: it may hold a password.
 pub struct Target {
-    /// The location's protocol.
-    pub protocol: String,
     /// The config, as a host of the contract would pass it.
     pub config: Vec<(String, String)>,
     /// Where the password comes from, if not from the config.
@@ -61,7 +59,7 @@ impl Target {
         if let Some(password) = password {
             self.config.push(("password".into(), password));
         }
-        Options::read(&self.protocol, &self.config)
+        Options::read(&self.config)
     }
 }
 
@@ -104,10 +102,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
         if config.iter().any(|(name, _)| name == names::LOCATION) {
             return Err(wrong_call("the location is an argument, not an option".into()));
         }
-        let protocol = location.split(':').next().unwrap_or_default().to_string();
         let mut config = std::mem::take(&mut config);
         config.push((names::LOCATION.into(), location));
-        Ok(Target { protocol, config, password: password.take() })
+        Ok(Target { config, password: password.take() })
     };
     let parsed = match command.as_deref() {
         Some("backup") => {
@@ -154,6 +151,7 @@ fn backup_bundle<N: Network>(import: &mut Import<N>, out: impl Write) -> Result<
         let size = bundle.append(record, PIECE)?;
         import.acknowledge(id, Fate::Stored(size));
     }
+    import.finish()?;
     bundle.finish()
 }
 
@@ -174,7 +172,7 @@ fn backup_dump<N: Network>(
         }
         import.acknowledge(record.id, Fate::Stored(size));
     }
-    Ok(())
+    import.finish()
 }
 
 fn next_record<N: Network>(import: &mut Import<N>) -> Result<Option<Record<N>>> {
@@ -259,7 +257,6 @@ mod tests {
         let config: Vec<(&str, &str)> =
             target.config.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(config, [("b", "true"), ("a", "2=3"), ("c", ""), ("location", "etcd://h")]);
-        assert_eq!(target.protocol, "etcd");
     }
 
     #[test]

@@ -45,12 +45,48 @@ pub struct Error {
     stage: Option<Stage>,
     what: String,
     remedy: Option<String>,
+    of_all_members: bool,
 }
 
 impl Error {
     /// A failure of this kind; `what` says what failed, lower case, no full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, endpoint: None, stage: None, what: what.into(), remedy: None }
+        Self {
+            kind,
+            endpoint: None,
+            stage: None,
+            what: what.into(),
+            remedy: None,
+            of_all_members: false,
+        }
+    }
+
+    /// A failure of which several are the cause, each with where it happened. The
+    /// one about which most can be done leads, with its kind and its remedy.
+    pub fn of_several(what: &str, mut failures: Vec<(String, Error)>) -> Self {
+        failures.sort_by_key(|(_, error)| error.urgency());
+        let reasons: Vec<String> =
+            failures.iter().map(|(place, error)| format!("{place}: {}", error.what)).collect();
+        let lead = failures.into_iter().next().map(|(_, error)| error);
+        Self {
+            what: format!("{what}: {}", reasons.join(", ")),
+            endpoint: None,
+            stage: None,
+            ..lead.unwrap_or_else(|| Error::new(Kind::Other, ""))
+        }
+    }
+
+    /// What comes first among several failures: what the caller can mend.
+    fn urgency(&self) -> u8 {
+        match self.kind {
+            Kind::InvalidConfig | Kind::Unauthenticated => 0,
+            Kind::PermissionDenied => 1,
+            Kind::Corrupt => 2,
+            Kind::Unsupported => 3,
+            Kind::Interrupted | Kind::Other => 4,
+            Kind::TimedOut => 5,
+            Kind::Unreachable => 6,
+        }
     }
 
     /// Adds where it happened, unless that is known already.
@@ -58,6 +94,18 @@ impl Error {
         self.endpoint.get_or_insert_with(|| endpoint.to_string());
         self.stage.get_or_insert(stage);
         self
+    }
+
+    /// Says that every member of the cluster would answer the same: nothing is to be
+    /// had from another one.
+    pub fn of_all_members(mut self) -> Self {
+        self.of_all_members = true;
+        self
+    }
+
+    /// Whether every member of the cluster would answer the same.
+    pub fn is_of_all_members(&self) -> bool {
+        self.of_all_members
     }
 
     /// Adds the stage alone, where no endpoint is involved.
@@ -99,16 +147,32 @@ impl std::error::Error for Error {}
 /// The connector's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A text that came from a server, fit for a message: one line, bounded.
+/// The most that is shown of a text that came from a server, in characters.
+const SHOWN: usize = 200;
+
+/// A text that came from a server, fit for a message: in back quotes, one line,
+/// bounded.
 pub fn quote(text: &str) -> String {
-    const MOST: usize = 200;
-    let mut line: String =
-        text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST + 1).collect();
-    if line.chars().count() > MOST {
+    format!("`{}`", plain(text).replace('`', "'"))
+}
+
+/// A text that came from a server, fit for a terminal: one line, bounded, without
+/// characters that act on what shows them.
+pub fn plain(text: &str) -> String {
+    let plain = |c: char| if acts(c) { ' ' } else { c };
+    let mut line: String = text.trim().chars().map(plain).take(SHOWN + 1).collect();
+    if line.chars().count() > SHOWN {
         line.pop();
         line.push('…');
     }
-    format!("`{line}`")
+    line
+}
+
+/// Whether a character acts on a terminal or on the order of the text around it:
+/// control characters, and those that turn the direction of writing.
+pub fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -129,7 +193,42 @@ mod tests {
 
     #[test]
     fn a_servers_text_is_quoted_in_one_bounded_line() {
-        assert_eq!(quote(" a\nb\u{1b}c "), "`a b c`");
+        assert_eq!(quote(" a\nb\u{1b}c\u{9b}d\u{202e}e`f "), "`a b c d e'f`");
         assert!(quote(&"x".repeat(10_000)).chars().count() < 210);
+    }
+
+    #[test]
+    fn of_several_failures_the_one_that_can_be_mended_leads() {
+        let failure = |place: &str, kind| {
+            let error = Error::new(kind, format!("{kind:?}")).remedy(format!("mend {kind:?}"));
+            (place.to_string(), error)
+        };
+        let order = [
+            Kind::Unauthenticated,
+            Kind::PermissionDenied,
+            Kind::Corrupt,
+            Kind::Unsupported,
+            Kind::Other,
+            Kind::TimedOut,
+            Kind::Unreachable,
+        ];
+        for (index, lead) in order.iter().enumerate() {
+            for other in &order[index + 1..] {
+                let both = vec![failure("a", *other), failure("b", *lead)];
+                let error = Error::of_several("none", both);
+                assert_eq!(error.kind, *lead);
+                let text = format!("none: b: {lead:?}, a: {other:?}; mend {lead:?}");
+                assert_eq!(error.to_string(), text);
+            }
+        }
+        let first = vec![failure("a", Kind::Other), failure("b", Kind::Other)];
+        assert!(Error::of_several("none", first).to_string().starts_with("none: a: "));
+    }
+
+    #[test]
+    fn whether_it_is_a_matter_of_one_member_is_known() {
+        let error = Error::new(Kind::PermissionDenied, "no");
+        assert!(!error.is_of_all_members());
+        assert!(error.of_all_members().is_of_all_members());
     }
 }

@@ -7,19 +7,19 @@
 //! The manifest tells what was proven of the dump, so it follows only once the
 //! store has kept every byte of it.
 
-use crate::error::{Error, Result, Stage};
+use crate::error::{Error, Result, Stage, acts};
 use crate::etcd::messages::Id;
 use crate::manifest::{self, Manifest};
 use crate::net::Network;
 use crate::options::Options;
 use crate::restore;
-use crate::session::{Chosen, Session, Survey};
-use crate::snapshot::stream::SnapshotStream;
+use crate::session::{Begun, Chosen, Session, Survey};
+use crate::snapshot::stream::{SnapshotStream, Stated};
 use crate::snapshot::verifier::Proof;
 use plakar_connector::Kind;
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// The pathname of the snapshot.
 pub const DUMP: &str = "/dump";
@@ -62,8 +62,6 @@ pub enum Fate {
     Stored(u64),
     /// It was left out on purpose.
     Skipped,
-    /// It could not be stored; why.
-    Failed(String),
 }
 
 /// A running import.
@@ -91,13 +89,15 @@ struct Run<N> {
     created_at: SystemTime,
     survey: Survey,
     chosen: Option<Chosen>,
+    /// Whether a byte of the dump was asked for.
+    dump_begun: bool,
     dumped: Option<Dumped>,
     dump_fate: Option<Fate>,
     manifest: Option<Manifest>,
 }
 
 /// A snapshot that has begun, and its first bytes.
-type Opened<N> = (SnapshotStream<<N as Network>::Body>, Option<Vec<u8>>);
+type Opening<N> = (SnapshotStream<<N as Network>::Body>, Option<Vec<u8>>);
 
 /// What is known of a dump that was read to its proven end.
 #[derive(Clone)]
@@ -120,6 +120,7 @@ impl<N: Network> Import<N> {
             created_at: SystemTime::now(),
             survey: Survey::default(),
             chosen: None,
+            dump_begun: false,
             dumped: None,
             dump_fate: None,
             manifest: None,
@@ -141,7 +142,7 @@ impl<N: Network> Import<N> {
             }
             Phase::AwaitingDump => match run.dump_fate.clone() {
                 None => return Ok(Step::AwaitingAcknowledgements),
-                Some(Fate::Skipped) => {
+                Some(Fate::Skipped) if !run.dump_begun => {
                     self.phase = Phase::Finished;
                     return Ok(Step::Finished);
                 }
@@ -170,27 +171,44 @@ impl<N: Network> Import<N> {
         }
     }
 
+    /// The end: an error where not all was handed out. There is nothing to release
+    /// at a member: the stream of its snapshot is over.
+    pub fn finish(&self) -> Result<()> {
+        match self.phase {
+            Phase::Finished => Ok(()),
+            _ => Err(Error::new(Kind::Other, "the import was ended before its last record")
+                .during(Stage::Store)),
+        }
+    }
+
     /// What is known so far, for people.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let run = self.run.borrow();
         let mut facts = Vec::new();
         let mut fact = |name, value: String| {
             if !value.is_empty() {
-                facts.push((name, value));
+                // Texts of servers are among them.
+                let plain = value.chars().map(|c| if acts(c) { ' ' } else { c }).collect();
+                facts.push((name, plain));
             }
         };
         if let Some(chosen) = &run.chosen {
             fact("endpoint", chosen.candidate.endpoint.to_string());
             fact("transport", chosen.candidate.transport.to_string());
-            fact("no-grpc", chosen.candidate.no_grpc.clone().unwrap_or_default());
+            let no_grpc = chosen.candidate.no_grpc.as_ref().map(|error| error.what().to_string());
+            fact("no-grpc", no_grpc.unwrap_or_default());
             fact("etcd-version", chosen.version.clone());
-            fact("role", chosen.candidate.role().to_string());
-            fact("choice", chosen.choice.clone());
-            fact("member-name", chosen.member().map(|m| m.name.clone()).unwrap_or_default());
-            if let Some(header) = chosen.header() {
-                fact("member-id", Id(header.member_id).to_string());
-                fact("cluster-id", Id(header.cluster_id).to_string());
+            match chosen.identity.hidden() {
+                None => {
+                    fact("role", chosen.candidate.role().to_string());
+                    fact("choice", chosen.choice.clone());
+                }
+                Some(why) => fact("member-unknown", why.into()),
             }
+            fact("member-name", chosen.member().map(|m| m.name.clone()).unwrap_or_default());
+            let id = |id: u64| if id == 0 { String::new() } else { Id(id).to_string() };
+            fact("member-id", id(chosen.identity.member_id()));
+            fact("cluster-id", id(chosen.identity.cluster_id()));
         }
         let rejected: Vec<String> = run
             .survey
@@ -202,7 +220,8 @@ impl<N: Network> Import<N> {
         if let Some(manifest) = &run.manifest {
             fact("revision", manifest.revision.to_string());
         }
-        if let Some(Dumped { proof, .. }) = &run.dumped {
+        // Where the host hashes, its acknowledgement is the last part of the proof.
+        if let (Some(Dumped { proof, .. }), Some(Fate::Stored(_))) = (&run.dumped, &run.dump_fate) {
             fact("bytes", proof.size.to_string());
             fact("sha256", manifest::hex(&proof.sha256));
             fact("verified", manifest::VERIFIED.join(", "));
@@ -228,41 +247,23 @@ impl<N: Network> Run<N> {
         Ok(())
     }
 
-    /// Opens the dump at the chosen member and reads its first bytes; moves on
-    /// to the next member as long as there were none.
-    fn open_dump(&mut self, most: usize) -> Result<Opened<N>> {
-        loop {
-            let mut chosen = match self.chosen.take() {
-                Some(chosen) => chosen,
-                None => self.session.choose(&mut self.survey)?,
-            };
-            let opened = self
-                .session
-                .open(&mut chosen.candidate)
-                .and_then(|mut stream| stream.read(most).map(|first| (stream, first)));
-            match opened {
-                Ok(opened) => {
-                    self.chosen = Some(chosen);
-                    return Ok(opened);
-                }
-                Err(error) => {
-                    self.session.reject(&mut self.survey, chosen.candidate.endpoint, error)?
-                }
-            }
-        }
+    /// Begins the dump at the chosen member, or at the next one.
+    fn begin_dump(&mut self, most: usize) -> Result<Opening<N>> {
+        self.dump_begun = true;
+        let Begun { chosen, stream, first } =
+            self.session.begin(&mut self.survey, self.chosen.take(), most)?;
+        self.chosen = Some(chosen);
+        Ok((stream, first))
     }
 
     /// The manifest of a dump that the store has kept whole.
-    fn manifest_of(&self, fate: &Fate) -> Result<Manifest> {
+    fn manifest_of(&mut self, fate: &Fate) -> Result<Manifest> {
         let failed = |what: String| Error::new(Kind::Other, what).during(Stage::Store);
         let stored = match fate {
             Fate::Stored(stored) => *stored,
-            Fate::Failed(reason) => {
-                return Err(failed(format!("the dump was not stored: {reason}")));
-            }
             Fate::Skipped => return Err(failed("the dump was left out".into())),
         };
-        let (Some(chosen), Some(dumped)) = (&self.chosen, &self.dumped) else {
+        let (Some(chosen), Some(dumped)) = (&mut self.chosen, &self.dumped) else {
             return Err(failed("the dump was acknowledged before it was read to its end".into()));
         };
         if stored != dumped.proof.size {
@@ -304,7 +305,7 @@ enum DumpState<N: Network> {
     /// Nobody asked for a byte yet, and so etcd holds nothing open for us.
     Unopened,
     /// Bytes are coming.
-    Open { stream: Box<SnapshotStream<N::Body>>, since: Instant },
+    Open(Box<SnapshotStream<N::Body>>),
     /// It could not be opened, and stays so.
     Failed(Error),
 }
@@ -314,12 +315,12 @@ impl<N: Network> Reader<N> {
         Reader::Small(SmallReader { bytes, taken: 0 })
     }
 
-    /// The next bytes, at least 1 and at most `most`; `None` at the proven end.
+    /// The next bytes, at least 1 and at most `most` (or 1); `None` at the proven end.
     pub fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         match self {
             Reader::Dump(dump) => dump.read(most),
             Reader::Small(SmallReader { bytes, taken }) => {
-                let end = bytes.len().min(*taken + most);
+                let end = bytes.len().min(taken.saturating_add(most.max(1)));
                 let piece = bytes[*taken..end].to_vec();
                 *taken = end;
                 Ok(Some(piece).filter(|piece| !piece.is_empty()))
@@ -330,9 +331,18 @@ impl<N: Network> Reader<N> {
     /// How many bytes there will be in all, once that is known.
     pub fn size(&self) -> Option<u64> {
         match self {
-            Reader::Dump(DumpReader { state: DumpState::Open { stream, .. }, .. }) => stream.size(),
+            Reader::Dump(DumpReader { state: DumpState::Open(stream), .. }) => stream.size(),
             Reader::Dump(_) => None,
             Reader::Small(SmallReader { bytes, .. }) => Some(bytes.len() as u64),
+        }
+    }
+
+    /// What the bytes must hash to, where that is left to the host. Known once
+    /// [`read`](Self::read) has come to the end.
+    pub fn digest(&self) -> Option<Stated> {
+        match self {
+            Reader::Dump(DumpReader { state: DumpState::Open(stream), .. }) => stream.stated(),
+            _ => None,
         }
     }
 }
@@ -341,13 +351,12 @@ impl<N: Network> DumpReader<N> {
     fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         let bytes = match &mut self.state {
             DumpState::Failed(error) => return Err(error.clone()),
-            DumpState::Open { stream, .. } => stream.read(most)?,
+            DumpState::Open(stream) => stream.read(most)?,
             DumpState::Unopened => {
-                let since = Instant::now();
-                let opened = self.run.borrow_mut().open_dump(most);
-                match opened {
+                let begun = self.run.borrow_mut().begin_dump(most);
+                match begun {
                     Ok((stream, first)) => {
-                        self.state = DumpState::Open { stream: Box::new(stream), since };
+                        self.state = DumpState::Open(Box::new(stream));
                         first
                     }
                     Err(error) => {
@@ -357,12 +366,12 @@ impl<N: Network> DumpReader<N> {
                 }
             }
         };
-        if let (None, DumpState::Open { stream, since }) = (&bytes, &self.state) {
+        if let (None, DumpState::Open(stream)) = (&bytes, &self.state) {
             self.run.borrow_mut().dumped = stream.proof().map(|proof| Dumped {
                 proof,
                 storage_version: stream.storage_version().into(),
                 connection: stream.connection(),
-                duration: since.elapsed(),
+                duration: stream.since().elapsed(),
             });
         }
         Ok(bytes)
@@ -373,7 +382,9 @@ impl<N: Network> DumpReader<N> {
 mod tests {
     use super::*;
     use crate::net::{NetworkError, Request};
-    use crate::scripted::{Scripted, database, json_head, stream};
+    use crate::scripted::{Reply, Scripted, database, json_head, stream};
+    use crate::snapshot::verifier::Hashing;
+    use sha2::{Digest, Sha256};
 
     const STATUS: &str = "/v3/maintenance/status";
     const SNAPSHOT: &str = "/v3/maintenance/snapshot";
@@ -387,7 +398,7 @@ mod tests {
                 .map(|(name, value)| (name.to_string(), value.to_string()))
                 .collect();
         config.dedup();
-        Import::new(network.clone(), Options::read("etcd", &config).expect("options"), |_| {})
+        Import::new(network.clone(), Options::read(&config).expect("options"), |_| {})
     }
 
     fn record(import: &mut Import<Scripted>) -> Record<Scripted> {
@@ -430,8 +441,48 @@ mod tests {
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
         assert_eq!(manifest["dump"]["bytes"], 1056);
         assert_eq!(manifest["revision"]["after"], 7);
+        assert!(import.finish().is_err(), "there is more");
         assert_eq!(record(&mut import).pathname, GUIDE);
         assert!(matches!(import.advance(), Ok(Step::Finished)));
+        assert_eq!(import.finish(), Ok(()));
+    }
+
+    #[test]
+    fn the_digest_is_compared_here_or_left_to_the_host_and_never_neither() {
+        let whole = database();
+        let mut flipped = whole.clone();
+        flipped[700] ^= 1;
+        // As etcd would send it from a disk or over a wire that flips a bit.
+        let answer = move |_: &Request| {
+            let mut body = String::from_utf8(stream(&flipped)).expect("JSON");
+            let base64 = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
+            let digest = |bytes: &[u8]| base64(&Sha256::digest(bytes));
+            body = body.replace(&digest(&flipped), &digest(&whole));
+            Ok((json_head(200), vec![Ok(body.into_bytes())]))
+        };
+        for hashing in [Hashing::Here, Hashing::ByHost] {
+            let network = Scripted::default();
+            network.member("a", 1, 1);
+            network.on("a", SNAPSHOT, answer.clone());
+            let config = [("location", "etcd://a"), ("transport", "gateway")]
+                .map(|(name, value)| (name.to_string(), value.to_string()));
+            let options = Options { hashing, ..Options::read(&config).expect("options") };
+            let mut import = Import::new(network, options, |_| {});
+            let mut reader = dump(&mut import);
+            assert_eq!(reader.digest(), None, "not before the end");
+            match (hashing, read(&mut reader)) {
+                (Hashing::Here, Err(error)) => assert_eq!(error.kind, Kind::Corrupt),
+                (Hashing::ByHost, Ok(bytes)) => {
+                    let stated = reader.digest().expect("a digest for the host");
+                    assert_eq!((stated.bytes, &stated.sha256[..]), (1024, &bytes[1024..]));
+                    assert_ne!(stated.sha256[..], Sha256::digest(&bytes[..1024])[..]);
+                    assert!(stated.mismatch.to_string().starts_with("`a:2379`: snapshot: "));
+                    let facts = import.facts();
+                    assert!(!facts.iter().any(|(name, _)| *name == "verified"), "{facts:?}");
+                }
+                (hashing, read) => panic!("{hashing:?}: {read:?}"),
+            }
+        }
     }
 
     #[test]
@@ -447,7 +498,7 @@ mod tests {
 
     #[test]
     fn a_store_that_kept_another_number_of_bytes_fails_the_import() {
-        for fate in [Fate::Stored(1055), Fate::Stored(0), Fate::Failed("disk full".into())] {
+        for fate in [Fate::Stored(1055), Fate::Stored(0)] {
             let network = Scripted::default();
             network.member("a", 1, 1);
             let mut import = import(&network, "a", &[]);
@@ -480,6 +531,55 @@ mod tests {
     }
 
     #[test]
+    fn a_dump_that_was_begun_is_not_left_out_on_purpose() {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        let mut import = import(&network, "a", &[]);
+        let mut reader = dump(&mut import);
+        reader.read(1).expect("a byte");
+        import.acknowledge(DUMP_ID, Fate::Skipped);
+        let error = import.advance().err().expect("a failure");
+        assert!(error.to_string().contains("left out"), "{error}");
+    }
+
+    #[test]
+    fn who_asks_for_nothing_gets_a_byte_and_not_an_end() {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        let mut import = import(&network, "a", &[]);
+        let mut reader = dump(&mut import);
+        assert_eq!(reader.read(0).expect("bytes").map(|bytes| bytes.len()), Some(1));
+        read(&mut reader).expect("the rest");
+        import.acknowledge(DUMP_ID, Fate::Stored(1056));
+        let mut manifest = record(&mut import).content.expect("content");
+        assert_eq!(manifest.read(0).expect("bytes").as_deref(), Some(&b"{"[..]));
+    }
+
+    #[test]
+    fn what_a_server_says_reaches_no_terminal_raw() {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        let name = "m\u{1b}[2J\u{9b}1\u{202e}";
+        let list = serde_json::json!({ "header": { "cluster_id": "1", "member_id": "1" },
+                                       "members": [{ "ID": "1", "name": name }] });
+        network.json("a", "/v3/cluster/member/list", 200, list.to_string());
+        let mut import = import(&network, "a", &[]);
+        read(&mut dump(&mut import)).expect("a dump");
+        import.acknowledge(DUMP_ID, Fate::Stored(1056));
+        let manifest = read(&mut record(&mut import).content.expect("content")).expect("it");
+        let guide = read(&mut record(&mut import).content.expect("content")).expect("it");
+        let facts: Vec<String> = import.facts().into_iter().map(|(_, value)| value).collect();
+        for text in facts
+            .iter()
+            .cloned()
+            .chain([manifest, guide].map(|t| String::from_utf8(t).expect("UTF-8")))
+        {
+            assert!(!text.chars().any(|c| acts(c) && c != '\n'), "{text:?}");
+        }
+        assert!(facts.contains(&"m [2J 1 ".into()), "{facts:?}");
+    }
+
+    #[test]
     fn the_digest_leaves_only_after_the_proof() {
         let network = Scripted::default();
         network.member("a", 1, 1);
@@ -505,7 +605,7 @@ mod tests {
         let network = Scripted::default();
         network.member("a", 1, 3);
         network.member("b", 2, 3);
-        network.on("a", SNAPSHOT, |_| Err(NetworkError::Refused));
+        network.on("a", SNAPSHOT, |_| Err::<Reply, _>(NetworkError::Refused));
         let mut import = import(&network, "a,b", &[]);
         let bytes = read(&mut dump(&mut import)).expect("a dump");
         assert_eq!(bytes.len(), 1056);
@@ -561,7 +661,7 @@ mod tests {
         let network = Scripted::default();
         guarded(&network, "a", 1);
         guarded(&network, "b", 2);
-        network.on("a", SNAPSHOT, |_| Err(NetworkError::Cut("cut".into())));
+        network.on("a", SNAPSHOT, |_| Err::<Reply, _>(NetworkError::Cut("cut".into())));
         let mut import = import(&network, "a,b", &LOGIN);
         read(&mut dump(&mut import)).expect("a dump from b");
         for (host, path, token) in network.asked.borrow().iter() {
@@ -653,8 +753,8 @@ mod tests {
     #[test]
     fn all_reasons_are_told_where_no_member_is_left() {
         let network = Scripted::default();
-        network.on("a", STATUS, |_| Err(NetworkError::Refused));
-        network.on("b", STATUS, |_| Err(NetworkError::Dns));
+        network.on("a", STATUS, |_| Err::<Reply, _>(NetworkError::Refused));
+        network.on("b", STATUS, |_| Err::<Reply, _>(NetworkError::Dns));
         let error = import(&network, "a,b", &[]).advance().err().expect("a refusal").to_string();
         assert!(
             error.contains("`a:2379`: connection refused") && error.contains("`b:2379`"),

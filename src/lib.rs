@@ -17,12 +17,13 @@
 //! | [`options`] | what the user asked for, checked before anything is contacted |
 //! | [`import`] | the order of the records: `/`, `/dump`, `/manifest.json`, `/RESTORE.md` |
 //! | [`session`] | who is there, who is asked, and the stream from that member |
-//! | [`member`] | which member suits a backup, and which must not be trusted |
+//! | [`identity`] | who answers at an endpoint, by all that was told there |
+//! | [`member`], [`alarm`] | which member suits a backup, and which must not be trusted |
 //! | [`snapshot`] | the rules that a snapshot must keep, each once |
 //! | [`etcd`] | etcd's API: requests, answers, refusals |
 //! | [`manifest`], [`restore`] | what is told of a snapshot, and the way back |
 //! | [`command`], [`bundle`] | the component's own command line and its archive |
-//! | [`error`], [`net`] | the one error; the one way out |
+//! | [`error`], [`net`], [`deadline`] | the one error; the one way out; the one clock |
 //!
 //! The **rim**, `wasi`, is built for `wasm32-wasip2` alone and decides nothing:
 //! it exports `plakar:connector/importer` and `wasi:cli/run`, and implements the
@@ -31,10 +32,13 @@
 //! Three promises order every decision; where two conflict, the earlier wins:
 //! never a false success; do no harm to the cluster; ready for the bad day.
 
+pub mod alarm;
 pub mod bundle;
 pub mod command;
+pub mod deadline;
 pub mod error;
 pub mod etcd;
+pub mod identity;
 pub mod import;
 pub mod manifest;
 pub mod member;

@@ -3,13 +3,15 @@
 //! The schema is documented in `docs/manifest.md`. It only ever grows; readers
 //! ignore fields that they do not know.
 
-use crate::etcd::messages::{AlarmType, Id, Member, Status};
+use crate::alarm::{Alarm, AlarmType};
+use crate::error::acts;
+use crate::etcd::messages::{Id, Member, Status};
 use crate::etcd::transport::Transport;
 use crate::import::Dumped;
-use crate::member::{self, Candidate, Rejected};
+use crate::member::{Candidate, Rejected};
 use crate::session::Chosen;
 use serde::Serialize;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::SystemTime;
 
 /// The version of the schema.
@@ -28,9 +30,10 @@ pub struct Manifest {
     /// The endpoint that sent the snapshot.
     pub endpoint: String,
     transport: String,
-    member: MemberInfo,
-    /// Why that member.
-    choice: String,
+    /// The member that sent it; `null` where nobody can tell which one did.
+    member: Option<MemberInfo>,
+    /// Why that member; `null` where nobody can tell which one it is.
+    choice: Option<String>,
     cluster_id: Option<Id>,
     /// The version of that member's binary; empty where unknown.
     pub etcd_version: String,
@@ -40,8 +43,10 @@ pub struct Manifest {
     raft: Raft,
     /// All members; `null` where the member did not tell.
     pub members: Option<Vec<MemberInfo>>,
-    /// The active alarms.
+    /// The active alarms, before the snapshot or after it.
     pub alarms: Vec<AlarmInfo>,
+    /// What else the member listed as its errors, in its own words.
+    status_errors: Vec<String>,
     /// Whether a login was needed: etcd gives snapshots to the role `root` alone.
     /// Unknown where a client certificate may have been the login.
     pub auth_enabled: Option<bool>,
@@ -107,6 +112,12 @@ pub struct AlarmInfo {
     pub alarm: AlarmType,
 }
 
+impl From<Alarm> for AlarmInfo {
+    fn from(Alarm { member_id, alarm }: Alarm) -> Self {
+        Self { member_id: Id(member_id), alarm }
+    }
+}
+
 fn alarm_name<S: serde::Serializer>(alarm: &AlarmType, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(alarm.name())
 }
@@ -137,7 +148,11 @@ impl Manifest {
         dumped: &Dumped,
         rejected: &[Rejected],
     ) -> Self {
-        let before = chosen.candidate.status.as_ref();
+        // Figures of a member say nothing where it is unknown whose they are.
+        let known = chosen.identity.hidden().is_none();
+        let before = chosen.candidate.status.as_ref().filter(|_| known);
+        let after = after.filter(|_| known);
+        let id = |id: u64| (id != 0).then_some(Id(id));
         let told = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
         Self {
             version: VERSION,
@@ -145,16 +160,16 @@ impl Manifest {
             created_at: humantime::format_rfc3339_seconds(created_at).to_string(),
             endpoint: chosen.candidate.endpoint.to_string(),
             transport: chosen.candidate.transport.to_string(),
-            member: MemberInfo {
-                id: before.map(|s| Id(s.header().member_id)),
+            member: known.then(|| MemberInfo {
+                id: id(chosen.identity.member_id()),
                 name: chosen.member().map(|m| m.name.clone()),
                 role: Some(chosen.candidate.role().to_string()),
                 is_learner: None,
                 peer_urls: Vec::new(),
                 client_urls: Vec::new(),
-            },
-            choice: chosen.choice.clone(),
-            cluster_id: before.map(|s| Id(s.header().cluster_id)),
+            }),
+            choice: known.then(|| chosen.choice.clone()),
+            cluster_id: id(chosen.identity.cluster_id()),
             etcd_version: chosen.version.clone(),
             storage_version: told(&dumped.storage_version)
                 .or_else(|| before.and_then(|s| told(&s.storage_version))),
@@ -170,12 +185,8 @@ impl Manifest {
                 .members
                 .as_ref()
                 .map(|members| members.iter().map(MemberInfo::of).collect()),
-            alarms: before
-                .map(member::alarms)
-                .unwrap_or_default()
-                .iter()
-                .map(|alarm| AlarmInfo { member_id: Id(alarm.member_id), alarm: alarm.alarm })
-                .collect(),
+            alarms: chosen.troubles.alarms.iter().cloned().map(AlarmInfo::from).collect(),
+            status_errors: chosen.troubles.others.clone(),
             auth_enabled: match &chosen.candidate {
                 Candidate { token: Some(_), .. } => Some(true),
                 Candidate { transport: Transport::Grpc, endpoint, .. } if endpoint.tls => None,
@@ -203,10 +214,21 @@ impl Manifest {
 
     /// The file's text.
     pub fn to_json(&self) -> String {
-        let mut json =
+        let json =
             serde_json::to_string_pretty(self).unwrap_or_else(|error| unreachable!("{error}"));
-        json.push('\n');
-        json
+        // Names are the users' to choose, and the file is read on terminals. Outside of
+        // strings there is no such character but the line break.
+        let mut plain = String::with_capacity(json.len() + 1);
+        for c in json.chars() {
+            match acts(c) && c != '\n' {
+                true => {
+                    let _ = write!(plain, "\\u{:04x}", u32::from(c));
+                }
+                false => plain.push(c),
+            }
+        }
+        plain.push('\n');
+        plain
     }
 }
 

@@ -1,10 +1,11 @@
 //! Which member to back up: what the answers to a probe say of each, in which
 //! order they are tried, and which are not to be trusted at all.
 
-use crate::error::Error;
-use crate::etcd::messages::{AlarmType, Id, Status};
+use crate::alarm::{Alarm, AlarmType, Troubles, tells_of_no_leader};
+use crate::error::{Error, quote};
+use crate::etcd::messages::{Id, Status};
 use crate::etcd::transport::Transport;
-use plakar_connector::Authority;
+use plakar_connector::{Authority, Kind};
 use std::fmt;
 
 /// A follower that has applied so many entries fewer than the most advanced
@@ -43,32 +44,13 @@ impl fmt::Display for Role {
 pub fn role(status: &Status) -> Role {
     if status.is_learner {
         Role::Learner
-    } else if status.leader == 0 || status.errors.iter().any(|e| e.contains("no leader")) {
+    } else if status.leader == 0 || status.errors.iter().any(|e| tells_of_no_leader(e)) {
         Role::Leaderless
     } else if status.leader == status.header().member_id {
         Role::Leader
     } else {
         Role::Follower
     }
-}
-
-/// An active alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Alarm {
-    /// The member that it is about; zero where etcd names none.
-    pub member_id: u64,
-    /// What is wrong.
-    pub alarm: AlarmType,
-}
-
-/// The alarms that a status lists among its errors.
-pub fn alarms(status: &Status) -> Vec<Alarm> {
-    let alarm = |error: &String| {
-        let (member, alarm) = error.trim().strip_prefix("memberID:")?.split_once(" alarm:")?;
-        let alarm = AlarmType::named(alarm.trim())?;
-        Some(Alarm { member_id: member.parse().ok()?, alarm })
-    };
-    status.errors.iter().filter_map(alarm).collect()
 }
 
 /// A member that answered.
@@ -79,7 +61,7 @@ pub struct Candidate {
     /// How it is spoken to.
     pub transport: Transport,
     /// Why that is not gRPC, where it was tried.
-    pub no_grpc: Option<String>,
+    pub no_grpc: Option<Error>,
     /// Its status, unless it keeps that to itself.
     pub status: Option<Status>,
     /// The token that a login there gave.
@@ -101,8 +83,28 @@ impl Candidate {
         self.behind > LAG
     }
 
+    /// What an operator must know of its place among the others.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.status.is_none() {
+            warnings.push(
+                "this member tells its status to no one but the role `root`: role and revision are unknown"
+                    .into(),
+            );
+        }
+        if self.lags() {
+            warnings.push(format!(
+                "this member has applied {} entries fewer than another one: what it holds is older",
+                self.behind
+            ));
+        }
+        warnings
+    }
+
     fn is_out_of_space(&self) -> bool {
-        self.status.as_ref().is_some_and(|status| has_own_alarm(status, AlarmType::Nospace))
+        self.status.as_ref().is_some_and(|status| {
+            Troubles::of(status).concerns(AlarmType::Nospace, status.header().member_id)
+        })
     }
 
     /// What it is, and what speaks against it.
@@ -127,26 +129,30 @@ pub struct Rejected {
     pub error: Error,
 }
 
-/// Why a member must not be backed up, whatever else it says.
-pub fn disqualified(status: &Status) -> Option<&'static str> {
-    has_own_alarm(status, AlarmType::Corrupt)
-        .then_some("etcd has raised the alarm CORRUPT for this member")
+/// Why a member must not be backed up, whatever else it says. `sender` is its id;
+/// zero where several may answer at that endpoint and nobody tells which one did:
+/// then it may be any of them.
+pub fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
+    let corrupt = |text: String, remedy: &str| Some(Error::new(Kind::Corrupt, text).remedy(remedy));
+    if troubles.concerns(AlarmType::Corrupt, sender) {
+        return corrupt(
+            "etcd has raised the alarm CORRUPT for this member".into(),
+            "back up another member, and replace this one",
+        );
+    }
+    let of_a_member = |alarm: &&Alarm| alarm.alarm == AlarmType::Corrupt && alarm.member_id != 0;
+    match troubles.alarms.iter().find(of_a_member) {
+        Some(alarm) if sender == 0 => corrupt(
+            format!("{alarm}, and it is unknown whether that is the member that answers here"),
+            "name the members one by one in `endpoints`",
+        ),
+        _ => None,
+    }
 }
 
-/// Whether an alarm is on for the very member that tells of it.
-fn has_own_alarm(status: &Status, alarm: AlarmType) -> bool {
-    let own = status.header().member_id;
-    own != 0 && alarms(status).contains(&Alarm { member_id: own, alarm })
-}
-
-/// What an operator must know of a backup from this member.
-pub fn warnings(candidate: &Candidate) -> Vec<String> {
+/// What an operator must know of a backup from a member that says this of itself.
+pub fn warnings(status: &Status) -> Vec<String> {
     let mut warnings = Vec::new();
-    let Some(status) = &candidate.status else {
-        return vec![
-            "this member tells its status to no one but the role `root`: role and revision are unknown".into(),
-        ];
-    };
     match role(status) {
         Role::Leaderless => warnings.push(
             "this member knows no leader: what it holds may be older than what was acknowledged"
@@ -157,33 +163,31 @@ pub fn warnings(candidate: &Candidate) -> Vec<String> {
         ),
         _ => {}
     }
-    if candidate.lags() {
-        warnings.push(format!(
-            "this member has applied {} entries fewer than another one: what it holds is older",
-            candidate.behind
-        ));
-    }
-    for alarm in alarms(status) {
-        warnings.push(match (alarm.alarm, alarm.member_id) {
-            (AlarmType::Nospace, id) => format!(
-                "the alarm NOSPACE is on for member {}: the snapshot is good, but a cluster restored \
-                 from it is read-only until it is defragmented and the alarm disarmed",
-                Id(id)
+    let troubles = Troubles::of(status);
+    for alarm in &troubles.alarms {
+        warnings.push(match (&alarm.alarm, alarm.member_id) {
+            (AlarmType::Nospace, _) => format!(
+                "{alarm}: the snapshot is good, but a cluster restored from it is read-only until it \
+                 is defragmented and the alarm disarmed"
             ),
-            (AlarmType::Corrupt, 0) => "the alarm CORRUPT is on and names no member: compare the members' \
-                                   HashKV before you trust this snapshot"
-                .into(),
-            (alarm, id) => format!("the alarm {} is on for member {}", alarm.name(), Id(id)),
+            (AlarmType::Corrupt, 0) => format!(
+                "{alarm}, and names no member: compare the members' HashKV before you trust this \
+                 snapshot"
+            ),
+            _ => alarm.to_string(),
         });
+    }
+    for other in &troubles.others {
+        warnings.push(format!("this member reports {}", quote(other)));
     }
     warnings
 }
 
 /// Orders members by how well they suit a backup. First come those that keep up,
-/// then those that tell nothing, lag, only learn, or know no leader. Of these,
-/// the ones that are not out of space, since a snapshot keeps pages from being
-/// used again; of these, the followers, so that the leader is left in peace. Among
-/// equals the `typed` order holds.
+/// then those that tell nothing, lag, only learn, or know no leader; among these the
+/// freshest goes first. Then come the ones that are not out of space, since a
+/// snapshot keeps pages from being used again; of these, the followers, so that the
+/// leader is left in peace. Among equals the `typed` order holds.
 pub fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
     let applied = |c: &Candidate| c.status.as_ref().map(|s| s.raft_applied_index);
     let newest = candidates.iter().filter_map(applied).max().unwrap_or_default();
@@ -199,7 +203,8 @@ pub fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
     };
     candidates.sort_by_key(|c| {
         let place = typed.iter().position(|endpoint| *endpoint == c.endpoint);
-        (staleness(c), c.is_out_of_space(), c.role() == Role::Leader, place)
+        let behind = if staleness(c) > 0 { c.behind } else { 0 };
+        (staleness(c), behind, c.is_out_of_space(), c.role() == Role::Leader, place)
     });
 }
 
@@ -222,7 +227,8 @@ pub fn choice<'a>(
 pub fn strangers(candidates: &[Candidate]) -> Option<[(&Authority, Id); 2]> {
     let mut known = candidates
         .iter()
-        .filter_map(|c| c.status.as_ref().map(|s| (&c.endpoint, Id(s.header().cluster_id))));
+        .filter_map(|c| c.status.as_ref().map(|s| (&c.endpoint, Id(s.header().cluster_id))))
+        .filter(|(_, id)| *id != Id(0));
     let first = known.next()?;
     known.find(|(_, id)| *id != first.1).map(|other| [first, other])
 }
@@ -230,10 +236,11 @@ pub fn strangers(candidates: &[Candidate]) -> Option<[(&Authority, Id); 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alarm::tests::RECORDED;
     use crate::etcd::messages::Header;
 
     fn candidate(id: u64, change: impl FnOnce(&mut Status)) -> Candidate {
-        let header = Some(Header { member_id: id, ..Header::default() });
+        let header = Some(Header { member_id: id, cluster_id: 5, ..Header::default() });
         let mut status =
             Status { header, leader: 1, raft_applied_index: 10_000, ..Status::default() };
         change(&mut status);
@@ -284,16 +291,50 @@ mod tests {
     }
 
     #[test]
+    fn of_those_that_do_not_keep_up_the_freshest_goes_first() {
+        let changes: [fn(&mut Status); 3] =
+            [|s| s.leader = 0, |s| s.is_learner = true, |s| s.leader = 1];
+        for change in changes {
+            let applied = |applied: u64| {
+                move |s: &mut Status| {
+                    change(s);
+                    s.raft_applied_index = applied;
+                }
+            };
+            let candidates = vec![
+                candidate(2, applied(10)),
+                candidate(3, applied(1_000_000)),
+                candidate(4, applied(20)),
+            ];
+            assert_eq!(order(candidates), ["m3", "m4", "m2"]);
+        }
+    }
+
+    #[test]
+    fn of_those_that_keep_up_some_entries_make_no_difference() {
+        let candidates = vec![
+            candidate(2, |s| s.raft_applied_index = 10_000 - LAG),
+            candidate(3, |s| s.raft_applied_index = 10_000),
+        ];
+        assert_eq!(order(candidates), ["m2", "m3"]);
+    }
+
+    #[test]
     fn what_speaks_against_a_member_is_told() {
-        let mut candidates = [candidate(2, |s| s.raft_applied_index = 1), candidate(1, |_| {})];
+        let full = |s: &mut Status| s.errors = vec!["memberID:3 alarm:NOSPACE ".into()];
+        let mut candidates =
+            [candidate(2, |s| s.raft_applied_index = 1), candidate(3, full), candidate(1, |_| {})];
         rank(&mut candidates, &[]);
-        let [first, second] = &candidates;
+        let [first, second, third] = &candidates;
         assert_eq!(
-            choice(first, [second]),
-            "leader, before m2:2379 (follower, 9999 entries behind)"
+            choice(first, [second, third]),
+            "leader, before m3:2379 (follower, out of space), m2:2379 (follower, 9999 entries behind)"
         );
-        assert!(warnings(first).is_empty());
-        assert!(warnings(second)[0].contains("9999 entries fewer"), "{:?}", warnings(second));
+        assert_eq!(choice(first, []), "leader, the only choice");
+        assert!(first.warnings().is_empty() && second.warnings().is_empty());
+        assert!(third.warnings()[0].contains("9999 entries fewer"), "{:?}", third.warnings());
+        let silent = Candidate { status: None, ..candidate(6, |_| {}) };
+        assert!(silent.warnings()[0].contains("tells its status to no one"));
     }
 
     #[test]
@@ -301,17 +342,42 @@ mod tests {
         assert_eq!(order(vec![candidate(3, |_| {}), candidate(2, |_| {})]), ["m3", "m2"]);
     }
 
+    fn alarmed(errors: &[&str]) -> Status {
+        let change = |s: &mut Status| s.errors = errors.iter().map(|e| e.to_string()).collect();
+        candidate(7, change).status.expect("a status")
+    }
+
     #[test]
-    fn only_its_own_corrupt_alarm_disqualifies_a_member() {
-        let alarmed = |error: &str| candidate(7, |s| s.errors = vec![error.into()]);
-        let verdict = |c: &Candidate| disqualified(c.status.as_ref().expect("a status"));
-        assert!(verdict(&alarmed("memberID:7 alarm:CORRUPT ")).is_some());
-        for error in
-            ["memberID:8 alarm:CORRUPT ", "memberID:0 alarm:CORRUPT ", "memberID:7 alarm:NOSPACE "]
-        {
-            assert!(verdict(&alarmed(error)).is_none(), "{error}");
-            assert_eq!(warnings(&alarmed(error)).len(), 1, "{error}");
+    fn its_own_corrupt_alarm_disqualifies_a_member_of_every_version() {
+        for (version, own, cluster_wide) in RECORDED {
+            let troubles = Troubles::of(&alarmed(&[own]));
+            let error = disqualified(&troubles, 7).expect(version);
+            assert_eq!(error.kind, Kind::Corrupt);
+            assert!(disqualified(&troubles, 8).is_none(), "{version}");
+            assert!(disqualified(&troubles, 0).is_some(), "{version}: it may be that one");
+            let troubles = Troubles::of(&alarmed(&[cluster_wide]));
+            assert!([0, 7].iter().all(|id| disqualified(&troubles, *id).is_none()), "{version}");
         }
+        let full = Troubles::of(&alarmed(&["memberID:7 alarm:NOSPACE "]));
+        assert!([0, 7].iter().all(|id| disqualified(&full, *id).is_none()));
+    }
+
+    #[test]
+    fn every_trouble_is_warned_of() {
+        for (error, words) in [
+            ("memberID:8 alarm:CORRUPT ", "the alarm CORRUPT is on for member 8"),
+            ("alarm:CORRUPT ", "the whole cluster, and names no member"),
+            ("memberID:7  alarm:NOSPACE", "read-only until it is defragmented"),
+            ("memberID:7 alarm:READONLY", "the alarm READONLY is on for member 7"),
+            ("disk is on fire", "this member reports `disk is on fire`"),
+        ] {
+            let warnings = warnings(&alarmed(&[error]));
+            assert_eq!(warnings.len(), 1, "{error}");
+            assert!(warnings[0].contains(words), "{warnings:?}");
+        }
+        assert!(warnings(&alarmed(&[])).is_empty());
+        let learner = candidate(2, |s| s.is_learner = true).status.expect("a status");
+        assert!(warnings(&learner)[0].contains("learner"));
     }
 
     #[test]
@@ -321,7 +387,8 @@ mod tests {
             candidate(2, |s| s.errors = vec!["etcdserver: no leader".into()]).role(),
             Role::Leaderless
         );
-        assert_eq!(warnings(&candidate(2, |s| s.leader = 0)).len(), 1);
+        let leaderless = candidate(2, |s| s.leader = 0);
+        assert_eq!(warnings(leaderless.status.as_ref().expect("a status")).len(), 1);
     }
 
     #[test]
@@ -333,7 +400,8 @@ mod tests {
             }),
         ];
         assert!(strangers(&both).is_some());
-        both.pop();
-        assert!(strangers(&both).is_none());
+        both.push(candidate(3, |s| s.header = Some(Header { member_id: 3, ..Header::default() })));
+        both.remove(1);
+        assert!(strangers(&both).is_none(), "who tells no cluster is not of another one");
     }
 }

@@ -4,9 +4,8 @@
 //! tests implement it over a script. An implementation decides nothing: it never
 //! retries, follows no redirect and decodes no content encoding.
 
-use crate::error::{Error, Stage};
+use plakar_connector::Authority;
 use plakar_connector::names::CONNECTION;
-use plakar_connector::{Authority, Kind};
 use std::time::Duration;
 
 /// How long one exchange may take, part by part.
@@ -118,6 +117,8 @@ pub trait Network: Clone + 'static {
 pub enum NetworkError {
     /// Nothing listens there, or a firewall says so.
     Refused,
+    /// There is no route to the address, or a firewall says so.
+    Unroutable,
     /// The name has no address.
     Dns,
     /// No connection within its limit.
@@ -126,63 +127,16 @@ pub enum NetworkError {
     ReadTimeout,
     /// The host did not grant this authority.
     Denied,
-    /// TLS failed; the text says how.
+    /// The host has as many requests under way as it allows.
+    Busy,
+    /// TLS failed; the text says how, and after a semicolon what to do about it.
     Tls(String),
     /// The connection ended before the response did.
     Cut(String),
     /// What came is not HTTP as it should be.
     Protocol(String),
+    /// More came than an answer may hold; the text says of what.
+    TooLong(String),
     /// Anything else.
     Other(String),
-}
-
-impl NetworkError {
-    /// The error for people: at this endpoint, during this stage.
-    pub fn at(self, endpoint: &Authority, stage: Stage, timeouts: &Timeouts) -> Error {
-        let seconds = |limit: Duration| humantime::format_duration(limit).to_string();
-        let error = match self {
-            NetworkError::Refused => Error::new(Kind::Unreachable, "connection refused")
-                .remedy("check that etcd runs and listens there"),
-            NetworkError::Dns => Error::new(Kind::Unreachable, "the name has no address")
-                .remedy("check its spelling and the DNS of this machine"),
-            NetworkError::ConnectTimeout => Error::new(
-                Kind::Unreachable,
-                format!("no connection within {}", seconds(timeouts.connect)),
-            )
-            .remedy("check the network, or raise `connect_timeout`"),
-            NetworkError::ReadTimeout => {
-                let (limit, option) = match stage {
-                    Stage::Snapshot => (timeouts.between_bytes, "stall_timeout"),
-                    _ => (timeouts.first_byte, "connect_timeout"),
-                };
-                // A login is a proposal to the whole cluster; nothing else here is.
-                let check = match stage {
-                    Stage::Login => {
-                        "a login needs a quorum: check that a majority of the members runs"
-                    }
-                    _ => "check that member's load and disk",
-                };
-                Error::new(Kind::TimedOut, format!("the server was silent for {}", seconds(limit)))
-                    .remedy(format!("{check}, or raise `{option}`"))
-            }
-            NetworkError::Denied => Error::new(Kind::Other, "the host did not grant this endpoint")
-                .remedy("name it in the location or in `endpoints`"),
-            NetworkError::Tls(text) => Error::new(Kind::Unreachable, text),
-            // Some hosts call an end before its time a protocol error.
-            NetworkError::Cut(text) | NetworkError::Protocol(text) if stage == Stage::Snapshot => {
-                Error::new(Kind::Interrupted, format!("the connection was cut ({text})"))
-                    .remedy("look into that member's log, and run the backup again")
-            }
-            NetworkError::Cut(text) => {
-                Error::new(Kind::Unreachable, format!("the connection was closed ({text})"))
-                    .remedy("check that this is etcd's client port, and whether it wants TLS")
-            }
-            NetworkError::Protocol(text) => {
-                Error::new(Kind::Unreachable, format!("the answer is not HTTP ({text})"))
-                    .remedy("check that this is etcd's client port, and whether it wants TLS")
-            }
-            NetworkError::Other(text) => Error::new(Kind::Unreachable, text),
-        };
-        error.at(endpoint, stage)
-    }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::etcd::transport::Transport;
+use crate::snapshot::verifier::Hashing;
 use plakar_connector::{Authority, Kind, Protocol, TimeLimits, limits, location, names};
 
 /// The protocols, the plain one first. The port is etcd's
@@ -106,23 +107,27 @@ pub struct Options {
     pub transport: Option<Transport>,
     /// The reserved time limits.
     pub limits: TimeLimits,
+    /// Who computes the digest of the snapshot.
+    pub hashing: Hashing,
 }
 
 impl Options {
-    /// Reads and checks a config; contacts nothing.
-    pub fn read(protocol: &str, config: &[(String, String)]) -> Result<Self> {
-        let get = |name: &str| {
-            config.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-        };
-        for (name, _) in config {
-            known(name)?;
-        }
-        let location = get(names::LOCATION).ok_or_else(|| invalid("there is no location"))?;
-        let source = location::parse(&PROTOCOLS, location, get(names::ENDPOINTS))
+    /// Reads and checks a config whose location nobody has resolved; contacts nothing.
+    pub fn read(config: &[(String, String)]) -> Result<Self> {
+        let location =
+            get(config, names::LOCATION).ok_or_else(|| invalid("there is no location"))?;
+        let source = location::parse(&PROTOCOLS, location, get(config, names::ENDPOINTS))
             .map_err(|error| invalid(error.to_string()))?;
-        if source.protocol.name != protocol {
-            return Err(invalid(format!("the location is not one of `{protocol}://`")));
+        Self::new(source.authorities, config)
+    }
+
+    /// Checks a config for members that were resolved from it; contacts nothing.
+    pub fn new(endpoints: Vec<Authority>, config: &[(String, String)]) -> Result<Self> {
+        config.iter().try_for_each(|(name, _)| known(name))?;
+        if endpoints.is_empty() {
+            return Err(invalid("there is no endpoint"));
         }
+        let get = |name: &str| get(config, name);
         let limits = TimeLimits::read(get).map_err(|error| invalid(error.to_string()))?;
         let transport = match get("transport") {
             None | Some("auto") => None,
@@ -134,7 +139,7 @@ impl Options {
             }
         };
         let credentials = credentials(get("username"), get("password"))?;
-        Ok(Self { endpoints: source.authorities, credentials, transport, limits })
+        Ok(Self { endpoints, credentials, transport, limits, hashing: Hashing::Here })
     }
 
     /// What tells this source from another: the endpoints, as typed.
@@ -142,6 +147,10 @@ impl Options {
         let endpoints: Vec<String> = self.endpoints.iter().map(Authority::to_string).collect();
         endpoints.join(",")
     }
+}
+
+fn get<'a>(config: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    config.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 fn credentials(username: Option<&str>, password: Option<&str>) -> Result<Option<Credentials>> {
@@ -191,10 +200,9 @@ mod tests {
     use super::*;
 
     fn read(location: &str, options: &[(&str, &str)]) -> Result<Options> {
-        let protocol = location.split(':').next().unwrap_or_default();
         let mut config = vec![("location".to_string(), location.to_string())];
         config.extend(options.iter().map(|(k, v)| (k.to_string(), v.to_string())));
-        Options::read(protocol, &config)
+        Options::read(&config)
     }
 
     fn refused(options: &[(&str, &str)]) -> Error {
@@ -208,6 +216,15 @@ mod tests {
     fn endpoints_go_before_the_location() {
         let options = read("etcd://x", &[("endpoints", "a,b:1,a:2379")]);
         assert_eq!(options.map(|o| o.origin()), Ok("a:2379,b:1".into()));
+    }
+
+    #[test]
+    fn members_that_the_host_resolved_are_taken_as_they_are() {
+        let node = Authority { host: "node1".into(), port: 1, tls: true };
+        let config = [("location".into(), "etcd://other".into())];
+        let options = Options::new(vec![node.clone()], &config).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(options.endpoints, [node]);
+        assert!(Options::new(Vec::new(), &config).is_err());
     }
 
     #[test]

@@ -2,16 +2,95 @@
 
 use crate::net::{Body, Head, Network, NetworkError, Request, Response, Trailers};
 use sha2::{Digest, Sha256};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// What one endpoint answers to one path, each time it is asked.
-type Answer = Box<dyn Fn(&Request) -> Result<(Head, Vec<Piece>), NetworkError>>;
+type Answer = Box<dyn Fn(&Request) -> Result<Reply, NetworkError>>;
 
 /// One piece of a body, or what ends it.
 pub(crate) type Piece = Result<Vec<u8>, NetworkError>;
+
+/// A response.
+#[derive(Clone)]
+pub(crate) struct Reply {
+    pub(crate) head: Head,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) trailers: Trailers,
+}
+
+impl From<(Head, Vec<Piece>)> for Reply {
+    fn from((head, pieces): (Head, Vec<Piece>)) -> Self {
+        Self { head, pieces, trailers: Trailers::default() }
+    }
+}
+
+impl Reply {
+    /// A JSON answer.
+    pub(crate) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        (json_head(status), vec![Ok(body.into())]).into()
+    }
+
+    /// A gRPC answer with this body, which ended like this.
+    fn grpc_body(body: Vec<u8>, code: &str, message: &str) -> Self {
+        let headers = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect::<Vec<_>>()
+        };
+        Self {
+            head: Head { status: 200, headers: headers(&[("content-type", "application/grpc")]) },
+            pieces: vec![Ok(body)],
+            trailers: Trailers(headers(&[("grpc-status", code), ("grpc-message", message)])),
+        }
+    }
+
+    /// gRPC messages, one frame each, and success.
+    pub(crate) fn grpc(messages: &[&dyn Encode]) -> Self {
+        let frames = messages.iter().flat_map(|message| {
+            let message = message.encoded();
+            let length = u32::try_from(message.len()).expect("a small message");
+            [&[0], &length.to_be_bytes()[..], &message].concat()
+        });
+        Self::grpc_body(frames.collect(), "0", "")
+    }
+
+    /// A gRPC refusal, as etcd sends it: all in the head.
+    pub(crate) fn grpc_refusal(code: &str, message: &str) -> Self {
+        let mut reply = Self::grpc_refusal_in_trailers(code, message);
+        reply.head.headers.append(&mut reply.trailers.0);
+        reply
+    }
+
+    /// A gRPC refusal, as a proxy may part it.
+    pub(crate) fn grpc_refusal_in_trailers(code: &str, message: &str) -> Self {
+        Self { pieces: Vec::new(), ..Self::grpc_body(Vec::new(), code, message) }
+    }
+
+    /// A page in the place of a gRPC answer.
+    pub(crate) fn page(status: u16) -> Self {
+        let headers = vec![("content-type".into(), b"text/html".to_vec())];
+        (Head { status, headers }, vec![Ok(b"<html>".to_vec())]).into()
+    }
+
+    /// The same over this connection.
+    pub(crate) fn over(mut self, connection: impl ToString) -> Self {
+        let number = connection.to_string().into_bytes();
+        self.head.headers.push(("plakar-connection".into(), number));
+        self
+    }
+}
+
+/// A protobuf message.
+pub(crate) trait Encode {
+    fn encoded(&self) -> Vec<u8>;
+}
+
+impl<T: prost::Message> Encode for T {
+    fn encoded(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+}
 
 /// What was asked: endpoint, path and token.
 type Asked = (String, &'static str, Option<String>);
@@ -26,7 +105,7 @@ pub(crate) struct Scripted {
 
 type Script = Vec<(String, &'static str, Answer)>;
 
-pub(crate) struct ScriptedBody(VecDeque<Piece>);
+pub(crate) struct ScriptedBody(VecDeque<Piece>, Trailers);
 
 impl Body for ScriptedBody {
     fn read(&mut self) -> Result<Option<Vec<u8>>, NetworkError> {
@@ -34,7 +113,7 @@ impl Body for ScriptedBody {
     }
 
     fn trailers(&mut self) -> Result<Trailers, NetworkError> {
-        Ok(Trailers::default())
+        Ok(std::mem::take(&mut self.1))
     }
 }
 
@@ -42,7 +121,8 @@ impl Network for Scripted {
     type Body = ScriptedBody;
 
     fn send(&self, request: Request) -> Result<(Head, ScriptedBody), NetworkError> {
-        let token = request.headers.iter().find(|(name, _)| *name == "authorization");
+        let token =
+            request.headers.iter().find(|(name, _)| ["authorization", "token"].contains(name));
         let endpoint = request.endpoint.host.clone();
         self.asked.borrow_mut().push((
             endpoint.clone(),
@@ -54,10 +134,10 @@ impl Network for Scripted {
         let answer =
             script.iter().rev().find(|(host, path, _)| *host == endpoint && *path == request.path);
         match answer {
-            Some((_, _, answer)) => {
-                answer(&request).map(|(head, body)| (head, ScriptedBody(body.into())))
-            }
-            None => Ok((json_head(404), ScriptedBody(VecDeque::new()))),
+            Some((_, _, answer)) => answer(&request).map(|Reply { head, pieces, trailers }| {
+                (head, ScriptedBody(pieces.into(), trailers))
+            }),
+            None => Ok((json_head(404), ScriptedBody(VecDeque::new(), Trailers::default()))),
         }
     }
 
@@ -68,26 +148,43 @@ impl Network for Scripted {
             while let Some(piece) = body.read()? {
                 whole.extend(piece);
             }
-            Ok(Response { head, trailers: Trailers::default(), body: whole })
+            let trailers = body.trailers()?;
+            Ok(Response { head, trailers, body: whole })
         };
         requests.into_iter().map(one).collect()
     }
 }
 
 impl Scripted {
-    /// Scripts what an endpoint answers to a path of the JSON gateway.
-    pub(crate) fn on(
+    /// Scripts what an endpoint answers to a path.
+    pub(crate) fn on<R: Into<Reply>>(
         &self,
         host: &str,
         path: &'static str,
-        answer: impl Fn(&Request) -> Result<(Head, Vec<Piece>), NetworkError> + 'static,
+        answer: impl Fn(&Request) -> Result<R, NetworkError> + 'static,
     ) {
+        let answer = move |request: &Request| answer(request).map(Into::into);
         self.script.borrow_mut().push((host.into(), path, Box::new(answer)));
+    }
+
+    /// Scripts one answer for a path.
+    pub(crate) fn reply(&self, host: &str, path: &'static str, reply: Reply) {
+        self.on(host, path, move |_| Ok(reply.clone()));
+    }
+
+    /// Scripts answers for a path that come in turn; the last one stays.
+    pub(crate) fn turns(&self, host: &str, path: &'static str, replies: Vec<Reply>) {
+        let turn = Cell::new(0);
+        self.on(host, path, move |_| {
+            let now = turn.get();
+            turn.set(now + 1);
+            Ok(replies[now.min(replies.len() - 1)].clone())
+        });
     }
 
     /// Scripts a JSON answer.
     pub(crate) fn json(&self, host: &str, path: &'static str, status: u16, body: String) {
-        self.on(host, path, move |_| Ok((json_head(status), vec![Ok(body.clone().into())])));
+        self.reply(host, path, Reply::json(status, body));
     }
 
     /// Scripts a healthy member with a small database. `leader` is the leader's id.

@@ -17,6 +17,10 @@ pub const FILE_SUFFIX: &str = "_file";
 /// one number came from one server, as far as no proxy stands between.
 pub const CONNECTION: &str = "plakar-connection";
 
+/// How the text begins by which the host reports that a server agrees on no HTTP/2
+/// over TLS, where a request needed it.
+pub const NO_HTTP2: &str = "tls: the server takes no HTTP/2";
+
 /// The known name that `name` was most probably meant to be, if one is near.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

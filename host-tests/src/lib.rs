@@ -14,6 +14,7 @@
 //! | [`balancer`] | one address in front of several members |
 //! | [`gateway`] | a scripted server in the place of etcd, for what a real one cannot be made to do |
 //! | [`grpc`] | the same over native gRPC |
+//! | [`recorded`] | texts that real servers were seen to send, for those two |
 //! | [`database`] | bytes that look like a database, for that server |
 //! | [`run`] | `plakar-wasm` and stock `wasmtime` as bounded subprocesses |
 //! | [`plakar`] | the real plakar with the package installed |
@@ -31,6 +32,7 @@ pub mod grpc;
 pub mod kubernetes;
 pub mod plakar;
 pub mod process;
+pub mod recorded;
 pub mod run;
 pub mod target;
 pub mod tools;

@@ -2,18 +2,20 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "generated")]
 
-// The interface `importer` uses no WASI type, so the exports alone are enough;
-// what a component may import is for the linker to say.
+// The interfaces use no WASI type, so the exports alone are enough; what a
+// component may import is for the linker to say.
 wasmtime::component::bindgen!({
     path: "../wit",
     inline: "
         package plakar:wasm-host;
         world connector {
-            export plakar:connector/importer@0.1.0;
+            export plakar:connector/description@0.2.0;
+            export plakar:connector/importer@0.2.0;
         }
     ",
     world: "plakar:wasm-host/connector",
     exports: { default: async },
 });
 
-pub use exports::plakar::connector::importer;
+pub use exports::plakar::connector::{description, importer};
+pub use plakar::connector::types;

@@ -76,7 +76,7 @@ pub use description::{Description, OptionDescription, OptionKind, Protocol};
 pub use error::{Error, Fault};
 pub use events::{Event, Fact, Observer, Speaker};
 #[cfg(feature = "sandbox")]
-pub use importer::{Circumstances, Connector, Import, Importer, Reader, Record, Step};
+pub use importer::{Connector, Import, Importer, Reader, Record, Step};
 #[cfg(feature = "sandbox")]
 pub use sandbox::Sandbox;
 pub use sink::DirectorySink;

@@ -4,11 +4,12 @@
 //! gateway answer: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
 //! from 3.6 on. They differ in how errors look, and so both shapes are read.
 
+use super::failure::LOOK;
 use super::messages::{AuthenticateRequest, JsonSnapshotMessage, StreamError};
 use super::refusal::Refusal;
 use super::splitter::Splitter;
 use super::transport::{Call, Message, Unanswered};
-use crate::error::{Error, Result, quote};
+use crate::error::{Error, Result, plain, quote};
 use crate::net::{Head, Request, Response, Timeouts};
 use plakar_connector::{Authority, Kind};
 
@@ -55,8 +56,9 @@ pub(super) fn answer<T: serde::de::DeserializeOwned>(
         return Err(Unanswered::Refused(refusal(&response.head, &response.body)));
     }
     read(response).map_err(|error| {
+        let reason = plain(&error.to_string());
         Unanswered::Unreadable(
-            Error::new(Kind::Corrupt, format!("the answer is not what etcd answers ({error})"))
+            Error::new(Kind::Corrupt, format!("the answer is not what etcd answers ({reason})"))
                 .remedy("check that this is etcd 3.4 or later, and that no proxy stands between"),
         )
     })
@@ -134,24 +136,25 @@ impl Decoder {
         bytes: &[u8],
         out: &mut Vec<u8>,
         mut each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
-    ) -> Result<()> {
+    ) -> std::result::Result<(), Unanswered> {
         self.splitter.push(bytes, |value| {
             let message: JsonSnapshotMessage<'_> =
                 serde_json::from_slice(value).map_err(|error| {
-                    corrupt(format!("a message of the stream cannot be read ({error})"))
+                    let reason = plain(&error.to_string());
+                    corrupt(format!("a message of the stream cannot be read ({reason})"))
                 })?;
             if let Some(error) = message.error {
-                let refusal = Refusal {
+                return Err(Unanswered::Refused(Refusal {
                     status: 200,
                     code: Some(error.code),
                     message: error.message.into_owned(),
-                };
-                return Err(refusal.into_stream_error());
+                }));
             }
             let Some(piece) = message.result else {
                 return Err(corrupt(
                     "a message of the stream is neither a result nor an error".into(),
-                ));
+                )
+                .into());
             };
             let begin = out.len();
             base64_simd::STANDARD
@@ -159,16 +162,17 @@ impl Decoder {
                 .map_err(|_| corrupt("a message of the stream holds bad base64".into()))?;
             let message =
                 Message { remaining: piece.remaining_bytes, storage_version: &piece.version };
-            each(message, out, begin)
+            Ok(each(message, out, begin)?)
         })
     }
 
-    pub(super) fn finish(&self) -> Result<()> {
+    pub(super) fn finish(&self) -> std::result::Result<(), Unanswered> {
         match self.splitter.is_between_values() {
             true => Ok(()),
             false => {
                 Err(Error::new(Kind::Interrupted, "the stream ended in the middle of a message")
-                    .remedy("look into that member's log, and run the backup again"))
+                    .remedy(LOOK)
+                    .into())
             }
         }
     }
@@ -226,7 +230,7 @@ mod tests {
         assert_eq!(read["password"], "p\\ä\n\u{1f511}");
     }
 
-    fn decode(body: &[u8]) -> Result<Vec<(u64, Vec<u8>)>> {
+    fn decode(body: &[u8]) -> std::result::Result<Vec<(u64, Vec<u8>)>, Unanswered> {
         let mut decoder = Decoder::default();
         let mut messages = Vec::new();
         let mut out = Vec::new();
@@ -262,7 +266,11 @@ mod tests {
             r#"{"result":{"blob":"","blob":""}}"#,
             r#"{"result":{"blob":"aGk="} "x"}"#,
         ] {
-            assert_eq!(decode(body.as_bytes()).expect_err(body).kind, Kind::Corrupt, "{body}");
+            let refused = decode(body.as_bytes()).expect_err(body);
+            assert!(
+                matches!(&refused, Unanswered::Unreadable(e) if e.kind == Kind::Corrupt),
+                "{body}"
+            );
         }
     }
 
@@ -272,12 +280,17 @@ mod tests {
             [r#""code":13,"message":"M""#, r#""grpc_code":13,"http_code":500,"message":"M""#]
         {
             let body = format!(r#"{{"result":{{"blob":"aGk="}},"error":{{{error}}}}}"#);
-            assert_eq!(decode(body.as_bytes()).expect_err(error).kind, Kind::Interrupted);
+            let refused = decode(body.as_bytes()).expect_err(error);
+            assert!(
+                matches!(refused, Unanswered::Refused(Refusal { code: Some(13), .. })),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn an_unfinished_message_is_an_interruption() {
-        assert_eq!(decode(b"{\"result\":{").expect_err("cut").kind, Kind::Interrupted);
+        let cut = decode(b"{\"result\":{").expect_err("cut");
+        assert!(matches!(cut, Unanswered::Unreadable(e) if e.kind == Kind::Interrupted));
     }
 }

@@ -5,6 +5,7 @@
 //! the trailers, `grpc-status` and `grpc-message`; an answer without messages may
 //! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
+use super::failure::LOOK;
 use super::messages::{AuthenticateRequest, SnapshotResponse};
 use super::refusal::Refusal;
 use super::transport::{Call, Message, Opening, Unanswered};
@@ -52,17 +53,18 @@ pub(super) fn answer<T: prost::Message + Default>(
     if let Opening::Refused(refusal) = opening(&response.head)? {
         return Err(Unanswered::Refused(refusal));
     }
-    if let Some(refusal) =
-        status(&response.head, &response.trailers).map_err(Unanswered::Unreadable)?
-    {
-        return Err(Unanswered::Refused(refusal));
-    }
+    succeeded(&response.trailers)?;
     let mut frames = Frames::default();
     frames.push(response.body.clone());
     let message = frames.next().map_err(Unanswered::Unreadable)?;
     let decoded = message.filter(|_| frames.is_empty()).and_then(|message| T::decode(message).ok());
     decoded.ok_or_else(|| Unanswered::Unreadable(corrupt("the answer is not what etcd answers")))
 }
+
+/// The HTTP statuses by which a proxy says that it has no answer of etcd's, as the
+/// gRPC project reads them (`doc/http-grpc-status-mapping.md`). The JSON gateway
+/// would fare no better.
+const OF_A_PROXY: [u16; 8] = [401, 403, 408, 429, 502, 503, 504, 511];
 
 /// Reads a head: a stream of messages, or a refusal. Anything else is the answer
 /// of one that does not speak gRPC.
@@ -71,7 +73,21 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
     let is_grpc = media_type
         .strip_prefix("application/grpc")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']));
-    if head.status != 200 || !is_grpc {
+    // A status of gRPC's own says more than that of HTTP.
+    let told = is_grpc.then(|| head.header("grpc-status")).flatten();
+    if told.is_none() && OF_A_PROXY.contains(&head.status) {
+        return Ok(Opening::Refused(Refusal {
+            status: head.status,
+            code: None,
+            message: String::new(),
+        }));
+    }
+    if (head.status != 200 && told.is_none()) || !is_grpc {
+        // A host that numbers connections carries HTTP/2.
+        let remedy = match head.connection() {
+            Some(_) => "use `transport=gateway`",
+            None => "use `transport=gateway`, or a host that speaks HTTP/2, such as `plakar-wasm`",
+        };
         return Err(Unanswered::Foreign(
             Error::new(
                 Kind::Unsupported,
@@ -81,14 +97,14 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
                     quote(media_type)
                 ),
             )
-            .remedy("use `transport=gateway`, or a host that speaks HTTP/2, such as `plakar-wasm`"),
+            .remedy(remedy),
         ));
     }
     if let Some(encoding) = head.header("grpc-encoding").filter(|e| *e != "identity") {
         return Err(Unanswered::Unreadable(compressed(encoding)));
     }
-    Ok(match head.header("grpc-status") {
-        // Trailers alone; a success without messages is for `finish` to judge.
+    Ok(match told {
+        // A success in the head is none: only trailers can end a stream.
         Some(code) if code != "0" => {
             Opening::Refused(refusal(code, head.header("grpc-message").unwrap_or_default()))
         }
@@ -96,14 +112,17 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
     })
 }
 
-/// How a call ended: `None` for success, which must have been said.
-fn status(head: &Head, trailers: &Trailers) -> Result<Option<Refusal>> {
-    let said = |name| trailers.header(name).or_else(|| head.header(name));
-    match said("grpc-status") {
-        Some("0") => Ok(None),
-        Some(code) => Ok(Some(refusal(code, said("grpc-message").unwrap_or_default()))),
+/// How a call ended: success must have been said, and after the messages.
+fn succeeded(trailers: &Trailers) -> std::result::Result<(), Unanswered> {
+    match trailers.header("grpc-status") {
+        Some("0") => Ok(()),
+        Some(code) => {
+            let message = trailers.header("grpc-message").unwrap_or_default();
+            Err(Unanswered::Refused(refusal(code, message)))
+        }
         None => Err(Error::new(Kind::Interrupted, "the answer ended without a status")
-            .remedy("look into that member's log, and run the backup again")),
+            .remedy(LOOK)
+            .into()),
     }
 }
 
@@ -220,7 +239,7 @@ impl Decoder {
         bytes: Vec<u8>,
         out: &mut Vec<u8>,
         mut each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
-    ) -> Result<()> {
+    ) -> std::result::Result<(), Unanswered> {
         self.frames.push(bytes);
         while let Some(frame) = self.frames.next()? {
             let response = SnapshotResponse::decode(frame).map_err(|error| {
@@ -235,15 +254,14 @@ impl Decoder {
         Ok(())
     }
 
-    pub(super) fn finish(&self, head: &Head, trailers: &Trailers) -> Result<()> {
-        if let Some(refusal) = status(head, trailers)? {
-            return Err(refusal.into_stream_error());
-        }
+    pub(super) fn finish(&self, trailers: &Trailers) -> std::result::Result<(), Unanswered> {
+        succeeded(trailers)?;
         match self.frames.is_empty() {
             true => Ok(()),
             false => {
                 Err(Error::new(Kind::Interrupted, "the stream ended in the middle of a message")
-                    .remedy("look into that member's log, and run the backup again"))
+                    .remedy(LOOK)
+                    .into())
             }
         }
     }
@@ -331,6 +349,7 @@ mod tests {
             head(200, &[("content-type", "application/grpcish")]),
             head(200, &[]),
             head(415, &[GRPC]),
+            head(500, &[GRPC]),
         ] {
             assert!(matches!(opening(&head), Err(Unanswered::Foreign(_))), "{head:?}");
         }
@@ -358,25 +377,113 @@ mod tests {
             matches!(opening(&trailers_only), Ok(Opening::Refused(refusal)) if refusal == expected)
         );
         let Head { headers, .. } = head(0, &refused);
-        assert_eq!(status(&head(200, &[GRPC]), &Trailers(headers)), Ok(Some(expected)));
+        assert_eq!(succeeded(&Trailers(headers)), Err(Unanswered::Refused(expected)));
+    }
+
+    #[test]
+    fn what_a_proxy_answers_in_the_place_of_etcd_is_a_refusal() {
+        for status in OF_A_PROXY {
+            for media_type in ["text/html", "application/grpc"] {
+                let refused = opening(&head(status, &[("content-type", media_type)]));
+                let expected = Refusal { status, code: None, message: String::new() };
+                assert!(matches!(refused, Ok(Opening::Refused(r)) if r == expected), "{status}");
+            }
+        }
+        let told = [GRPC, ("grpc-status", "14"), ("grpc-message", "no healthy upstream")];
+        let refused = opening(&head(503, &told));
+        assert!(matches!(refused, Ok(Opening::Refused(r)) if r.code == Some(14)));
+    }
+
+    #[test]
+    fn the_way_out_fits_the_host() {
+        let remedy = |headers: &[(&str, &str)]| match opening(&head(404, headers)) {
+            Err(Unanswered::Foreign(error)) => error.to_string(),
+            _ => panic!("it is foreign"),
+        };
+        assert!(remedy(&[]).contains("plakar-wasm"));
+        let ours = remedy(&[("plakar-connection", "1")]);
+        assert!(ours.contains("`transport=gateway`") && !ours.contains("plakar-wasm"), "{ours}");
     }
 
     #[test]
     fn an_end_without_a_status_is_no_success() {
         let decoder = Decoder::default();
-        let error =
-            decoder.finish(&head(200, &[GRPC]), &Trailers::default()).expect_err("no status");
-        assert_eq!(error.kind, Kind::Interrupted);
+        for trailers in [Trailers::default(), Trailers(vec![("x".into(), b"0".to_vec())])] {
+            let end = decoder.finish(&trailers).expect_err("no status");
+            assert!(matches!(end, Unanswered::Unreadable(e) if e.kind == Kind::Interrupted));
+        }
+        assert!(matches!(opening(&head(200, &[GRPC, ("grpc-status", "0")])), Ok(Opening::Stream)));
     }
 
     #[test]
     fn a_failure_in_the_trailers_ends_a_whole_stream_too() {
         let Head { headers, .. } =
             head(0, &[("grpc-status", "14"), ("grpc-message", "transport is closing")]);
-        let error = Decoder::default()
-            .finish(&head(200, &[GRPC]), &Trailers(headers))
-            .expect_err("a failure");
-        assert_eq!(error.kind, Kind::Interrupted);
+        let end = Decoder::default().finish(&Trailers(headers)).expect_err("a failure");
+        assert!(matches!(end, Unanswered::Refused(refusal) if refusal.code == Some(14)));
+        let Head { headers, .. } = head(0, &[("grpc-status", "0")]);
+        assert_eq!(Decoder::default().finish(&Trailers(headers)), Ok(()));
+    }
+
+    #[test]
+    fn a_stream_that_ends_within_a_message_is_an_interruption() {
+        let mut decoder = Decoder::default();
+        let cut = frame(b"hello")[..7].to_vec();
+        decoder.push(cut, &mut Vec::new(), |_, _, _| Ok(())).expect("a part of a message");
+        let Head { headers, .. } = head(0, &[("grpc-status", "0")]);
+        let end = decoder.finish(&Trailers(headers)).expect_err("a cut message");
+        assert!(
+            matches!(end, Unanswered::Unreadable(e) if e.to_string().contains("middle of a message"))
+        );
+    }
+
+    /// A call, its path and the message that it carries.
+    #[test]
+    fn a_call_is_a_path_headers_and_one_frame() {
+        let login = Call::Authenticate { name: "root", password: "hunter2" };
+        let snapshot = Call::Snapshot { budget: std::time::Duration::from_secs(1) };
+        for (call, path, message) in [
+            (Call::Status, "/etcdserverpb.Maintenance/Status", &b""[..]),
+            (Call::MemberList, "/etcdserverpb.Cluster/MemberList", b""),
+            (login, "/etcdserverpb.Auth/Authenticate", b"\x0a\x04root\x12\x07hunter2"),
+            (snapshot, "/etcdserverpb.Maintenance/Snapshot", b""),
+        ] {
+            let (asked, headers, body) = request(call, Some("a-token"));
+            assert_eq!((asked, body), (path, frame(message)));
+            let headers: Vec<(&str, &str)> =
+                headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let expected =
+                [("content-type", "application/grpc"), ("te", "trailers"), ("token", "a-token")];
+            assert_eq!(headers, expected);
+        }
+        assert_eq!(request(Call::Status, None).1.len(), 2);
+    }
+
+    #[test]
+    fn a_unary_answer_is_one_whole_message_and_a_status() {
+        let list = super::super::messages::MemberList::default();
+        let ok = || Trailers(head(0, &[("grpc-status", "0")]).headers);
+        let read = |body: Vec<u8>, trailers| {
+            let response = Response { head: head(200, &[GRPC]), trailers, body };
+            answer::<super::super::messages::MemberList>(&response)
+        };
+        assert_eq!(read(frame(b""), ok()), Ok(list));
+        let two = [frame(b""), frame(b"")].concat();
+        for body in [Vec::new(), two, frame(b"")[..4].to_vec(), frame(b"\xff")] {
+            assert!(
+                matches!(read(body, ok()), Err(Unanswered::Unreadable(e)) if e.kind == Kind::Corrupt)
+            );
+        }
+        let ended = read(frame(b""), Trailers::default());
+        assert!(matches!(ended, Err(Unanswered::Unreadable(e)) if e.kind == Kind::Interrupted));
+    }
+
+    #[test]
+    fn a_compressed_stream_is_refused() {
+        let refused = opening(&head(200, &[GRPC, ("grpc-encoding", "gzip")]));
+        assert!(matches!(refused, Err(Unanswered::Unreadable(e)) if e.kind == Kind::Unsupported));
+        let plain = opening(&head(200, &[GRPC, ("grpc-encoding", "identity")]));
+        assert!(matches!(plain, Ok(Opening::Stream)));
     }
 
     #[test]

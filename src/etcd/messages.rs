@@ -48,8 +48,8 @@ pub struct Status {
     #[prost(uint64, tag = "7")]
     #[serde(rename = "raftAppliedIndex", deserialize_with = "number")]
     pub raft_applied_index: u64,
-    /// Troubles: every member lists every alarm of the cluster here, as
-    /// `memberID:ID alarm:NAME ` (`server/etcdserver/api/v3rpc/maintenance.go`).
+    /// Troubles, in words: every member lists every alarm of the cluster here
+    /// (`server/etcdserver/api/v3rpc/maintenance.go`); see [`crate::alarm`].
     #[prost(string, repeated, tag = "8")]
     pub errors: Vec<String>,
     /// Whether it is a learner.
@@ -70,6 +70,85 @@ impl Status {
     /// Who answered; all zero where the answer does not tell.
     pub fn header(&self) -> Header {
         self.header.unwrap_or_default()
+    }
+}
+
+/// An answer to a unary call.
+pub trait Answer: prost::Message + de::DeserializeOwned + Default {
+    /// Bounds what is taken in from a server: a text that no etcd sends is as good as
+    /// none, and an answer that is too long to be kept is refused with the reason.
+    fn bounded(self) -> Result<Self, String> {
+        Ok(self)
+    }
+}
+
+/// The most members of a cluster that are taken in; etcd's own advice is seven.
+const MEMBERS: usize = 64;
+
+/// The most URLs of one kind that a member may have.
+const URLS: usize = 16;
+
+/// The longest name or URL that is taken in, in bytes.
+const NAME: usize = 256;
+
+/// The most troubles that are taken in: twice what the members can have in alarms.
+const ERRORS: usize = 2 * MEMBERS;
+
+/// The longest token, in bytes: a JWT has some hundred.
+const TOKEN: usize = 16 << 10;
+
+/// A version, or nothing where it is not one.
+pub fn version_or_none(text: &str) -> String {
+    let fits =
+        text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || ".+-_".contains(c));
+    if fits { text.into() } else { String::new() }
+}
+
+impl Answer for Status {
+    fn bounded(mut self) -> Result<Self, String> {
+        self.version = version_or_none(&self.version);
+        self.storage_version = version_or_none(&self.storage_version);
+        // What speaks of corruption is kept whatever else there is.
+        self.errors.sort_by_key(|error| !error.to_ascii_uppercase().contains("CORRUPT"));
+        self.errors.truncate(ERRORS);
+        for error in &mut self.errors {
+            if let Some((end, _)) = error.char_indices().nth(NAME) {
+                error.truncate(end);
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl Answer for MemberList {
+    fn bounded(self) -> Result<Self, String> {
+        if self.members.len() > MEMBERS {
+            return Err(format!(
+                "it lists {} members, more than {MEMBERS} are not taken in",
+                self.members.len()
+            ));
+        }
+        for Member { id, name, peer_urls, client_urls, .. } in &self.members {
+            let id = Id(*id);
+            if peer_urls.len() > URLS || client_urls.len() > URLS {
+                return Err(format!("member {id} has more than {URLS} URLs"));
+            }
+            if [name].into_iter().chain(peer_urls).chain(client_urls).any(|t| t.len() > NAME) {
+                return Err(format!("member {id} has a name or a URL of more than {NAME} bytes"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl Answer for Authenticated {
+    fn bounded(self) -> Result<Self, String> {
+        let fits = (1..=TOKEN).contains(&self.token.len())
+            && self.token.bytes().all(|byte| byte.is_ascii_graphic());
+        match fits {
+            true => Ok(self),
+            false => Err("the token is not one that etcd issues".into()),
+        }
     }
 }
 
@@ -108,32 +187,6 @@ pub struct Member {
     #[prost(bool, tag = "5")]
     #[serde(rename = "isLearner")]
     pub is_learner: bool,
-}
-
-/// `AlarmType`: what an alarm says. Alarms are read from the status, which lists
-/// them all and asks nobody else; `Maintenance/Alarm` is a proposal to the whole
-/// cluster, and without a quorum it is never answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AlarmType {
-    /// The database is as large as its quota.
-    Nospace,
-    /// A member's data differs from the others'.
-    Corrupt,
-}
-
-impl AlarmType {
-    /// The alarm of this name, as etcd writes it.
-    pub fn named(name: &str) -> Option<Self> {
-        [AlarmType::Nospace, AlarmType::Corrupt].into_iter().find(|alarm| alarm.name() == name)
-    }
-
-    /// Its name, as etcd writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            AlarmType::Nospace => "NOSPACE",
-            AlarmType::Corrupt => "CORRUPT",
-        }
-    }
 }
 
 /// `AuthenticateRequest`.
@@ -301,6 +354,46 @@ mod tests {
         assert_eq!(status.header().member_id, 2);
         assert_eq!(status.leader, 0);
         assert!(!status.is_learner);
+    }
+
+    #[test]
+    fn what_is_taken_in_is_bounded() {
+        let text = |length| "x".repeat(length);
+        let status = |version: &str| Status { version: version.into(), ..Status::default() };
+        for version in ["3.6.14", "3.8.0-alpha.0", "3.5.0+git_1", &text(64)] {
+            assert_eq!(status(version).bounded().expect("a status").version, version);
+        }
+        for version in ["3.6\u{1b}[31m", "3.6 ", "`3.6`", &text(65)] {
+            assert_eq!(status(version).bounded().expect("a status").version, "");
+        }
+        let mut errors = vec![text(1 << 10); 1000];
+        errors.push("alarm:corrupt ".into());
+        let errors = Status { errors, ..Status::default() }.bounded().expect("a status").errors;
+        assert_eq!((errors.len(), errors[0].as_str()), (ERRORS, "alarm:corrupt "));
+        assert_eq!(errors[1].len(), NAME);
+
+        let member = |name: String, urls: usize| Member {
+            name,
+            peer_urls: vec!["http://a:2380".into(); urls],
+            ..Member::default()
+        };
+        let list = |members| MemberList { members, ..MemberList::default() }.bounded();
+        assert!(list(vec![member(text(NAME), URLS); MEMBERS]).is_ok());
+        for (members, words) in [
+            (vec![Member::default(); MEMBERS + 1], "65 members"),
+            (vec![member(text(NAME + 1), 1)], "name or a URL"),
+            (vec![member(text(1), URLS + 1)], "16 URLs"),
+            (
+                vec![Member { client_urls: vec![text(NAME + 1)], ..Member::default() }],
+                "name or a URL",
+            ),
+        ] {
+            assert!(list(members).expect_err(words).contains(words));
+        }
+
+        let token = |token: &str| Authenticated { token: token.into() }.bounded().is_ok();
+        assert!(token("riMzZqEufHKSkqKr.14") && token(&text(TOKEN)));
+        assert!(!token("") && !token("a b") && !token("a\n") && !token(&text(TOKEN + 1)));
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //! | [`grpc`] | native gRPC: frames, trailers |
 //! | [`gateway`] | the JSON gateway: requests, answers, the stream's messages |
 //! | [`splitter`] | where one JSON value of a stream ends and the next begins |
-//! | [`refusal`] | what etcd's refusals mean, and what to do about them |
+//! | [`refusal`] | what a refusal means, etcd's or a proxy's, and what to do about it |
+//! | [`failure`] | what an exchange means that brought no answer at all |
 
+pub mod failure;
 pub mod gateway;
 pub mod grpc;
 pub mod messages;

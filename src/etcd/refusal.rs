@@ -1,12 +1,15 @@
-//! What etcd's refusals mean, and what to do about them.
+//! What refusals mean, and what to do about them.
 //!
 //! The HTTP status cannot be relied on: up to 3.5 etcd answers 500 to a missing
 //! login and to a missing permission alike. etcd's own words are the authority
 //! (`api/v3rpc/rpctypes/error.go`, and `server/auth/store.go` where 3.4 and 3.5
-//! let the raw error through).
+//! let the raw error through). An answer that has no gRPC code is not etcd's: it
+//! is a proxy's, and is told as a proxy's.
 
+use super::failure::LOOK;
 use crate::error::{Error, quote};
 use plakar_connector::Kind;
+use std::time::Duration;
 
 /// A refusal by etcd, or by whatever answered in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +22,54 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// gRPC's `DEADLINE_EXCEEDED`.
+/// The codes of gRPC (`doc/statuscodes.md` of the gRPC project).
+const CANCELLED: u32 = 1;
 const DEADLINE_EXCEEDED: u32 = 4;
+const NOT_FOUND: u32 = 5;
+const PERMISSION_DENIED: u32 = 7;
+const UNIMPLEMENTED: u32 = 12;
+const UNAVAILABLE: u32 = 14;
+const UNAUTHENTICATED: u32 = 16;
+
+/// The names of gRPC's codes, each at its number.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
 
 impl Refusal {
-    /// Whether the request would have needed a token, or a better one.
-    pub fn wants_login(&self) -> bool {
-        self.says("user name is empty") || self.says("invalid auth token")
+    /// Whether a login could open what was refused to a request that had a token or
+    /// had none. A client certificate is a login too, and may be the wrong one.
+    pub fn login_could_help(&self, had_token: bool) -> bool {
+        let has_no_right = self.lacks_permission() || self.knows_no_user();
+        self.wants_login() || (has_no_right && !had_token)
+    }
+
+    /// Whether the request would have needed a token, or a newer one.
+    fn wants_login(&self) -> bool {
+        self.says("user name is empty") || self.refuses_token()
+    }
+
+    /// Whether the token is taken no longer.
+    fn refuses_token(&self) -> bool {
+        ["invalid auth token", "revision of auth store is old", "revision in header is old"]
+            .iter()
+            .any(|words| self.says(words))
     }
 
     /// Whether a login was refused because the cluster has no authentication.
@@ -33,42 +77,110 @@ impl Refusal {
         self.says("authentication is not enabled")
     }
 
-    /// Whether only the permission is missing, whoever asks.
+    /// Whether only the permission is missing.
     pub fn lacks_permission(&self) -> bool {
         self.says("permission denied")
     }
 
+    /// Whether the one who asks is not a user.
+    fn knows_no_user(&self) -> bool {
+        self.says("user name not found") || self.says("user not found")
+    }
+
+    /// Whether this is etcd's own answer, and not that of a proxy in its place.
+    fn is_etcds(&self) -> bool {
+        self.etcds_words().is_some()
+    }
+
+    /// Whether these are the words of etcd: a text in which only they stand is
+    /// another one's.
     fn says(&self, words: &str) -> bool {
-        self.code.is_some() && self.message.contains(words)
+        self.etcds_words().is_some_and(|text| text.starts_with(words))
+    }
+
+    /// What etcd says, without the name of the part that says it.
+    fn etcds_words(&self) -> Option<&str> {
+        self.code?;
+        let text = self.message.trim();
+        // As a gRPC client quotes it, such as a proxy that passes it on.
+        let text = text.rsplit_once(" desc = ").map_or(text, |(_, text)| text);
+        text.strip_prefix("etcdserver: ").or_else(|| text.strip_prefix("auth: "))
     }
 
     /// The error that this is before any byte of an answer came.
     pub fn into_error(self) -> Error {
-        let text = quote(&self.message);
         if let Some(error) = self.known() {
             return error;
         }
-        match (self.status, self.code) {
-            (300..=399, _) => {
-                Error::new(Kind::Unsupported, format!("the answer is a redirect ({})", self.status))
-                    .remedy("redirects are never followed: name the member itself")
-            }
-            (404, None) if self.message.trim() == "404 page not found" => {
-                Error::new(Kind::Unsupported, "there is no JSON gateway at this address").remedy(
-                    "check that this is the client port, not the one for metrics, and that etcd \
-                     was not started with `--enable-grpc-gateway=false`",
-                )
-            }
-            (404, _) => Error::new(Kind::Unsupported, "there is no etcd v3 API at this address")
-                .remedy("check that this is the client port of etcd 3.4 or later"),
-            (421, _) => Error::new(
-                Kind::PermissionDenied,
-                "this member does not serve this host name (421)",
+        match self.code {
+            Some(code) => self.by_code(code),
+            None => self.by_status(),
+        }
+    }
+
+    /// The error that this is in the middle of a stream, so long after its request.
+    pub fn into_stream_error(self, after: Duration) -> Error {
+        if let Some(error) = self.known() {
+            return error;
+        }
+        let text = quote(&self.message);
+        let what = match self.is_a_time_limit() {
+            true => format!(
+                "a time limit of etcd or of a proxy between ended the stream after {}: {text}",
+                humantime::format_duration(Duration::from_millis(after.as_millis() as u64))
+            ),
+            false => format!("etcd or a proxy between ended the stream ({}): {text}", self.name()),
+        };
+        Error::new(Kind::Interrupted, what).remedy(LOOK)
+    }
+
+    /// Whether the stream was ended by a clock, in one of the forms that etcd's
+    /// gateways and proxies give it.
+    fn is_a_time_limit(&self) -> bool {
+        self.code == Some(DEADLINE_EXCEEDED)
+            || self.message.contains("RST_STREAM with error code: CANCEL")
+    }
+
+    /// The name of the code, as gRPC's documents write it.
+    fn name(&self) -> String {
+        match self.code {
+            Some(code) => match CODES.get(code as usize) {
+                Some(name) => format!("gRPC status {name}"),
+                None => format!("gRPC status {code}"),
+            },
+            None => format!("status {}", self.status),
+        }
+    }
+
+    /// An answer with a code of gRPC that is not known by its words.
+    fn by_code(&self, code: u32) -> Error {
+        let text = quote(&self.message);
+        let name = self.name();
+        match code {
+            DEADLINE_EXCEEDED | CANCELLED => Error::new(
+                Kind::TimedOut,
+                format!("a time limit of etcd or of a proxy between ended the request: {text}"),
             )
-            .remedy("add the name to its `--host-whitelist`, or connect by its address"),
+            .remedy("look into that member's log and load, and for a proxy between"),
+            PERMISSION_DENIED => Error::new(
+                Kind::PermissionDenied,
+                format!("the request was not allowed ({name}): {text}"),
+            )
+            .remedy("these are not etcd's words: look for a proxy between, and connect to the member itself"),
+            UNAUTHENTICATED => Error::new(
+                Kind::Unauthenticated,
+                format!("the request lacks a login ({name}): {text}"),
+            )
+            .remedy("these are not etcd's words: look for a proxy between, and connect to the member itself"),
+            // gateway v2 answers so at a path that it does not know.
+            NOT_FOUND | UNIMPLEMENTED => Error::new(
+                Kind::Unsupported,
+                format!("there is no etcd v3 API at this address ({name}): {text}"),
+            )
+            .remedy("check that this is the client port of etcd 3.4 or later, and no stand-in for etcd"),
             // The gateway's own words, not etcd's: it is a client of its member, and
             // shows the server certificate there as its own.
-            (503, Some(14)) if !self.message.contains("etcdserver:") => Error::new(
+            UNAVAILABLE if self.status == 503 && !self.is_etcds() => Error::new(
                 Kind::Unreachable,
                 format!("this member's gateway cannot reach its own gRPC port: {text}"),
             )
@@ -77,92 +189,137 @@ impl Refusal {
                  extended key usage, issue it with that, or start etcd with `--client-cert-file` \
                  and `--client-key-file`",
             ),
-            (503, _) | (_, Some(14)) => {
+            UNAVAILABLE => {
                 Error::new(Kind::Unreachable, format!("this member is not available: {text}"))
-                    .remedy("look into its log")
+                    .remedy("look into its log, and for a proxy between")
             }
-            (status, Some(_)) => {
-                Error::new(Kind::Other, format!("etcd answered with status {status}: {text}"))
-                    .remedy("look into that member's log")
-            }
-            (status, None) => Error::new(
-                Kind::Other,
-                format!("the answer is not etcd's (status {status}): {text}"),
-            )
-            .remedy("check that no proxy stands between, and that this is etcd's client port"),
+            _ => Error::new(Kind::Other, format!("etcd refused the request ({name}): {text}"))
+                .remedy("look into that member's log"),
         }
     }
 
-    /// The error that this is in the middle of a stream.
-    pub fn into_stream_error(self) -> Error {
-        self.known().unwrap_or_else(|| {
-            Error::new(
-                Kind::Interrupted,
-                format!("etcd ended the stream: {}", quote(&self.message)),
+    /// An answer that is not etcd's, by its HTTP status, as gRPC reads such answers
+    /// (`doc/http-grpc-status-mapping.md` of the gRPC project).
+    fn by_status(&self) -> Error {
+        let status = self.status;
+        let text = match self.message.trim() {
+            "" => String::new(),
+            message => format!(": {}", quote(message)),
+        };
+        match status {
+            300..=399 => Error::new(Kind::Unsupported, format!("the answer is a redirect ({status})"))
+                .remedy("redirects are never followed: name the member itself"),
+            400 if self.message.contains(COMMON_NAME_AT_GATEWAY) => Error::new(
+                Kind::Unsupported,
+                "with authentication on, etcd's JSON gateway refuses client certificates that have a CommonName",
             )
-            .remedy("look into that member's log, and run the backup again")
-        })
+            .remedy(
+                "use `transport=grpc`, or a client certificate without a CommonName together with \
+                 `username` and `password_file`",
+            ),
+            401 => Error::new(
+                Kind::Unauthenticated,
+                format!("a proxy in the place of etcd wants a login ({status}){text}"),
+            )
+            .remedy("connect to the member itself"),
+            403 => Error::new(
+                Kind::PermissionDenied,
+                format!("a proxy in the place of etcd does not allow the request ({status}){text}"),
+            )
+            .remedy("connect to the member itself"),
+            404 if self.message.trim() == "404 page not found" => {
+                Error::new(Kind::Unsupported, "there is no JSON gateway at this address").remedy(
+                    "check that this is the client port, not the one for metrics, and that etcd \
+                     was not started with `--enable-grpc-gateway=false`",
+                )
+            }
+            404 => Error::new(Kind::Unsupported, "there is no etcd v3 API at this address")
+                .remedy("check that this is the client port of etcd 3.4 or later"),
+            421 => Error::new(
+                Kind::PermissionDenied,
+                "this member does not serve this host name or address (421)",
+            )
+            .remedy("use a name or an address that its `--host-whitelist` holds, or `transport=grpc`"),
+            408 | 504 => Error::new(
+                Kind::TimedOut,
+                format!("a proxy reports that etcd did not answer in time ({status}){text}"),
+            )
+            .remedy("look into that member's log and load, or connect to the member itself"),
+            429 | 502 | 503 => Error::new(
+                Kind::Unreachable,
+                format!("a proxy reports that it does not reach etcd ({status}){text}"),
+            )
+            .remedy("check that etcd runs behind it, or connect to the member itself"),
+            _ => Error::new(Kind::Other, format!("the answer is not etcd's (status {status}){text}"))
+                .remedy("check that no proxy stands between, and that this is etcd's client port"),
+        }
     }
 
-    /// The refusals whose cause and remedy are known.
+    /// The refusals whose cause and remedy are known by their words.
     fn known(&self) -> Option<Error> {
-        let kind_what_remedy = if self.says("user name is empty") {
-            (
+        let cluster_wide = |kind, what: &str, remedy: &str| {
+            Some(Error::new(kind, what).remedy(remedy).of_all_members())
+        };
+        let of_this_member =
+            |kind, what: &str, remedy: &str| Some(Error::new(kind, what).remedy(remedy));
+        if self.says("user name is empty") {
+            cluster_wide(
                 Kind::Unauthenticated,
                 "this cluster wants a login",
                 "give `username` and `password_file`; the user needs the role `root`",
             )
         } else if self.says("authentication failed") {
-            (
+            cluster_wide(
                 Kind::Unauthenticated,
                 "etcd knows no such user, or the password is wrong",
                 "check `username` and `password_file`",
             )
-        } else if self.says("invalid auth token") || self.says("revision of auth store is old") {
-            (
+        } else if self.knows_no_user() {
+            cluster_wide(
                 Kind::Unauthenticated,
-                "etcd no longer takes the token that it issued",
-                "run the backup again; if it stays so, check that `--auth-token` and the clocks of all members agree",
+                "the login is not a user of this cluster: where there is no `username`, it is the \
+                 CommonName of the client certificate",
+                "create that user with the role `root`, or give `username` and `password_file`",
             )
         } else if self.lacks_permission() {
-            (
+            cluster_wide(
                 Kind::PermissionDenied,
                 "the user may not take snapshots",
                 "etcd allows it to the role `root` alone: `etcdctl user grant-role USER root`",
             )
-        } else if self.says("not supported for learner") {
-            (
+        } else if self.refuses_token() {
+            // A member that lags, was restarted or has a wrong clock: others may take theirs.
+            of_this_member(
+                Kind::Unauthenticated,
+                "this member does not take the token that it issued",
+                "run the backup again; if it stays so, check that `--auth-token` and the clocks of all members agree",
+            )
+        } else if self.says("rpc not supported for learner") {
+            of_this_member(
                 Kind::Unsupported,
                 "this member is a learner and does not serve this call",
                 "name a voting member",
             )
-        } else if self.says("no leader") {
-            (
+        } else if self.says("no leader") || self.says("request timed out") {
+            of_this_member(
                 Kind::Unreachable,
                 "the cluster has no leader",
                 "bring a majority of the members back, or back up without a login",
             )
-        } else if self.message.contains("CommonName of client sending a request against gateway") {
-            (
-                Kind::Unsupported,
-                "with authentication on, etcd's JSON gateway refuses client certificates that have a CommonName",
-                "use a client certificate without a CommonName together with `username` and `password_file`",
-            )
-        } else if self.code == Some(DEADLINE_EXCEEDED)
-            || self.message.contains("RST_STREAM with error code: CANCEL")
-        {
-            (
-                Kind::TimedOut,
-                "the time for the whole run is used up",
-                "raise `max_duration`, and look at which side was slow",
+        } else if self.says("corrupt cluster") {
+            of_this_member(
+                Kind::Corrupt,
+                "etcd has raised the alarm CORRUPT in this cluster",
+                "compare the members' HashKV, and replace the one that differs",
             )
         } else {
-            return None;
-        };
-        let (kind, what, remedy) = kind_what_remedy;
-        Some(Error::new(kind, what).remedy(remedy))
+            None
+        }
     }
 }
+
+/// etcd's gateway says so in the place of an answer (`server/embed/serve.go`).
+const COMMON_NAME_AT_GATEWAY: &str = "CommonName of client sending a request against gateway";
 
 #[cfg(test)]
 mod tests {
@@ -178,49 +335,176 @@ mod tests {
             [(500, 2, "auth"), (400, 3, "etcdserver"), (401, 16, "etcdserver")]
         {
             let missing = refusal(status, code, &format!("{prefix}: user name is empty"));
-            assert!(missing.wants_login());
-            assert_eq!(missing.into_error().kind, Kind::Unauthenticated);
+            assert!(missing.login_could_help(false) && missing.login_could_help(true));
+            let error = missing.into_error();
+            assert_eq!(error.kind, Kind::Unauthenticated);
+            assert!(error.is_of_all_members());
         }
         for (status, code, prefix) in [(500, 2, "auth"), (403, 7, "etcdserver")] {
-            let error = refusal(status, code, &format!("{prefix}: permission denied")).into_error();
+            let denied = refusal(status, code, &format!("{prefix}: permission denied"));
+            assert!(denied.login_could_help(false) && !denied.login_could_help(true));
+            let error = denied.into_error();
             assert_eq!(error.kind, Kind::PermissionDenied);
+            assert!(error.is_of_all_members());
+        }
+    }
+
+    /// Recorded from 3.4.23 and 3.5.33, and from 3.6.14 and 3.7.1, over gRPC with a
+    /// client certificate whose CommonName is not a user.
+    #[test]
+    fn a_common_name_that_is_not_a_user_is_a_matter_of_the_login() {
+        for (code, message) in [(2, "auth: user not found"), (9, "etcdserver: user name not found")]
+        {
+            let unknown = refusal(200, code, message);
+            assert!(unknown.login_could_help(false) && !unknown.login_could_help(true));
+            for error in [unknown.clone().into_error(), unknown.into_stream_error(Duration::ZERO)] {
+                assert_eq!(error.kind, Kind::Unauthenticated);
+                assert!(error.to_string().contains("CommonName"), "{error}");
+            }
         }
     }
 
     #[test]
-    fn what_is_not_etcds_answer_is_said_to_be_none() {
+    fn a_token_that_is_refused_is_a_matter_of_one_member() {
+        for message in [
+            "etcdserver: invalid auth token",
+            "auth: invalid auth token",
+            "etcdserver: revision of auth store is old",
+            "auth: revision in header is old",
+        ] {
+            let refused = refusal(401, 16, message);
+            assert!(refused.login_could_help(true), "{message}");
+            let error = refused.into_error();
+            assert_eq!(error.kind, Kind::Unauthenticated);
+            assert!(!error.is_of_all_members(), "{message}");
+        }
+    }
+
+    #[test]
+    fn every_known_refusal_has_its_kind_and_remedy() {
+        for (message, kind, remedy, everywhere) in [
+            (
+                "etcdserver: authentication failed, invalid user ID or password",
+                Kind::Unauthenticated,
+                "`username`",
+                true,
+            ),
+            ("etcdserver: rpc not supported for learner", Kind::Unsupported, "voting", false),
+            ("etcdserver: no leader", Kind::Unreachable, "majority", false),
+            ("etcdserver: request timed out", Kind::Unreachable, "majority", false),
+            ("etcdserver: corrupt cluster", Kind::Corrupt, "HashKV", false),
+        ] {
+            let error = refusal(500, 14, message).into_error();
+            assert_eq!(error.kind, kind, "{message}");
+            assert_eq!(error.is_of_all_members(), everywhere, "{message}");
+            let text = error.to_string();
+            assert!(text.split_once("; ").expect("a remedy").1.contains(remedy), "{text}");
+        }
+        assert!(refusal(400, 9, "etcdserver: authentication is not enabled").auth_is_off());
+        assert!(!refusal(400, 9, "etcdserver: role name is empty").auth_is_off());
+    }
+
+    #[test]
+    fn what_has_no_code_is_told_as_a_proxys() {
         for (status, message, kind, words) in [
+            (302, "", Kind::Unsupported, "redirect"),
+            (
+                400,
+                "CommonName of client sending a request against gateway will be ignored and not used as expected",
+                Kind::Unsupported,
+                "`transport=grpc`",
+            ),
+            (400, "Bad Request", Kind::Other, "proxy"),
+            (401, "<html>", Kind::Unauthenticated, "proxy"),
+            (403, "", Kind::PermissionDenied, "proxy"),
             (404, "404 page not found\n", Kind::Unsupported, "no JSON gateway"),
             (404, "Not Found", Kind::Unsupported, "no etcd v3 API"),
+            (408, "", Kind::TimedOut, "proxy"),
             (421, "", Kind::PermissionDenied, "--host-whitelist"),
-            (302, "", Kind::Unsupported, "redirect"),
-            (502, "<html>bad gateway</html>", Kind::Other, "proxy"),
-            (503, "upstream down", Kind::Unreachable, "not available"),
+            (429, "", Kind::Unreachable, "proxy"),
+            (500, "", Kind::Other, "proxy"),
+            (502, "<html>bad gateway</html>", Kind::Unreachable, "`<html>bad gateway</html>`"),
+            (503, "upstream down", Kind::Unreachable, "proxy"),
+            (504, "", Kind::TimedOut, "proxy"),
         ] {
-            let error = refusal(status, None, message).into_error();
-            assert_eq!(error.kind, kind, "{error}");
+            let refusal = refusal(status, None, message);
+            assert!(!refusal.is_etcds());
+            let error = refusal.into_error();
+            assert_eq!(error.kind, kind, "{status}: {error}");
             assert!(error.to_string().contains(words), "{error}");
+            assert!(!error.is_of_all_members());
+            assert!(error.to_string().contains("; "), "no remedy: {error}");
         }
     }
 
     #[test]
-    fn a_page_that_quotes_etcds_words_is_not_taken_for_etcd() {
-        assert!(!refusal(500, None, "<html>user name is empty</html>").wants_login());
+    fn what_has_a_code_and_others_words_names_the_code() {
+        for (status, code, kind, words) in [
+            (200, 1, Kind::TimedOut, "time limit"),
+            (200, 4, Kind::TimedOut, "time limit"),
+            (200, 7, Kind::PermissionDenied, "PERMISSION_DENIED"),
+            (200, 12, Kind::Unsupported, "UNIMPLEMENTED"),
+            (404, 5, Kind::Unsupported, "no etcd v3 API"),
+            (200, 13, Kind::Other, "INTERNAL"),
+            (200, 14, Kind::Unreachable, "not available"),
+            (503, 14, Kind::Unreachable, "gateway cannot reach"),
+            (200, 16, Kind::Unauthenticated, "UNAUTHENTICATED"),
+            (200, 8, Kind::Other, "RESOURCE_EXHAUSTED"),
+            (200, 99, Kind::Other, "gRPC status 99"),
+        ] {
+            let error = refusal(status, code, "no\u{1b}pe").into_error();
+            assert_eq!(error.kind, kind, "{code}: {error}");
+            let text = error.to_string();
+            assert!(text.contains(words) && text.contains("`no pe`"), "{text}");
+            assert!(text.contains("; "), "no remedy: {text}");
+        }
+        let own = refusal(503, 14, "etcdserver: server stopped").into_error().to_string();
+        assert!(own.contains("not available"), "{own}");
     }
 
     #[test]
-    fn a_deadline_is_a_timeout_and_another_end_an_interruption() {
-        let kind = |code, message| refusal(200, code, message).into_stream_error().kind;
-        assert_eq!(kind(4, "context deadline exceeded"), Kind::TimedOut);
-        assert_eq!(
-            kind(4, "stream terminated by RST_STREAM with error code: CANCEL"),
-            Kind::TimedOut
-        );
-        assert_eq!(kind(14, "closing transport due to: connection error"), Kind::Interrupted);
-        assert_eq!(
-            kind(13, "server closed the stream without sending trailers"),
-            Kind::Interrupted
-        );
-        assert_eq!(kind(1, "grpc: the client connection is closing"), Kind::Interrupted);
+    fn a_text_that_quotes_etcds_words_is_not_taken_for_etcd() {
+        for quoted in [
+            refusal(500, None, "<html>etcdserver: user name is empty</html>"),
+            refusal(500, 2, "<html>user name is empty</html>"),
+            refusal(500, 2, "open /var/lib/etcd/member/snap/db: permission denied"),
+        ] {
+            assert!(!quoted.login_could_help(false) && !quoted.lacks_permission(), "{quoted:?}");
+        }
+        let passed_on = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+        assert!(refusal(500, 2, passed_on).lacks_permission());
+    }
+
+    #[test]
+    fn the_end_of_a_stream_is_told_with_who_may_have_ended_it() {
+        let end = |code, message| {
+            refusal(200, code, message).into_stream_error(Duration::from_millis(3012))
+        };
+        for (code, message) in [
+            (4, "context deadline exceeded"),
+            (4, "stream timeout"),
+            (4, "stream terminated by RST_STREAM with error code: CANCEL"),
+            (13, "stream terminated by RST_STREAM with error code: CANCEL"),
+        ] {
+            let error = end(code, message);
+            assert_eq!(error.kind, Kind::Interrupted);
+            assert!(
+                error.to_string().contains(
+                    "time limit of etcd or of a proxy between ended the stream after 3s 12ms"
+                ),
+                "{error}"
+            );
+        }
+        for (code, message) in [
+            (14, "closing transport due to: connection error"),
+            (13, "server closed the stream without sending trailers"),
+            (1, "grpc: the client connection is closing"),
+        ] {
+            let error = end(code, message);
+            assert_eq!(error.kind, Kind::Interrupted);
+            let text = error.to_string();
+            assert!(text.contains(message) && text.contains("proxy"), "{text}");
+            assert!(!text.contains("time limit of etcd"), "{text}");
+        }
     }
 }

@@ -34,7 +34,11 @@ enum Place {
 
 impl Splitter {
     /// Takes the next bytes, and hands out every value that they complete.
-    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub fn push<E: From<Error>>(
+        &mut self,
+        bytes: &[u8],
+        mut each: impl FnMut(&[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         let mut start = 0;
         let mut at = 0;
         while at < bytes.len() {
@@ -46,7 +50,7 @@ impl Splitter {
                             start = at;
                             self.place = Place::Structure(1);
                         }
-                        _ => return Err(not_json(&bytes[at..])),
+                        _ => return Err(not_json(&bytes[at..]).into()),
                     }
                     at += 1;
                 }
@@ -93,7 +97,11 @@ impl Splitter {
         self.place == Place::Between
     }
 
-    fn complete(&mut self, last: &[u8], each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    fn complete<E: From<Error>>(
+        &mut self,
+        last: &[u8],
+        each: &mut impl FnMut(&[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         bounded(self.partial.len() + last.len())?;
         if self.partial.is_empty() {
             return each(last);
@@ -182,8 +190,9 @@ mod tests {
     fn a_value_without_end_is_refused_before_it_fills_the_memory() {
         let piece = vec![b'x'; 1000];
         let mut splitter = Splitter::default();
-        splitter.push(b"{\"", |_| Ok(())).expect("the opening");
-        let taken = (0..).take_while(|_| splitter.push(&piece, |_| Ok(())).is_ok()).count();
+        splitter.push(b"{\"", |_| Ok::<(), Error>(())).expect("the opening");
+        let taken =
+            (0..).take_while(|_| splitter.push(&piece, |_| Ok::<(), Error>(())).is_ok()).count();
         assert!(
             taken * piece.len() <= MAX_VALUE && splitter.partial.len() <= MAX_VALUE + piece.len()
         );

@@ -3,11 +3,12 @@
 //! Both ways decode into the same [`messages`](super::messages), and both ends of
 //! a failure into the same [`Refusal`].
 
+use super::messages::Answer;
 use super::refusal::Refusal;
 use super::{gateway, grpc};
 use crate::error::{Error, Result};
 use crate::net::{Head, Request, Response, Timeouts, Trailers};
-use plakar_connector::Authority;
+use plakar_connector::{Authority, Kind};
 use std::fmt;
 use std::time::Duration;
 
@@ -39,10 +40,11 @@ impl Call<'_> {
         let Call::Snapshot { budget } = self else {
             return None;
         };
-        // At most eight digits: milliseconds reach 27 hours, seconds three years.
+        // At most eight digits: milliseconds reach 27 hours, seconds three years. Rounded
+        // up, so that an end by this clock is never told as somebody else's.
         Some(match budget.as_millis() {
-            millis @ 0..=99_999_999 => format!("{}m", millis.max(1)),
-            _ => format!("{}S", budget.as_secs().min(99_999_999)),
+            millis @ 0..=99_999_998 => format!("{}m", millis + 1),
+            _ => format!("{}S", budget.as_secs().saturating_add(1).min(99_999_999)),
         })
     }
 }
@@ -74,6 +76,12 @@ pub enum Unanswered {
     Foreign(Error),
     /// The answer cannot be read.
     Unreadable(Error),
+}
+
+impl From<Error> for Unanswered {
+    fn from(error: Error) -> Self {
+        Unanswered::Unreadable(error)
+    }
 }
 
 impl Unanswered {
@@ -114,14 +122,17 @@ impl Transport {
     }
 
     /// Reads a unary call's answer.
-    pub fn answer<T>(self, response: &Response) -> std::result::Result<T, Unanswered>
-    where
-        T: prost::Message + serde::de::DeserializeOwned + Default,
-    {
-        match self {
+    pub fn answer<T: Answer>(self, response: &Response) -> std::result::Result<T, Unanswered> {
+        let answer: T = match self {
             Transport::Grpc => grpc::answer(response),
             Transport::Gateway => gateway::answer(response),
-        }
+        }?;
+        answer.bounded().map_err(|reason| {
+            Unanswered::Unreadable(
+                Error::new(Kind::Corrupt, format!("the answer is not taken in: {reason}"))
+                    .remedy("check that this is etcd, and that no proxy stands between"),
+            )
+        })
     }
 
     /// Reads the head of the snapshot's response.
@@ -171,7 +182,7 @@ impl Decoder {
         bytes: Vec<u8>,
         out: &mut Vec<u8>,
         each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
-    ) -> Result<()> {
+    ) -> std::result::Result<(), Unanswered> {
         match self {
             Decoder::Grpc(decoder) => decoder.push(bytes, out, each),
             Decoder::Gateway(decoder) => decoder.push(&bytes, out, each),
@@ -179,9 +190,9 @@ impl Decoder {
     }
 
     /// Checks that the body ended where a stream may end, and as one that succeeded.
-    pub fn finish(&self, head: &Head, trailers: &Trailers) -> Result<()> {
+    pub fn finish(&self, trailers: &Trailers) -> std::result::Result<(), Unanswered> {
         match self {
-            Decoder::Grpc(decoder) => decoder.finish(head, trailers),
+            Decoder::Grpc(decoder) => decoder.finish(trailers),
             Decoder::Gateway(decoder) => decoder.finish(),
         }
     }
@@ -193,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_server_is_told_how_long_it_may_send() {
-        for (budget, header) in [(3600, "3600000m"), (200_000, "200000S"), (0, "1m")] {
+        for (budget, header) in [(3600, "3600001m"), (200_000, "200001S"), (0, "1m")] {
             let call = Call::Snapshot { budget: Duration::from_secs(budget) };
             assert_eq!(call.timeout().as_deref(), Some(header));
         }

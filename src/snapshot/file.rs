@@ -1,7 +1,7 @@
 //! The proof over a dump that was stored earlier: a file, or what comes on
 //! standard input.
 
-use super::verifier::{Content, DIGEST_SIZE, Proof, check_size};
+use super::verifier::{Content, DIGEST_SIZE, Hashing, Proof, check_size};
 use crate::error::{Error, Result};
 use plakar_connector::Kind;
 use std::io::Read;
@@ -12,7 +12,7 @@ const DIGEST: usize = DIGEST_SIZE as usize;
 /// Reads a dump to its end and checks that it is a bbolt database of whole pages,
 /// and after it the SHA-256 of all its bytes.
 pub fn verify(mut dump: impl Read) -> Result<Proof> {
-    let mut content = Content::default();
+    let mut content = Content::new(Hashing::Here);
     let mut size = 0;
     // A dump tells its size only by its end: the last 32 bytes seen stay behind,
     // at the front of the buffer, until more come.

@@ -1,10 +1,13 @@
 //! A snapshot as bytes to pull: body, decoder and verifier joined.
 
-use super::verifier::{Piece, Proof, Verifier};
+use super::verifier::{DIGEST_SIZE, Hashing, Piece, Proof, Verifier, mismatch};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result, Stage};
-use crate::etcd::transport::{Decoder, Transport};
+use crate::etcd::messages::version_or_none;
+use crate::etcd::refusal::Refusal;
+use crate::etcd::transport::{Decoder, Transport, Unanswered};
 use crate::net::{Body, Head, NetworkError, Timeouts};
-use plakar_connector::{Authority, Kind};
+use plakar_connector::Authority;
 use std::time::Instant;
 
 /// How many bytes are gathered before they are handed out: a call into and out of
@@ -16,12 +19,16 @@ const MESSAGE: usize = 32 << 10;
 
 /// A snapshot on its way from one member.
 pub struct SnapshotStream<B> {
+    transport: Transport,
     endpoint: Authority,
     timeouts: Timeouts,
-    deadline: Instant,
+    /// When it was asked for.
+    since: Instant,
+    deadline: Deadline,
     head: Head,
     body: B,
     decoder: Decoder,
+    hashing: Hashing,
     verifier: Verifier,
     /// Proven-so-far bytes that nobody has taken yet.
     ready: Vec<u8>,
@@ -29,6 +36,19 @@ pub struct SnapshotStream<B> {
     taken: usize,
     storage_version: String,
     state: State,
+    /// A refusal in the place of the first message.
+    refusal: Option<Refusal>,
+}
+
+/// A digest that the host has to compare.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// How many bytes it covers, from the first on.
+    pub bytes: u64,
+    /// The SHA-256 of them, as etcd sent it.
+    pub sha256: [u8; DIGEST_SIZE as usize],
+    /// What is wrong where it is another.
+    pub mismatch: Error,
 }
 
 enum State {
@@ -41,33 +61,41 @@ enum State {
 }
 
 impl<B: Body> SnapshotStream<B> {
-    /// A stream over the body of a successful answer. It fails once `deadline`
-    /// has passed.
+    /// A stream over the body of a successful answer to a request that was sent at
+    /// `since`. It fails once `deadline` has passed.
     pub fn new(
         transport: Transport,
         endpoint: Authority,
         timeouts: Timeouts,
-        deadline: Instant,
+        since: Instant,
+        deadline: Deadline,
+        hashing: Hashing,
         (head, body): (Head, B),
     ) -> Self {
         Self {
+            transport,
             endpoint,
             timeouts,
+            since,
             deadline,
             head,
             body,
             decoder: transport.decoder(),
-            verifier: Verifier::default(),
+            hashing,
+            verifier: Verifier::new(hashing),
             ready: Vec::new(),
             taken: 0,
             storage_version: String::new(),
             state: State::Receiving,
+            refusal: None,
         }
     }
 
-    /// The next bytes of the dump, at least 1 and at most `most`, or `None` at
-    /// its proven end. The digest is the last to come, after the proof.
+    /// The next bytes of the dump, at least 1 and at most `most` (or 1), or `None` at
+    /// its proven end. The digest is the last to come, after the proof, or after all
+    /// of it but the digest's own where the host hashes.
     pub fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
+        let most = most.max(1);
         loop {
             if let State::Failed(error) = &self.state {
                 return Err(error.clone());
@@ -84,14 +112,34 @@ impl<B: Body> SnapshotStream<B> {
         }
     }
 
+    /// The refusal that came in the place of the first message, after
+    /// [`read`](Self::read) has failed by it: proxies part it from the head in which
+    /// etcd sends it.
+    pub fn refusal(&mut self) -> Option<Refusal> {
+        self.refusal.take()
+    }
+
     /// The size that the dump will have, once the first message told it.
     pub fn size(&self) -> Option<u64> {
         self.verifier.size()
     }
 
+    /// What is left to the host of the proof, once [`read`](Self::read) has come to
+    /// the end.
+    pub fn stated(&self) -> Option<Stated> {
+        let Proof { size, sha256 } = self.proof().filter(|_| self.hashing == Hashing::ByHost)?;
+        let mismatch = mismatch().at(&self.endpoint, Stage::Snapshot);
+        Some(Stated { bytes: size - DIGEST_SIZE, sha256, mismatch })
+    }
+
     /// The storage version that etcd told along with the bytes, 3.6 and later.
     pub fn storage_version(&self) -> &str {
         &self.storage_version
+    }
+
+    /// When it was asked for.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
     /// The connection that it comes over, where the host tells.
@@ -129,19 +177,17 @@ impl<B: Body> SnapshotStream<B> {
     }
 
     fn receive(&mut self) -> Result<()> {
-        if Instant::now() >= self.deadline {
-            return Err(Error::new(Kind::TimedOut, "the time for the whole run is used up")
-                .remedy("raise `max_duration`, and look at which side was slow"));
-        }
-        let network_error =
-            |error: NetworkError| error.at(&self.endpoint, Stage::Snapshot, &self.timeouts);
-        let received = self.body.read().map_err(network_error)?;
-        match received {
-            Some(bytes) => {
+        self.deadline.check()?;
+        let Self { transport, endpoint, timeouts, .. } = self;
+        let network_error = |error: NetworkError| {
+            Unanswered::from(transport.failure(error, endpoint, Stage::Snapshot, timeouts))
+        };
+        let received = match self.body.read().map_err(network_error) {
+            Ok(Some(bytes)) => {
                 let Self { decoder, verifier, ready, storage_version, .. } = self;
                 decoder.push(bytes, ready, |message, ready, begin| {
                     if storage_version.is_empty() {
-                        storage_version.push_str(message.storage_version);
+                        *storage_version = version_or_none(message.storage_version);
                     }
                     if verifier.message(message.remaining, &ready[begin..])? == Piece::Digest {
                         ready.truncate(begin);
@@ -149,14 +195,29 @@ impl<B: Body> SnapshotStream<B> {
                     Ok(())
                 })
             }
-            None => {
-                let trailers = self.body.trailers().map_err(network_error)?;
-                self.decoder.finish(&self.head, &trailers)?;
-                let proof = self.verifier.finish()?;
-                self.ready.extend_from_slice(&proof.sha256);
-                self.state = State::Proven(proof);
-                Ok(())
-            }
-        }
+            Ok(None) => self
+                .body
+                .trailers()
+                .map_err(network_error)
+                .and_then(|trailers| self.decoder.finish(&trailers))
+                .and_then(|()| Ok(self.verifier.finish()?))
+                .map(|proof| {
+                    self.ready.extend_from_slice(&proof.sha256);
+                    self.state = State::Proven(proof);
+                }),
+            Err(error) => Err(error),
+        };
+        received.map_err(|failure| {
+            let error = match failure {
+                Unanswered::Refused(refusal) => {
+                    if self.verifier.size().is_none() {
+                        self.refusal = Some(refusal.clone());
+                    }
+                    refusal.into_stream_error(self.since.elapsed())
+                }
+                Unanswered::Foreign(error) | Unanswered::Unreadable(error) => error,
+            };
+            self.deadline.explain(error)
+        })
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! The verifier keeps the digest back until everything else was proven. So what
 //! leaves this component of a snapshot that fails can never be restored by
-//! mistake: it has no digest.
+//! mistake: it has no digest. Where the host hashes, the digest leaves before it was
+//! compared, and the host keeps nothing of what does not match.
 
 use crate::error::{Error, Result};
 use plakar_connector::Kind;
@@ -36,24 +37,40 @@ pub enum Piece {
     Digest,
 }
 
+/// Who computes the digest of a snapshot and compares it with etcd's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hashing {
+    /// This component, before it hands the digest out.
+    Here,
+    /// The host, by the contract's `reader.digest`, before it acknowledges the dump.
+    ByHost,
+}
+
 /// A snapshot that kept every rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
     /// The size of the dump, digest included, in bytes.
     pub size: u64,
-    /// The SHA-256 of the database, as etcd sent it and as it was computed here.
+    /// The SHA-256 of the database, as etcd sent it and as it was computed here or
+    /// will be by the host.
     pub sha256: [u8; DIGEST_SIZE as usize],
 }
 
 /// The content of a database while it passes: what a proof rests on.
-#[derive(Default)]
 pub struct Content {
-    sha256: Sha256,
+    /// `None` where the host does it.
+    sha256: Option<Sha256>,
     /// The first bytes, until the magic number is in.
     first: Vec<u8>,
 }
 
 impl Content {
+    /// A content of which nothing has come yet.
+    pub fn new(hashing: Hashing) -> Self {
+        let sha256 = (hashing == Hashing::Here).then(Sha256::new);
+        Self { sha256, first: Vec::new() }
+    }
+
     /// Takes the next bytes of the database.
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
         if self.first.len() < MAGIC_AT.end {
@@ -63,11 +80,13 @@ impl Content {
                 return Err(corrupt("this is not a bbolt database"));
             }
         }
-        self.sha256.update(bytes);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(bytes);
+        }
         Ok(())
     }
 
-    /// Compares the digest that came with the one computed here.
+    /// Compares the digest that came with the one computed here, if it is.
     pub fn check(&mut self, digest: &[u8]) -> Result<[u8; DIGEST_SIZE as usize]> {
         let Ok(digest) = <[u8; DIGEST_SIZE as usize]>::try_from(digest) else {
             return Err(corrupt(format!(
@@ -75,12 +94,18 @@ impl Content {
                 digest.len()
             )));
         };
-        let computed: [u8; DIGEST_SIZE as usize] = self.sha256.finalize_reset().into();
+        let Some(sha256) = &mut self.sha256 else { return Ok(digest) };
+        let computed: [u8; DIGEST_SIZE as usize] = sha256.finalize_reset().into();
         match computed == digest {
             true => Ok(digest),
-            false => Err(corrupt("the SHA-256 of the bytes is not the one that came with them")),
+            false => Err(mismatch()),
         }
     }
+}
+
+/// Why a content whose digest is another than the one that came is worthless.
+pub fn mismatch() -> Error {
+    corrupt("the SHA-256 of the bytes is not the one that came with them")
 }
 
 /// Refuses what cannot be the size of a database, in bytes.
@@ -92,7 +117,6 @@ pub fn check_size(size: u64) -> Result<()> {
 }
 
 /// Checks the messages of one snapshot, in order.
-#[derive(Default)]
 pub struct Verifier {
     state: State,
     content: Content,
@@ -100,10 +124,8 @@ pub struct Verifier {
     announced: u64,
 }
 
-#[derive(Default)]
 enum State {
     /// No message came yet.
-    #[default]
     Opening,
     /// So many bytes of the database are still to come.
     Data(u64),
@@ -114,6 +136,11 @@ enum State {
 }
 
 impl Verifier {
+    /// A verifier that awaits the first message.
+    pub fn new(hashing: Hashing) -> Self {
+        Self { state: State::Opening, content: Content::new(hashing), announced: 0 }
+    }
+
     /// The size that the dump will have, once the first message told it.
     pub fn size(&self) -> Option<u64> {
         match self.state {
@@ -218,7 +245,7 @@ mod tests {
     }
 
     fn verify(messages: &[(u64, Vec<u8>)]) -> Result<Proof> {
-        let mut verifier = Verifier::default();
+        let mut verifier = Verifier::new(Hashing::Here);
         for (remaining, blob) in messages {
             verifier.message(*remaining, blob)?;
         }
@@ -243,7 +270,7 @@ mod tests {
 
     #[test]
     fn the_size_is_known_from_the_first_message_on() {
-        let mut verifier = Verifier::default();
+        let mut verifier = Verifier::new(Hashing::Here);
         assert_eq!(verifier.size(), None);
         verifier.message(1024, &database(1)).expect("the first message");
         assert_eq!(verifier.size(), Some(1536 + 32));
@@ -288,6 +315,24 @@ mod tests {
         let mut changed = messages(&database(3), 512);
         changed[3].1[31] ^= 1;
         refused(&changed, Kind::Corrupt, "SHA-256");
+    }
+
+    #[test]
+    fn every_rule_but_the_digest_holds_where_the_host_hashes() {
+        let verify = |messages: &[(u64, Vec<u8>)]| {
+            let mut verifier = Verifier::new(Hashing::ByHost);
+            for (remaining, blob) in messages {
+                verifier.message(*remaining, blob)?;
+            }
+            verifier.finish()
+        };
+        let mut changed = messages(&database(3), 512);
+        changed[1].1[7] ^= 1;
+        let proof = verify(&changed).expect("the host will find it");
+        assert_eq!(proof.sha256[..], Sha256::digest(database(3))[..], "as etcd sent it");
+        changed[3].1.pop();
+        assert_eq!(verify(&changed).expect_err("31 bytes").kind, Kind::Corrupt);
+        assert_eq!(verify(&changed[..3]).expect_err("cut").kind, Kind::Interrupted);
     }
 
     #[test]

@@ -163,9 +163,9 @@ impl Exchange {
                     let room = SMALL_BODY - response.body.len();
                     response.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
                     match bytes.len() > room {
-                        true => Exchange::Done(Err(NetworkError::Protocol(
-                            "the answer is too long".into(),
-                        ))),
+                        true => Exchange::Done(Err(NetworkError::TooLong(format!(
+                            "more than {SMALL_BODY} bytes"
+                        )))),
                         false => Exchange::Reading { body, response },
                     }
                 }
@@ -281,6 +281,9 @@ fn network_error(code: ErrorCode) -> NetworkError {
             NetworkError::Dns
         }
         ErrorCode::ConnectionRefused => NetworkError::Refused,
+        ErrorCode::DestinationIpUnroutable
+        | ErrorCode::DestinationIpProhibited
+        | ErrorCode::DestinationUnavailable => NetworkError::Unroutable,
         ErrorCode::ConnectionTimeout => NetworkError::ConnectTimeout,
         ErrorCode::ConnectionReadTimeout
         | ErrorCode::ConnectionWriteTimeout
@@ -288,19 +291,51 @@ fn network_error(code: ErrorCode) -> NetworkError {
         ErrorCode::ConnectionTerminated => NetworkError::Cut("connection terminated".into()),
         ErrorCode::HttpResponseIncomplete => NetworkError::Cut("the response is incomplete".into()),
         ErrorCode::HttpRequestDenied => NetworkError::Denied,
+        ErrorCode::ConnectionLimitReached => NetworkError::Busy,
         ErrorCode::TlsProtocolError => NetworkError::Tls("tls: the handshake failed".into()),
         ErrorCode::TlsCertificateError => {
             NetworkError::Tls("tls: the server's certificate is not trusted".into())
         }
         ErrorCode::TlsAlertReceived(alert) => NetworkError::Tls(format!(
             "tls: the server refused the connection ({})",
-            alert.alert_message.unwrap_or_else(|| format!("alert {:?}", alert.alert_id))
+            match (alert.alert_message, alert.alert_id) {
+                (Some(message), _) => message,
+                (None, Some(id)) => format!("alert {id}"),
+                (None, None) => "it does not say why".into(),
+            }
         )),
         ErrorCode::InternalError(Some(text)) if text.starts_with("tls: ") => {
             NetworkError::Tls(text)
         }
         ErrorCode::InternalError(Some(text)) => NetworkError::Other(text),
-        ErrorCode::HttpProtocolError => NetworkError::Protocol("protocol error".into()),
-        other => NetworkError::Other(format!("{other:?}")),
+        ErrorCode::InternalError(None) => {
+            NetworkError::Other("the host had an error of its own".into())
+        }
+        ErrorCode::HttpProtocolError | ErrorCode::HttpUpgradeFailed => {
+            NetworkError::Protocol("protocol error".into())
+        }
+        ErrorCode::HttpResponseContentCoding(_) | ErrorCode::HttpResponseTransferCoding(_) => {
+            NetworkError::Protocol("an unknown encoding".into())
+        }
+        ErrorCode::HttpResponseHeaderSectionSize(_)
+        | ErrorCode::HttpResponseHeaderSize(_)
+        | ErrorCode::HttpResponseTrailerSectionSize(_)
+        | ErrorCode::HttpResponseTrailerSize(_) => NetworkError::TooLong("its headers".into()),
+        ErrorCode::HttpResponseBodySize(_) => NetworkError::TooLong("its body".into()),
+        ErrorCode::LoopDetected => NetworkError::Other("the host met a loop of proxies".into()),
+        ErrorCode::ConfigurationError => {
+            NetworkError::Other("the host is not configured for requests".into())
+        }
+        ErrorCode::HttpRequestLengthRequired
+        | ErrorCode::HttpRequestBodySize(_)
+        | ErrorCode::HttpRequestMethodInvalid
+        | ErrorCode::HttpRequestUriInvalid
+        | ErrorCode::HttpRequestUriTooLong
+        | ErrorCode::HttpRequestHeaderSectionSize(_)
+        | ErrorCode::HttpRequestHeaderSize(_)
+        | ErrorCode::HttpRequestTrailerSectionSize(_)
+        | ErrorCode::HttpRequestTrailerSize(_) => {
+            NetworkError::Other("the host does not take this request".into())
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! The export `plakar:connector/importer`.
 
 use super::bindings::exports::plakar::connector::importer as wit;
+use super::bindings::exports::plakar::connector::types;
 use super::http::WasiHttp;
 use crate::error::Error;
 use crate::import::{Fate, Import, Reader, Record, Step};
-use crate::options::{OPTIONS, Options, PROTOCOLS, ValueKind};
+use crate::options::Options;
 use crate::session::Session;
-use plakar_connector::Kind;
+use crate::snapshot::stream::Stated;
+use crate::snapshot::verifier::Hashing;
+use plakar_connector::{Authority, Kind};
 use std::cell::RefCell;
 use std::time::UNIX_EPOCH;
 
@@ -15,42 +18,8 @@ pub(crate) struct Component;
 
 impl wit::Guest for Component {
     type Importer = EtcdImporter;
-    type Import = EtcdImport;
+    type ImportRun = EtcdImport;
     type Reader = EtcdReader;
-
-    fn describe() -> wit::Description {
-        wit::Description {
-            name: "etcd".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: "proven snapshots of an etcd cluster".into(),
-            type_: "etcd".into(),
-            protocols: PROTOCOLS
-                .iter()
-                .map(|p| wit::Protocol {
-                    name: p.name.into(),
-                    tls: p.tls,
-                    default_port: p.default_port,
-                })
-                .collect(),
-            options: OPTIONS
-                .iter()
-                .map(|option| wit::OptionDescription {
-                    name: option.name.into(),
-                    kind: match option.kind {
-                        ValueKind::Text => wit::OptionKind::Text,
-                        ValueKind::Duration => wit::OptionKind::Duration,
-                        ValueKind::Authorities => wit::OptionKind::Authorities,
-                        ValueKind::Choice(words) => wit::OptionKind::Choice(
-                            words.iter().map(|word| word.to_string()).collect(),
-                        ),
-                    },
-                    secret: option.secret,
-                    help: option.help.into(),
-                    default: option.default.map(Into::into),
-                })
-                .collect(),
-        }
-    }
 }
 
 /// A warning: by the contract, a line on standard error.
@@ -64,46 +33,39 @@ pub(crate) struct EtcdImporter {
 }
 
 impl wit::GuestImporter for EtcdImporter {
-    fn open(
-        _: wit::ImportOptions,
-        protocol: String,
-        config: Vec<(String, String)>,
-    ) -> Result<wit::Importer, wit::Error> {
-        let options = Options::read(&protocol, &config)?;
-        Ok(wit::Importer::new(EtcdImporter { options }))
+    fn open(options: wit::ImportOptions) -> Result<wit::Importer, wit::Error> {
+        let authority =
+            |types::Authority { host, port, tls }: types::Authority| Authority { host, port, tls };
+        let authorities = options.authorities.into_iter().map(authority).collect();
+        let hashing = match options.digests.contains(&types::DigestAlgorithm::Sha256) {
+            true => Hashing::ByHost,
+            false => Hashing::Here,
+        };
+        let options = Options::new(authorities, &options.config)?;
+        Ok(wit::Importer::new(EtcdImporter { options: Options { hashing, ..options } }))
     }
 
     fn origin(&self) -> String {
         self.options.origin()
     }
 
-    fn root(&self) -> String {
-        "/".into()
-    }
-
-    fn location_flags(&self) -> wit::LocationFlags {
-        wit::LocationFlags::STREAM
-            | wit::LocationFlags::NEED_ACKNOWLEDGEMENTS
-            | wit::LocationFlags::NO_MERGE
-    }
-
     fn ping(&self) -> Result<(), wit::Error> {
         Ok(Session::new(WasiHttp, self.options.clone(), warn).ping()?)
     }
 
-    fn start(&self) -> Result<wit::Import, wit::Error> {
+    fn start(&self) -> Result<wit::ImportRun, wit::Error> {
         let import = Import::new(WasiHttp, self.options.clone(), warn);
-        Ok(wit::Import::new(EtcdImport(RefCell::new(import))))
+        Ok(wit::ImportRun::new(EtcdImport(RefCell::new(import))))
     }
 }
 
 /// A running import.
 pub(crate) struct EtcdImport(RefCell<Import<WasiHttp>>);
 
-impl wit::GuestImport for EtcdImport {
+impl wit::GuestImportRun for EtcdImport {
     fn next(&self) -> Result<wit::Step, wit::Error> {
         Ok(match self.0.borrow_mut().advance()? {
-            Step::Record(record) => wit::Step::Record(record.into()),
+            Step::Record(record) => wit::Step::Next(record.into()),
             Step::AwaitingAcknowledgements => wit::Step::AwaitingAcknowledgements,
             Step::Finished => wit::Step::Finished,
         })
@@ -113,9 +75,12 @@ impl wit::GuestImport for EtcdImport {
         let fate = match fate {
             wit::Fate::Stored(bytes) => Fate::Stored(bytes),
             wit::Fate::Skipped => Fate::Skipped,
-            wit::Fate::Failed(reason) => Fate::Failed(reason),
         };
         self.0.borrow_mut().acknowledge(record_id, fate);
+    }
+
+    fn finish(&self) -> Result<(), wit::Error> {
+        Ok(self.0.borrow().finish()?)
     }
 
     fn facts(&self) -> Vec<wit::Fact> {
@@ -135,17 +100,27 @@ impl wit::GuestReader for EtcdReader {
     fn size(&self) -> Option<u64> {
         self.0.borrow().size()
     }
+
+    fn digest(&self) -> Option<wit::Digest> {
+        let Stated { bytes, sha256, mismatch } = self.0.borrow().digest()?;
+        Some(wit::Digest {
+            algorithm: wit::DigestAlgorithm::Sha256,
+            bytes,
+            value: sha256.to_vec(),
+            mismatch: mismatch.to_string(),
+        })
+    }
 }
 
-impl From<Record<WasiHttp>> for wit::Record {
+impl From<Record<WasiHttp>> for wit::ImportRecord {
     fn from(record: Record<WasiHttp>) -> Self {
         let since = record.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-        wit::Record {
+        wit::ImportRecord {
             id: record.id,
             pathname: record.pathname.into(),
             mode: record.mode,
             modified: wit::Timestamp {
-                seconds: since.as_secs(),
+                seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
                 nanoseconds: since.subsec_nanos(),
             },
             content: match record.content {

@@ -2,6 +2,7 @@
 //!
 //! | module | what it adapts |
 //! | --- | --- |
+//! | [`description`] | the export `plakar:connector/description`, over [`crate::options`] |
 //! | [`importer`] | the export `plakar:connector/importer`, over [`crate::import`] |
 //! | [`cli`] | the export `wasi:cli/run`, over [`crate::command`] |
 //! | [`http`] | [`crate::net::Network`], over `wasi:http` |
@@ -11,6 +12,7 @@
 //! crate `wasip2`; what it exports is generated from `wit/`.
 
 mod cli;
+mod description;
 mod http;
 mod importer;
 mod stdout;
@@ -22,7 +24,9 @@ mod bindings {
         inline: "
             package plakar:etcd;
             world component {
-                export plakar:connector/importer@0.1.0;
+                export plakar:connector/types@0.2.0;
+                export plakar:connector/description@0.2.0;
+                export plakar:connector/importer@0.2.0;
                 export wasi:cli/run@0.2.12;
             }
         ",

@@ -16,8 +16,7 @@ const PIECE: usize = 512 << 10;
 pub(crate) fn save(transport: &str, location: &str, to: &Path) -> Result<(), String> {
     let config =
         [("location", location), ("transport", transport)].map(|(k, v)| (k.into(), v.into()));
-    let protocol = location.split(':').next().unwrap_or_default();
-    let options = Options::read(protocol, &config).map_err(|error| error.to_string())?;
+    let options = Options::read(&config).map_err(|error| error.to_string())?;
     let hyper = Hyper::new();
     let runtime = hyper.runtime();
     let mut import = Import::new(hyper, options, |line| eprintln!("{line}"));
@@ -52,7 +51,7 @@ fn store(
     let failed = |error: plakar_wasm::Error| error.to_string();
     runtime.block_on(sink.begin_file(entry)).map_err(failed)?;
     while let Some(bytes) = reader.read(PIECE).map_err(|error| error.to_string())? {
-        runtime.block_on(sink.write(bytes)).map_err(failed)?;
+        runtime.block_on(sink.write(bytes.into())).map_err(failed)?;
     }
     Ok(runtime.block_on(sink.finish_file()))
 }

@@ -78,6 +78,18 @@ impl Client {
         self.post("/v3/maintenance/status", &json!({}))
     }
 
+    /// Raises an alarm for the member of this id, or for the whole cluster (0).
+    pub fn raise(&self, member: u64, alarm: &str) {
+        let request =
+            json!({ "action": "ACTIVATE", "memberID": member.to_string(), "alarm": alarm });
+        self.post("/v3/maintenance/alarm", &request);
+    }
+
+    /// The member's own id.
+    pub fn member_id(&self) -> u64 {
+        number(&self.status()["header"]["member_id"])
+    }
+
     /// The revision that the member has applied.
     pub fn revision(&self) -> u64 {
         number(&self.status()["header"]["revision"])

@@ -286,7 +286,7 @@ impl Cluster {
         for other in self.members.iter().filter(|member| member.answers()) {
             self.eventually("tell of the alarm", || {
                 let errors = self.try_status(&other.endpoint())?["Status"]["errors"].to_string();
-                errors.contains(&format!("{id} alarm:{alarm}")).then_some(())
+                (errors.contains(&id) && errors.contains(alarm)).then_some(())
             });
         }
     }

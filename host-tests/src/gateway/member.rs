@@ -1,9 +1,12 @@
 //! What a member answers, path by path, where the script says nothing else.
 
 use super::{Answer, Request, Stream};
-use crate::etcd::GatewayStyle;
+use crate::etcd::{GatewayStyle, Version};
+use crate::recorded;
 use serde_json::json;
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The script of a gateway: a healthy member, less what a test changes.
 #[derive(Debug, Clone)]
@@ -16,6 +19,10 @@ pub struct Member {
     alarms: Vec<(u64, &'static str)>,
     database_size: usize,
     scripted: HashMap<String, Answer>,
+    /// What is answered once a snapshot was asked for, in the place of that.
+    changed: HashMap<String, Answer>,
+    /// Whether one was.
+    asked_for_snapshot: Arc<AtomicBool>,
 }
 
 const SNAPSHOT: &str = "/v3/maintenance/snapshot";
@@ -38,6 +45,8 @@ impl Member {
             alarms: Vec::new(),
             database_size: database.len(),
             scripted: HashMap::new(),
+            changed: HashMap::new(),
+            asked_for_snapshot: Arc::default(),
         }
         .snapshot(Answer::stream(stream.body()))
     }
@@ -58,7 +67,7 @@ impl Member {
         Member { is_learner: true, ..self }
     }
 
-    /// Says that this alarm is on for that member.
+    /// Says that this alarm is on for that member; for the whole cluster where it is 0.
     pub fn alarmed(mut self, member: u64, alarm: &'static str) -> Member {
         self.alarms.push((member, alarm));
         self
@@ -76,8 +85,22 @@ impl Member {
         self
     }
 
+    /// Answers with the first of these until a snapshot was asked for, and then with
+    /// the other.
+    pub fn on_after_snapshot(mut self, path: &str, [before, after]: [Answer; 2]) -> Member {
+        self.changed.insert(path.into(), after);
+        self.on(path, before)
+    }
+
     pub(super) fn answer(&self, request: &Request) -> Answer {
         let path = request.path.split('?').next().unwrap_or_default();
+        if path == SNAPSHOT {
+            self.asked_for_snapshot.store(true, Ordering::SeqCst);
+        }
+        let changed = self.asked_for_snapshot.load(Ordering::SeqCst);
+        if let Some(answer) = self.changed.get(path).filter(|_| changed) {
+            return answer.clone();
+        }
         if let Some(answer) = self.scripted.get(path) {
             return answer.clone();
         }
@@ -106,10 +129,10 @@ impl Member {
                 let mut errors: Vec<String> = self
                     .alarms
                     .iter()
-                    .map(|(id, name)| format!("memberID:{id} alarm:{name} "))
+                    .map(|(id, name)| recorded::alarm(self.recorded_from(), *id, name))
                     .collect();
                 if self.leader == 0 {
-                    errors.push("etcdserver: no leader".into());
+                    errors.push(recorded::NO_LEADER.into());
                 }
                 if !errors.is_empty() {
                     status["errors"] = errors.into();
@@ -135,6 +158,14 @@ impl Member {
         }
     }
 
+    /// The version whose texts it sends.
+    fn recorded_from(&self) -> Version {
+        match self.style {
+            GatewayStyle::V1 => Version::V3_5_33,
+            GatewayStyle::V2 => Version::V3_6_14,
+        }
+    }
+
     fn version(&self) -> serde_json::Value {
         match self.style {
             GatewayStyle::V1 => json!({ "etcdserver": "3.5.33", "etcdcluster": "3.5.0" }),
@@ -145,10 +176,7 @@ impl Member {
     }
 
     fn server_version(&self) -> &'static str {
-        match self.style {
-            GatewayStyle::V1 => "3.5.33",
-            GatewayStyle::V2 => "3.6.14",
-        }
+        self.recorded_from().name()
     }
 }
 

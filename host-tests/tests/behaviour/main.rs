@@ -7,6 +7,7 @@
 //! | [`real_etcd`] | backups of real members come back as the same data |
 //! | [`runbook`] | the commands of `RESTORE.md` run as printed |
 //! | [`kubernetes`] | a real API server on what was restored |
+//! | [`alarms`] | what real members report as alarms |
 //! | [`authentication`] | logins, and who may take a snapshot |
 //! | [`members`] | which of several endpoints is asked |
 //! | [`clusters`] | real clusters of several members, some of them sick |
@@ -27,6 +28,7 @@
 //! | [`command_line`] | the rest of the host's command line |
 //! | [`stock_wasmtime`] | the component without our host |
 
+mod alarms;
 mod attempt;
 mod authentication;
 mod bad_input;

@@ -112,10 +112,59 @@ fn alarms_of_others_are_told_and_recorded() {
         assert!(backup.0.stderr.contains(alarm.1), "{}", backup.0);
         let manifest = backup.1.manifest();
         assert_eq!(manifest["alarms"][0]["alarm"], alarm.1);
-        if alarm.1 == "NOSPACE" {
-            assert!(backup.1.guide().contains("etcdctl alarm disarm"));
-        }
+        let guide = backup.1.guide();
+        assert!(guide.contains(&format!("`{}` of ", alarm.1)), "{guide}");
+        assert!(guide.contains("\nctl alarm disarm\n"), "{guide}");
     }
+}
+
+/// etcd raises it while a backup runs; what it is about was there before.
+#[test]
+fn a_corrupt_alarm_that_is_raised_meanwhile_fails_the_backup() {
+    let status = |alarmed: &str| {
+        let errors: Vec<&str> = if alarmed.is_empty() { vec![] } else { vec![alarmed] };
+        json!({
+            "header": { "cluster_id": "7438200942389488494", "member_id": "2", "revision": "601", "raft_term": "2" },
+            "version": "3.6.14", "leader": "1", "raftAppliedIndex": "604", "errors": errors,
+        })
+    };
+    let raised = host_tests::recorded::alarm(host_tests::etcd::Version::V3_6_14, 2, "CORRUPT");
+    let answers = [status(""), status(&raised)].map(|status| Answer::json(200, &status));
+    let gateway = Gateway::start(member(2).on_after_snapshot("/v3/maintenance/status", answers));
+    let (outcome, target) = back_up(&endpoints(&[&gateway]), &[]);
+    outcome.assert_failed(Kind::Corrupt, &[&gateway.endpoint(), "CORRUPT"]);
+    target.assert_nothing_left();
+    assert_eq!(snapshots(&gateway), 1);
+}
+
+#[test]
+fn of_members_without_a_leader_the_freshest_is_asked() {
+    let leaderless = |id: u64, applied: u64| {
+        let status = json!({
+            "header": { "cluster_id": "7438200942389488494", "member_id": id.to_string(), "revision": "601", "raft_term": "2" },
+            "version": "3.6.14", "raftAppliedIndex": applied.to_string(),
+            "errors": [host_tests::recorded::NO_LEADER],
+        });
+        Gateway::start(member(id).on("/v3/maintenance/status", Answer::json(200, &status)))
+    };
+    let (stale, fresh) = (leaderless(2, 10), leaderless(3, 1_000_000));
+    let backup = back_up(&endpoints(&[&stale, &fresh]), &[]);
+    backup.0.assert_ok();
+    assert_eq!(backup.1.manifest()["endpoint"], fresh.endpoint(), "{}", backup.0);
+}
+
+#[test]
+fn a_long_member_list_fails_no_backup() {
+    let members: Vec<_> = (1..=20_000)
+        .map(|id| json!({ "ID": id.to_string(), "name": format!("m{id}"), "peerURLs": ["http://h:2380"] }))
+        .collect();
+    let list = json!({ "header": { "cluster_id": "7438200942389488494", "member_id": "2" }, "members": members });
+    let long = member(2).on("/v3/cluster/member/list", Answer::json(200, &list));
+    let gateway = Gateway::start(long);
+    let backup = back_up(&endpoints(&[&gateway]), &[]);
+    backup.0.assert_ok();
+    backup.1.assert_whole_backup();
+    assert_eq!(backup.1.manifest()["members"], serde_json::Value::Null);
 }
 
 #[test]

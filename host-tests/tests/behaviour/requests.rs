@@ -1,11 +1,13 @@
 //! What is asked of a member, and what is not.
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, MORE_THAN_BUFFERS_HOLD};
 use host_tests::database::database;
 use host_tests::etcd::GatewayStyle::V2;
-use host_tests::gateway::{Answer, Gateway, Member, Request};
+use host_tests::etcd::{Etcd, Version};
+use host_tests::gateway::{Answer, Member, Request};
 use host_tests::run::Run;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const SNAPSHOT: &str = "/v3/maintenance/snapshot";
 
@@ -76,11 +78,15 @@ fn nothing_is_asked_that_costs_or_changes_the_cluster() {
 }
 
 #[test]
-fn a_ping_opens_no_snapshot() {
-    let gateway = Gateway::start(Member::with(&database(2)));
-    Run::ping(&gateway.location(), &["-o", "transport=gateway"]).wait().assert_ok();
-    let requests = gateway.requests();
-    assert!(!requests.is_empty() && requests.iter().all(|request| request.path != SNAPSHOT));
+fn a_ping_begins_one_snapshot_and_takes_no_more_than_its_beginning() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.fill(MORE_THAN_BUFFERS_HOLD);
+    for (ended, transport) in [(1, "transport=grpc"), (2, "transport=gateway")] {
+        let ping = Run::ping(&etcd.location(), &["-o", transport]).wait();
+        ping.assert_ok();
+        etcd.assert_snapshots_ended(ended, Duration::from_secs(5));
+        assert!(ping.elapsed < Duration::from_secs(5), "{ping}");
+    }
 }
 
 /// Status and member list are good to know; a snapshot is what was asked for.

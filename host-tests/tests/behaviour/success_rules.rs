@@ -289,12 +289,12 @@ fn an_error_at_the_end_commits_nothing_even_without_newline() {
 }
 
 #[test]
-fn the_server_s_deadline_is_a_timeout() {
+fn a_time_limit_of_others_is_not_told_as_ours() {
     for (style, message) in [
         (GatewayStyle::V1, "stream terminated by RST_STREAM with error code: CANCEL"),
         (GatewayStyle::V2, "context deadline exceeded"),
     ] {
-        broken_text(Kind::TimedOut, &["max_duration"], |lines| {
+        broken_text(Kind::Interrupted, &["time limit of etcd or of a proxy", message], |lines| {
             lines.truncate(3);
             lines.push(error_line(style, 4, message));
         });

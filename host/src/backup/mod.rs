@@ -1,8 +1,8 @@
 //! Drives one import into a sink, and keeps the account of it.
 //!
-//! A backup succeeded only if every content ended cleanly, the store holds as
-//! many bytes of each as were read, every record was acknowledged, and the
-//! component said that it finished. Only then is the sink told to commit;
+//! A backup succeeded only if every content ended cleanly and hashed to what the
+//! component said, the store holds as many bytes of each as were read, every record
+//! was acknowledged, and the component said that it finished. Only then is the sink told to commit;
 //! dropping it before that leaves nothing behind.
 
 mod pace;
@@ -85,10 +85,10 @@ impl<S: Sink> Backup<'_, S> {
             self.pace.turn(Side::Source);
             match import.next().await? {
                 Step::Record(record) => self.record(import, record).await?,
-                Step::Finished => return Ok(()),
+                Step::Finished => return import.finish().await,
                 Step::AwaitingAcknowledgements => {
                     return Err(Error::broke(
-                        "`import.next` awaits acknowledgements, and every record has been acknowledged",
+                        "`import-run.next` awaits acknowledgements, and every record has been acknowledged",
                     ));
                 }
             }
@@ -98,7 +98,7 @@ impl<S: Sink> Backup<'_, S> {
     async fn record(&mut self, import: &mut Import, record: Record) -> Result<(), Error> {
         let Record { id, pathname, mode, modified, reader } = record;
         self.account.admit(id, &pathname, reader.is_none())?;
-        let entry = Entry { pathname, mode, modified };
+        let entry = Entry { pathname: pathname.to_string(), mode, modified };
         let kept = match reader {
             None => {
                 self.observer.event(Event::RecordBegun { pathname: &entry.pathname, size: None });
@@ -119,7 +119,7 @@ impl<S: Sink> Backup<'_, S> {
         &mut self,
         import: &mut Import,
         entry: &Entry,
-        reader: Reader,
+        mut reader: Reader,
     ) -> Result<u64, Error> {
         let pathname = entry.pathname.as_str();
         self.account.open(pathname)?;
@@ -131,7 +131,7 @@ impl<S: Sink> Backup<'_, S> {
         let mut streamed = 0;
         loop {
             self.pace.turn(Side::Source);
-            let Some(bytes) = import.read(&reader, READ_BYTES).await? else { break };
+            let Some(bytes) = import.read(&mut reader, READ_BYTES).await? else { break };
             if streamed == 0 && size.is_none() {
                 size = import.size(&reader).await?;
             }

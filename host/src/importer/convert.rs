@@ -1,32 +1,22 @@
 //! What the generated types say, in this crate's own.
 
 use crate::Error;
-use crate::bindings::importer as wit;
+use crate::bindings::{description as wit, types};
 use crate::description::{Description, OptionDescription, OptionKind, Protocol};
 use crate::policy::limits::one_line;
 use plakar_connector::Kind;
-use std::time::{Duration, SystemTime};
 
-pub(super) fn modified(time: wit::Timestamp) -> Result<SystemTime, Error> {
-    if time.nanoseconds >= 1_000_000_000 {
-        return Err(Error::broke("a timestamp has a second or more of nanoseconds"));
-    }
-    SystemTime::UNIX_EPOCH
-        .checked_add(Duration::new(time.seconds, time.nanoseconds))
-        .ok_or_else(|| Error::broke("a timestamp is out of range"))
-}
-
-pub(super) fn reported(error: wit::Error) -> Error {
+pub(super) fn reported(error: types::Error) -> Error {
     let (kind, text) = match error {
-        wit::Error::InvalidConfig(text) => (Kind::InvalidConfig, text),
-        wit::Error::Unreachable(text) => (Kind::Unreachable, text),
-        wit::Error::TimedOut(text) => (Kind::TimedOut, text),
-        wit::Error::Unauthenticated(text) => (Kind::Unauthenticated, text),
-        wit::Error::PermissionDenied(text) => (Kind::PermissionDenied, text),
-        wit::Error::Unsupported(text) => (Kind::Unsupported, text),
-        wit::Error::Interrupted(text) => (Kind::Interrupted, text),
-        wit::Error::Corrupt(text) => (Kind::Corrupt, text),
-        wit::Error::Other(text) => (Kind::Other, text),
+        types::Error::InvalidConfig(text) => (Kind::InvalidConfig, text),
+        types::Error::Unreachable(text) => (Kind::Unreachable, text),
+        types::Error::TimedOut(text) => (Kind::TimedOut, text),
+        types::Error::Unauthenticated(text) => (Kind::Unauthenticated, text),
+        types::Error::PermissionDenied(text) => (Kind::PermissionDenied, text),
+        types::Error::Unsupported(text) => (Kind::Unsupported, text),
+        types::Error::Interrupted(text) => (Kind::Interrupted, text),
+        types::Error::Corrupt(text) => (Kind::Corrupt, text),
+        types::Error::Other(text) => (Kind::Other, text),
     };
     Error::reported(kind, one_line(&text))
 }
@@ -54,7 +44,7 @@ pub(super) fn into_description(description: wit::Description) -> Description {
         name: description.name,
         version: one_line(&description.version),
         summary: one_line(&description.summary),
-        kind: one_line(&description.type_),
+        kind: one_line(&description.snapshot_type),
         protocols: description.protocols.into_iter().map(protocol).collect(),
         options: description.options.into_iter().map(option).collect(),
     }

@@ -9,22 +9,25 @@
 //! whole store.
 
 mod convert;
+mod digest;
 mod instance;
 
-use crate::bindings::importer as wit;
+use crate::bindings::{importer as wit, types};
 use crate::http::Client;
 use crate::policy::Plan;
 use crate::policy::account::Fate;
 use crate::policy::grant::Grant;
 use crate::policy::limits::one_line;
 use crate::policy::options::Options;
-use crate::policy::records;
 use crate::policy::tls::Tls;
+use crate::policy::{facts, records};
 use crate::sandbox::{Loaded, Log};
 use crate::{Description, Error, Event, Fact, Observer, Sandbox, Speaker};
-use convert::{into_description, modified, reported};
+use bytes::Bytes;
+use convert::{into_description, reported};
+use digest::Hashing;
 use instance::Instance;
-use plakar_connector::TimeLimits;
+use plakar_connector::{Kind, TimeLimits};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -42,7 +45,8 @@ impl Sandbox {
         let loaded = self.load(path)?;
         let client = Client::new(default_limits()?, None)?;
         let mut instance = Instance::new(&loaded, Grant::none(), client, Arc::new(())).await?;
-        let call = instance.exports.plakar_connector_importer().call_describe(&mut instance.store);
+        let call =
+            instance.exports.plakar_connector_description().call_describe(&mut instance.store);
         let description = instance.life.quick("describe", call).await?;
         Ok(Connector { loaded, description: into_description(description).check()? })
     }
@@ -83,39 +87,31 @@ impl Connector {
     /// Gives a fresh instance what was planned. The component checks it and
     /// contacts nothing.
     pub async fn open(&self, plan: Plan, observer: Arc<dyn Observer>) -> Result<Importer, Error> {
-        self.open_in(plan, Circumstances::default(), observer).await
-    }
-
-    /// The same, for a host that knows more about the run.
-    pub async fn open_in(
-        &self,
-        plan: Plan,
-        circumstances: Circumstances,
-        observer: Arc<dyn Observer>,
-    ) -> Result<Importer, Error> {
         let Plan { protocol, config, grant, tls, limits } = plan;
-        let endpoints = grant.len();
         let client = client(limits, tls.as_ref(), observer.as_ref())?;
+        let authority = |authority: &plakar_connector::Authority| types::Authority {
+            host: authority.host.clone(),
+            port: authority.port,
+            tls: authority.tls,
+        };
+        let options = wit::ImportOptions {
+            protocol,
+            authorities: grant.iter().map(authority).collect(),
+            config: config.pairs().to_vec(),
+            digests: vec![types::DigestAlgorithm::Sha256],
+        };
+        let endpoints = grant.len();
         let mut instance = Instance::new(&self.loaded, grant, client, observer).await?;
-        let Circumstances { hostname, max_concurrency, excludes } = circumstances;
-        let options = wit::ImportOptions { hostname, max_concurrency, excludes };
         let Instance { store, exports, life, .. } = &mut instance;
         let interface = exports.plakar_connector_importer().importer();
-        let call = interface.call_open(&mut *store, &options, &protocol, config.pairs());
+        let call = interface.call_open(&mut *store, &options);
         let resource = life.quick("importer.open", call).await?.map_err(reported)?;
         let call = interface.call_origin(&mut *store, resource);
         let origin = one_line(&life.quick("importer.origin", call).await?);
-        let call = interface.call_root(&mut *store, resource);
-        let root = life.quick("importer.root", call).await?;
-        records::check_pathname(&root)?;
-        let call = interface.call_location_flags(&mut *store, resource);
-        let flags = life.quick("importer.location-flags", call).await?;
         Ok(Importer {
             instance,
             resource,
             origin,
-            root,
-            no_merge: flags.contains(wit::LocationFlags::NO_MERGE),
             limits,
             endpoints,
             connector: self.description.name.clone(),
@@ -143,32 +139,11 @@ impl Connector {
     }
 }
 
-/// What a host knows about a run, beside what was typed for it.
-#[derive(Debug, Clone)]
-pub struct Circumstances {
-    /// The name of the machine.
-    pub hostname: String,
-    /// How many records may be read at a time; at least 1.
-    pub max_concurrency: u32,
-    /// Patterns of pathnames that are to be left out.
-    pub excludes: Vec<String>,
-}
-
-/// This machine, one record at a time, everything.
-impl Default for Circumstances {
-    fn default() -> Self {
-        let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { hostname, max_concurrency: 1, excludes: Vec::new() }
-    }
-}
-
 /// A configured source.
 pub struct Importer {
     instance: Instance,
     resource: ResourceAny,
     origin: String,
-    root: String,
-    no_merge: bool,
     limits: TimeLimits,
     endpoints: usize,
     connector: String,
@@ -179,16 +154,6 @@ impl Importer {
     /// What is imported from, in the component's words.
     pub fn origin(&self) -> &str {
         &self.origin
-    }
-
-    /// The directory below which all records lie.
-    pub fn root(&self) -> &str {
-        &self.root
-    }
-
-    /// Whether it must not be merged with other sources.
-    pub fn no_merge(&self) -> bool {
-        self.no_merge
     }
 
     /// The connector's name.
@@ -251,8 +216,8 @@ pub struct Record {
     /// Names it in acknowledgements.
     pub id: u64,
     /// Where it belongs, as the component says; not yet checked.
-    pub pathname: String,
-    /// The low nine bits of POSIX's mode.
+    pub pathname: Arc<str>,
+    /// The permission bits of POSIX's mode.
     pub mode: u32,
     /// When its content last changed.
     pub modified: SystemTime,
@@ -261,61 +226,114 @@ pub struct Record {
 }
 
 /// The bytes of a file.
-pub struct Reader(ResourceAny);
+pub struct Reader {
+    resource: ResourceAny,
+    /// Bytes read so far.
+    bytes: u64,
+    /// Under way from the first read to the end.
+    hashing: Option<Hashing>,
+}
 
 impl Import {
     /// The next thing that happens.
     pub async fn next(&mut self) -> Result<Step, Error> {
         let Instance { store, exports, life, .. } = &mut self.instance;
-        let interface = exports.plakar_connector_importer().import();
+        let interface = exports.plakar_connector_importer().import_run();
         let call = interface.call_next(store, self.resource);
-        Ok(match life.waiting("import.next", call).await?.map_err(reported)? {
+        Ok(match life.waiting("import-run.next", call).await?.map_err(reported)? {
             wit::Step::AwaitingAcknowledgements => Step::AwaitingAcknowledgements,
             wit::Step::Finished => Step::Finished,
-            wit::Step::Record(record) => Step::Record(Record {
-                id: record.id,
-                pathname: record.pathname,
-                mode: record.mode & 0o777,
-                modified: modified(record.modified)?,
-                reader: match record.content {
-                    wit::Content::Directory => None,
-                    wit::Content::File(reader) => Some(Reader(reader)),
-                },
-            }),
+            wit::Step::Next(record) => {
+                let reader = |resource| Reader { resource, bytes: 0, hashing: None };
+                Step::Record(Record {
+                    id: record.id,
+                    pathname: record.pathname.into(),
+                    mode: records::mode(record.mode)?,
+                    modified: records::modified(
+                        record.modified.seconds,
+                        record.modified.nanoseconds,
+                    )?,
+                    reader: match record.content {
+                        wit::Content::Directory => None,
+                        wit::Content::File(resource) => Some(reader(resource)),
+                    },
+                })
+            }
         })
     }
 
     /// Tells the component what became of a record.
     pub async fn acknowledge(&mut self, record: u64, fate: Fate) -> Result<(), Error> {
         let Instance { store, exports, life, .. } = &mut self.instance;
-        let interface = exports.plakar_connector_importer().import();
+        let interface = exports.plakar_connector_importer().import_run();
         let fate = match fate {
             Fate::Stored(bytes) => wit::Fate::Stored(bytes),
             Fate::Skipped => wit::Fate::Skipped,
         };
-        let call = interface.call_ack(store, self.resource, record, &fate);
-        life.quick("import.ack", call).await
+        let call = interface.call_ack(store, self.resource, record, fate);
+        life.quick("import-run.ack", call).await
     }
 
-    /// The next bytes of a file, at least 1 and at most `max_bytes`; none at its end.
+    /// Lets the component end what it began, once every record is acknowledged and
+    /// before anything is committed.
+    pub async fn finish(&mut self) -> Result<(), Error> {
+        let Instance { store, exports, life, .. } = &mut self.instance;
+        let interface = exports.plakar_connector_importer().import_run();
+        let call = interface.call_finish(store, self.resource);
+        life.waiting("import-run.finish", call).await?.map_err(reported)
+    }
+
+    /// The next bytes of a file, at least 1 and at most `max_bytes`; none at its end,
+    /// once they hash to what the component says. Not to be called again after that.
     pub async fn read(
         &mut self,
-        reader: &Reader,
+        reader: &mut Reader,
         max_bytes: u32,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    ) -> Result<Option<Bytes>, Error> {
         let Instance { store, exports, life, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().reader();
-        let call = interface.call_read(store, reader.0, max_bytes);
-        let bytes = life.waiting("reader.read", call).await?.map_err(reported)?;
-        match &bytes {
-            Some(bytes) if bytes.is_empty() => Err(Error::broke(
-                "`reader.read` answered no bytes, which is not how a content ends",
-            )),
-            Some(bytes) if bytes.len() > max_bytes as usize => Err(Error::broke(format!(
-                "`reader.read` answered {} bytes where at most {max_bytes} were asked for",
+        let call = interface.call_read(store, reader.resource, max_bytes);
+        let Some(bytes) = life.waiting("reader.read", call).await?.map_err(reported)? else {
+            self.check_digest(reader).await?;
+            return Ok(None);
+        };
+        if bytes.is_empty() {
+            return Err(Error::broke(
+                "`reader.read` returned no bytes, which is not how a content ends",
+            ));
+        }
+        if bytes.len() > max_bytes as usize {
+            return Err(Error::broke(format!(
+                "`reader.read` returned {} bytes where at most {max_bytes} were asked for",
                 bytes.len()
-            ))),
-            _ => Ok(bytes),
+            )));
+        }
+        let bytes = Bytes::from(bytes);
+        reader.bytes += bytes.len() as u64;
+        reader.hashing.get_or_insert_with(Hashing::start).update(bytes.clone()).await;
+        Ok(Some(bytes))
+    }
+
+    /// Fails where a content does not hash to what the component says it must.
+    async fn check_digest(&mut self, reader: &mut Reader) -> Result<(), Error> {
+        let Instance { store, exports, life, .. } = &mut self.instance;
+        let interface = exports.plakar_connector_importer().reader();
+        let call = interface.call_digest(store, reader.resource);
+        let stated = life.quick("reader.digest", call).await?;
+        let Some(types::Digest { algorithm, bytes, value, mismatch }) = stated else {
+            return Ok(());
+        };
+        let types::DigestAlgorithm::Sha256 = algorithm;
+        let hashing = reader.hashing.take().unwrap_or_else(Hashing::start);
+        let computed = hashing.finish().await?.of_first(bytes).ok_or_else(|| {
+            Error::broke(format!(
+                "`reader.digest` covers {bytes} bytes of a content that has {}",
+                reader.bytes
+            ))
+        })?;
+        match computed[..] == value[..] {
+            true => Ok(()),
+            false => Err(Error::reported(Kind::Corrupt, one_line(&mismatch))),
         }
     }
 
@@ -323,14 +341,14 @@ impl Import {
     pub async fn size(&mut self, reader: &Reader) -> Result<Option<u64>, Error> {
         let Instance { store, exports, life, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().reader();
-        let call = interface.call_size(store, reader.0);
+        let call = interface.call_size(store, reader.resource);
         life.quick("reader.size", call).await
     }
 
     /// Gives a file's bytes back to the component, read to their end or not.
     pub async fn close(&mut self, reader: Reader) -> Result<(), Error> {
         let Instance { store, life, .. } = &mut self.instance;
-        life.quick("dropping a reader", reader.0.resource_drop_async(store)).await
+        life.quick("dropping a reader", reader.resource.resource_drop_async(store)).await
     }
 
     /// What is known so far; nothing where the component can no longer be asked.
@@ -339,11 +357,10 @@ impl Import {
         if life.ended {
             return Ok(Vec::new());
         }
-        let interface = exports.plakar_connector_importer().import();
+        let interface = exports.plakar_connector_importer().import_run();
         let call = interface.call_facts(store, self.resource);
-        let facts = life.quick("import.facts", call).await?;
-        let fact =
-            |fact: wit::Fact| Fact { name: one_line(&fact.name), value: one_line(&fact.value) };
-        Ok(facts.into_iter().map(fact).collect())
+        let fact = |types::Fact { name, value }: types::Fact| Fact { name, value };
+        let all = life.quick("import-run.facts", call).await?.into_iter().map(fact).collect();
+        facts::checked(all)
     }
 }

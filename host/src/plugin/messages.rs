@@ -3,7 +3,6 @@
 use crate::{Error, Fault, Record};
 use plakar_connector::Kind;
 use prost_types::Timestamp;
-use std::time::UNIX_EPOCH;
 use tonic::{Code, Status};
 
 /// The service and its messages.
@@ -29,27 +28,27 @@ const MODE_DIRECTORY: u32 = 1 << 31;
 /// says that nothing was stored, which no true size could.
 const UNKNOWN_SIZE: i64 = -1;
 
-/// Plakar's location flags.
-const STREAM: u32 = 1 << 2;
-const NEED_ACKNOWLEDGEMENTS: u32 = 1 << 3;
-const NO_MERGE: u32 = 1 << 4;
+/// Plakar's location flags for every source. It must not start a second import to
+/// count bytes, for there are none before they were read (`STREAM`); it must
+/// acknowledge, for else nobody knew what it stored (`NEEDACK`); and it must not put
+/// two sources into one snapshot, for each has the same root (`NOMERGE`).
+pub(super) const FLAGS: u32 = 1 << 2 | 1 << 3 | 1 << 4;
+
+/// The directory below which all records lie.
+pub(super) const ROOT: &str = "/";
 
 /// A record as plakar takes it.
 pub(super) fn record(record: &Record) -> connectors::Record {
     let Record { pathname, mode, modified, reader, .. } = record;
-    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
     let directory = reader.is_none();
     connectors::Record {
         has_reader: !directory,
-        pathname: pathname.clone(),
+        pathname: pathname.to_string(),
         file_info: Some(FileInfo {
             name: base(pathname).to_owned(),
             size: if directory { 0 } else { UNKNOWN_SIZE },
             mode: if directory { mode | MODE_DIRECTORY } else { *mode },
-            mod_time: Some(Timestamp {
-                seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-                nanos: i32::try_from(since.subsec_nanos()).unwrap_or_default(),
-            }),
+            mod_time: Some(Timestamp::from(*modified)),
             uid: u64::from(rustix::process::geteuid().as_raw()),
             gid: u64::from(rustix::process::getegid().as_raw()),
             nlink: 1,
@@ -78,13 +77,6 @@ pub(super) fn acknowledgement(result: connectors::Result) -> Result<(String, Opt
     }
     let size = header.file_info.map_or(UNKNOWN_SIZE, |info| info.size);
     Ok((header.pathname, u64::try_from(size).ok()))
-}
-
-/// A source's properties as plakar writes them. It must not start a second import
-/// to count bytes, for there are none before they were read; and it must
-/// acknowledge, for else nobody knew what it stored.
-pub(super) fn flags(no_merge: bool) -> u32 {
-    STREAM | NEED_ACKNOWLEDGEMENTS | if no_merge { NO_MERGE } else { 0 }
 }
 
 /// A failure as plakar shows it. Neither `Unavailable` nor `Cancelled` occurs:

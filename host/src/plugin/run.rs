@@ -16,6 +16,7 @@ use super::messages::{self, plakar::connectors};
 use crate::backup::{Pace, Side};
 use crate::policy::account::{Account, Exemption};
 use crate::{Error, Import, Importer, Reader, Record, Step};
+use bytes::Bytes;
 use plakar_connector::{Kind, TimeLimits};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub(super) struct Run {
 enum Question {
     Next { answer: oneshot::Sender<Option<connectors::Record>> },
     Open { pathname: String, answer: oneshot::Sender<()> },
-    Read { pathname: String, answer: oneshot::Sender<Option<Vec<u8>>> },
+    Read { pathname: String, answer: oneshot::Sender<Option<Bytes>> },
     Acknowledge { pathname: String, kept: Option<u64>, answer: oneshot::Sender<()> },
 }
 
@@ -65,7 +66,7 @@ impl Run {
     }
 
     /// The next bytes of a file; none at its proven end.
-    pub(super) async fn read(&self, pathname: String) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) async fn read(&self, pathname: String) -> Result<Option<Bytes>, Error> {
         self.ask(|answer| Question::Read { pathname, answer }).await
     }
 
@@ -153,7 +154,7 @@ struct Owner<'a> {
     questions: mpsc::UnboundedReceiver<Question>,
     pace: &'a Pace,
     account: Account,
-    readers: HashMap<String, Reader>,
+    readers: HashMap<Arc<str>, Reader>,
     /// Who waits for the next record.
     waiting: Option<oneshot::Sender<Option<connectors::Record>>>,
     progress: Progress,
@@ -208,7 +209,10 @@ impl Owner<'_> {
         while let Some(asked) = self.waiting.take() {
             match self.progress {
                 Progress::Running => {}
-                Progress::Finished if self.account.unsettled() == 0 => return Ok(Some(asked)),
+                Progress::Finished if self.account.unsettled() == 0 => {
+                    self.import.finish().await?;
+                    return Ok(Some(asked));
+                }
                 Progress::Awaiting | Progress::Finished => {
                     self.waiting = Some(asked);
                     break;
@@ -222,7 +226,7 @@ impl Owner<'_> {
                         Step::Finished => Progress::Finished,
                         _ if self.account.unsettled() == 0 => {
                             return Err(Error::broke(
-                                "`import.next` awaits acknowledgements, and every record has been acknowledged",
+                                "`import-run.next` awaits acknowledgements, and every record has been acknowledged",
                             ));
                         }
                         _ => Progress::Awaiting,
@@ -261,6 +265,10 @@ impl Owner<'_> {
             }
             Question::Acknowledge { pathname, kept, answer } => {
                 let (id, fate) = self.account.acknowledge(&pathname, kept)?;
+                // It was not read where nothing is stored.
+                if let Some(reader) = self.readers.remove(pathname.as_str()) {
+                    self.import.close(reader).await?;
+                }
                 self.import.acknowledge(id, fate).await?;
                 if self.progress == Progress::Awaiting {
                     self.progress = Progress::Running;
@@ -272,8 +280,12 @@ impl Owner<'_> {
     }
 
     /// The next bytes of a file that was opened; none at its proven end.
-    async fn read(&mut self, pathname: &str) -> Result<Option<Vec<u8>>, Error> {
-        let Some(reader) = self.readers.get(pathname) else { return Ok(None) };
+    async fn read(&mut self, pathname: &str) -> Result<Option<Bytes>, Error> {
+        let Some(reader) = self.readers.get_mut(pathname) else {
+            return Err(Error::store(format!(
+                "plakar reads `{pathname}`, which is not there to read"
+            )));
+        };
         if let Some(bytes) = self.import.read(reader, CHUNK_BYTES).await? {
             self.account.read(pathname, bytes.len() as u64)?;
             return Ok(Some(bytes));

@@ -6,13 +6,13 @@ use super::messages::importer::{
     CloseRequest, CloseResponse, ImportRequest, ImportResponse, InitRequest, InitResponse,
     OpenRequest, OpenResponse, PingRequest, PingResponse,
 };
-use super::messages::{acknowledgement, flags, status};
+use super::messages::{FLAGS, ROOT, acknowledgement, status};
 use super::run::Run;
 use crate::policy::account::Exemption;
 use crate::policy::invocation::Invocation;
 use crate::policy::options::Options;
 use crate::policy::tls;
-use crate::{Circumstances, Connector, Error, Event, Importer, Observer, Sandbox, Speaker};
+use crate::{Connector, Error, Event, Importer, Observer, Sandbox, Speaker};
 use futures_util::stream::try_unfold;
 use plakar_connector::names::{FILE_SUFFIX, LOCATION};
 use std::path::PathBuf;
@@ -154,20 +154,16 @@ async fn configure(
     }
 
     let plan = connector.plan(&location, &options)?;
-    let typed = request.options.unwrap_or_default();
-    let exemption =
-        Exemption { dry_run: invocation.is_dry_run(), excludes: typed.excludes.clone() };
-    let circumstances = Circumstances {
-        hostname: typed.hostname,
-        max_concurrency: u32::try_from(typed.maxconcurrency).unwrap_or(1).max(1),
-        excludes: typed.excludes,
+    let exemption = Exemption {
+        dry_run: invocation.is_dry_run(),
+        excludes: request.options.unwrap_or_default().excludes,
     };
-    let importer = connector.open_in(plan, circumstances, warnings).await?;
+    let importer = connector.open(plan, warnings).await?;
     let response = InitResponse {
         origin: importer.origin().to_owned(),
         r#type: connector.description().kind.clone(),
-        root: importer.root().to_owned(),
-        flags: flags(importer.no_merge()),
+        root: ROOT.into(),
+        flags: FLAGS,
     };
     Ok((importer, exemption, response))
 }

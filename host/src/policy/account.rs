@@ -12,6 +12,7 @@
 use super::records::Admitted;
 use crate::Error;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Why content may be left out without having been read.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +36,7 @@ pub enum Fate {
 #[derive(Debug, Default)]
 pub struct Account {
     admitted: Admitted,
-    entries: HashMap<String, Entry>,
+    entries: HashMap<Arc<str>, Entry>,
     unsettled: usize,
     exemption: Exemption,
     /// Records stored.
@@ -71,10 +72,10 @@ impl Account {
     }
 
     /// Takes a record into account, or refuses it.
-    pub fn admit(&mut self, id: u64, pathname: &str, directory: bool) -> Result<(), Error> {
+    pub fn admit(&mut self, id: u64, pathname: &Arc<str>, directory: bool) -> Result<(), Error> {
         self.admitted.admit(id, pathname, directory)?;
         let stage = if directory { Stage::Directory } else { Stage::Announced };
-        self.entries.insert(pathname.to_owned(), Entry { id, stage });
+        self.entries.insert(Arc::clone(pathname), Entry { id, stage });
         self.unsettled += 1;
         Ok(())
     }
@@ -209,8 +210,8 @@ mod tests {
 
     fn announced(exemption: Exemption) -> Account {
         let mut account = Account::new(exemption);
-        account.admit(1, "/", true).expect("the root");
-        account.admit(2, DUMP, false).expect("a file");
+        account.admit(1, &"/".into(), true).expect("the root");
+        account.admit(2, &DUMP.into(), false).expect("a file");
         account
     }
 

@@ -34,6 +34,10 @@ pub const RECORDS: usize = 100_000;
 /// The longest pathname in bytes, as Linux has it.
 pub const PATHNAME: usize = 4096;
 
+/// What the account of all pathnames in one import may cost in bytes, as the
+/// contract counts it: each name's length and what comes with it.
+pub const PATHNAMES: usize = 24 << 20;
+
 /// The longest log line or message in bytes; the rest of it is cut.
 pub const LINE: usize = 2048;
 

@@ -2,17 +2,23 @@
 //!
 //! | module | what it decides |
 //! | --- | --- |
+//! | [`contract`] | which versions of the contract are spoken |
 //! | [`options`] | which of the typed options reach the component |
 //! | [`grant`] | which requests leave the sandbox |
 //! | [`tls`] | whom the host trusts, and who it is to a server |
 //! | [`records`] | which records are let in |
 //! | [`account`] | what became of each record, and whether that is a success |
+//! | [`digest`] | what a digest may cover of a content |
+//! | [`facts`] | which facts are passed on |
 //! | [`invocation`] | what plakar's command line means, where its protocol does not say |
 //! | [`limits`] | how much memory, log and patience a component gets |
 //!
 //! All of it is pure but for the reading of `X_file` options and of that command line.
 
 pub mod account;
+pub mod contract;
+pub mod digest;
+pub mod facts;
 pub mod grant;
 pub mod invocation;
 pub mod limits;

@@ -1,25 +1,39 @@
 //! Which records are let in.
 
-use super::limits::{PATHNAME, RECORDS};
+use super::limits::{PATHNAME, PATHNAMES, RECORDS};
 use crate::Error;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// What the account of one name costs beside its bytes, about.
+const EACH: usize = 64;
 
 /// The records of one import so far.
 #[derive(Debug, Default)]
 pub struct Admitted {
     ids: HashSet<u64>,
-    /// Each pathname, and whether it is a directory.
-    pathnames: HashMap<String, bool>,
+    pathnames: HashMap<Arc<str>, Place>,
+    /// What all of `pathnames` cost, in bytes.
+    cost: usize,
+}
+
+/// What is known to lie at a pathname.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A file's record.
+    File,
+    /// A directory's record.
+    Directory,
+    /// A directory without a record, as yet: something lies in it.
+    Implied,
 }
 
 impl Admitted {
     /// Lets a record in, or refuses it: before anything of it is read or written.
-    pub fn admit(&mut self, id: u64, pathname: &str, directory: bool) -> Result<(), Error> {
-        let shown = || pathname.chars().take(200).collect::<String>().escape_debug().to_string();
+    pub fn admit(&mut self, id: u64, pathname: &Arc<str>, directory: bool) -> Result<(), Error> {
+        let shown = || shown(pathname);
         check_pathname(pathname)?;
-        if pathname == "/" && !directory {
-            return Err(Error::broke("the root `/` is not a directory"));
-        }
         if self.ids.len() == RECORDS {
             return Err(Error::component(format!(
                 "the component has more than {RECORDS} records, the most that this host keeps account of"
@@ -31,24 +45,84 @@ impl Admitted {
                 shown()
             )));
         }
-        if let Some(file) = ancestors(pathname).find(|a| self.pathnames.get(*a) == Some(&false)) {
-            return Err(Error::broke(format!("`{}` lies in `{file}`, which is a file", shown())));
+        for above in above(pathname) {
+            match self.pathnames.get(above) {
+                None => self.keep(above.into(), Place::Implied)?,
+                Some(Place::Directory | Place::Implied) => {}
+                Some(Place::File) => {
+                    let file = self::shown(above);
+                    return Err(Error::broke(format!(
+                        "`{}` lies in `{file}`, which is a file",
+                        shown()
+                    )));
+                }
+            }
         }
-        if self.pathnames.insert(pathname.to_owned(), directory).is_some() {
-            return Err(Error::broke(format!("the pathname `{}` occurs twice", shown())));
+        match (self.pathnames.get(pathname), directory) {
+            (None, true) => self.keep(Arc::clone(pathname), Place::Directory),
+            (None, false) if **pathname == *"/" => {
+                Err(Error::broke("the root `/` is not a directory"))
+            }
+            (None, false) => self.keep(Arc::clone(pathname), Place::File),
+            (Some(Place::Implied), true) => Err(Error::broke(format!(
+                "the directory `{}` comes after what lies in it",
+                shown()
+            ))),
+            (Some(Place::Implied), false) => {
+                Err(Error::broke(format!("`{}` is a file, and something lies in it", shown())))
+            }
+            (Some(Place::File | Place::Directory), _) => {
+                Err(Error::broke(format!("the pathname `{}` occurs twice", shown())))
+            }
         }
+    }
+
+    fn keep(&mut self, pathname: Arc<str>, place: Place) -> Result<(), Error> {
+        self.cost += pathname.len() + EACH;
+        if self.cost > PATHNAMES {
+            return Err(Error::component(format!(
+                "the component's pathnames take more than {PATHNAMES} bytes, the most that this \
+                 host keeps account of"
+            )));
+        }
+        self.pathnames.insert(pathname, place);
         Ok(())
     }
+}
+
+/// A pathname as a message may hold it.
+fn shown(pathname: &str) -> String {
+    pathname.chars().take(200).collect::<String>().escape_debug().to_string()
+}
+
+/// The permission bits of a record, which are all that a store keeps of a mode.
+pub fn mode(mode: u32) -> Result<u32, Error> {
+    match mode <= 0o777 {
+        true => Ok(mode),
+        false => Err(Error::broke(format!("the mode {mode:#o} has more than permission bits"))),
+    }
+}
+
+/// The time that is so many seconds from 1970, and so many nanoseconds more.
+pub fn modified(seconds: i64, nanoseconds: u32) -> Result<SystemTime, Error> {
+    if nanoseconds >= 1_000_000_000 {
+        return Err(Error::broke("a timestamp has a second or more of nanoseconds"));
+    }
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let whole = match seconds < 0 {
+        true => SystemTime::UNIX_EPOCH.checked_sub(whole),
+        false => SystemTime::UNIX_EPOCH.checked_add(whole),
+    };
+    whole
+        .and_then(|whole| whole.checked_add(Duration::from_nanos(nanoseconds.into())))
+        .ok_or_else(|| Error::broke("a timestamp is out of range"))
 }
 
 /// Refuses a pathname that is not absolute and clean.
 pub fn check_pathname(pathname: &str) -> Result<(), Error> {
     match unclean(pathname) {
         None => Ok(()),
-        Some(fault) => {
-            let shown: String = pathname.chars().take(200).collect();
-            Err(Error::broke(format!("the pathname `{}` {fault}", shown.escape_debug())))
-        }
+        Some(fault) => Err(Error::broke(format!("the pathname `{}` {fault}", shown(pathname)))),
     }
 }
 
@@ -72,9 +146,10 @@ fn unclean(pathname: &str) -> Option<&'static str> {
     })
 }
 
-/// The directories above a clean pathname, the root left out.
-fn ancestors(pathname: &str) -> impl Iterator<Item = &str> {
-    pathname.match_indices('/').skip(1).map(|(at, _)| &pathname[..at])
+/// The directories above a clean pathname, from the root on.
+fn above(pathname: &str) -> impl Iterator<Item = &str> {
+    let inner = pathname.match_indices('/').skip(1).map(|(at, _)| &pathname[..at]);
+    Some("/").filter(|root| pathname != *root).into_iter().chain(inner)
 }
 
 #[cfg(test)]
@@ -89,7 +164,7 @@ mod tests {
                 .into_iter()
                 .enumerate()
         {
-            admitted.admit(id as u64, pathname, directory).expect(pathname);
+            admitted.admit(id as u64, &pathname.into(), directory).expect(pathname);
         }
     }
 
@@ -101,26 +176,83 @@ mod tests {
             "", "a", "./a", "/a/", "//", "//a", "/a//b", "/.", "/../a", "/a/..", "/a\0b", &long,
             &longer,
         ] {
-            assert!(Admitted::default().admit(1, pathname, false).is_err(), "{pathname:?}");
+            assert!(Admitted::default().admit(1, &pathname.into(), false).is_err(), "{pathname:?}");
         }
-        assert!(Admitted::default().admit(1, "/", false).is_err());
+        assert!(Admitted::default().admit(1, &"/".into(), false).is_err());
+    }
+
+    /// Admits all of them but the last, which is refused.
+    #[track_caller]
+    fn refused(records: &[(u64, &str, bool)], words: &str) {
+        let mut admitted = Admitted::default();
+        let mut admit = |&(id, pathname, directory): &(u64, &str, bool)| {
+            admitted.admit(id, &pathname.into(), directory)
+        };
+        let (last, first) = records.split_last().expect("records");
+        first.iter().for_each(|record| admit(record).expect("a good record"));
+        let error = admit(last).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
     }
 
     #[test]
     fn ids_and_pathnames_occur_once() {
-        let mut admitted = Admitted::default();
-        admitted.admit(1, "/a", false).expect("new");
-        assert!(admitted.admit(1, "/b", false).expect_err("id").to_string().contains("id 1"));
-        assert!(
-            admitted.admit(2, "/a", true).expect_err("path").to_string().contains("`/a` occurs")
-        );
+        refused(&[(1, "/a", false), (1, "/b", false)], "id 1");
+        refused(&[(1, "/a", false), (2, "/a", true)], "`/a` occurs");
+        refused(&[(1, "/a", true), (2, "/a", true)], "`/a` occurs");
     }
 
     #[test]
-    fn nothing_lies_in_a_file() {
+    fn nothing_lies_in_a_file_in_whatever_order_they_come() {
+        refused(&[(1, "/a", false), (2, "/a/b/c", false)], "lies in `/a`");
+        refused(
+            &[(1, "/a/b", false), (2, "/a", false)],
+            "`/a` is a file, and something lies in it",
+        );
+        refused(&[(1, "/a/b/c", true), (2, "/a/b", false)], "`/a/b` is a file");
+    }
+
+    #[test]
+    fn a_directory_comes_before_what_lies_in_it() {
+        refused(&[(1, "/a/b", false), (2, "/a", true)], "`/a` comes after");
+        refused(&[(1, "/a", false), (2, "/", true)], "`/` comes after");
+    }
+
+    #[test]
+    fn what_the_account_of_all_names_costs_is_bounded() {
         let mut admitted = Admitted::default();
-        admitted.admit(1, "/a", false).expect("new");
-        let error = admitted.admit(2, "/a/b/c", false).expect_err("in a file").to_string();
-        assert!(error.contains("lies in `/a`"), "{error}");
+        let long = "x".repeat(200);
+        let name = |id: u64| format!("/{id}/{}", [long.as_str(); 19].join("/"));
+        let refused =
+            (0..RECORDS as u64).find_map(|id| admitted.admit(id, &name(id).into(), false).err());
+        assert!(refused.expect("it is too much").to_string().contains("pathnames take more than"));
+        assert!(admitted.cost < PATHNAMES + PATHNAME + EACH);
+    }
+
+    #[test]
+    fn times_before_1970_are_times() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(modified(0, 5), Ok(epoch + Duration::from_nanos(5)));
+        assert_eq!(modified(-1, 0), Ok(epoch - Duration::from_secs(1)));
+        assert_eq!(modified(-2, 999_999_999), Ok(epoch - Duration::from_nanos(1_000_000_001)));
+        assert!(modified(0, 1_000_000_000).is_err());
+        // Whether a system has such times is its own affair; none may panic.
+        let _ = (modified(i64::MIN, 0), modified(i64::MAX, 999_999_999));
+    }
+
+    #[test]
+    fn a_mode_has_permission_bits_alone() {
+        assert_eq!(mode(0o777), Ok(0o777));
+        assert!(mode(0o4755).expect_err("setuid").to_string().contains("0o4755"));
+    }
+
+    /// As the contract promises: each with a name of more than usual length.
+    #[test]
+    fn as_many_records_as_are_promised_are_admitted() {
+        let mut admitted = Admitted::default();
+        let long = "x".repeat(160);
+        for id in 0..RECORDS as u64 {
+            admitted.admit(id, &format!("/{long}{id:06}").into(), false).expect("a good record");
+        }
+        assert!(admitted.admit(RECORDS as u64, &"/one-more".into(), false).is_err());
     }
 }

@@ -15,6 +15,7 @@ mod state;
 pub(crate) use log::Log;
 pub(crate) use state::State;
 
+use crate::policy::contract::check_exports;
 use crate::policy::limits::TICK;
 use crate::{Error, bindings};
 use std::io::Read;
@@ -23,13 +24,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine};
-
-/// The interface that every connector exports, without its version.
-const IMPORTER: &str = "plakar:connector/importer@";
-
-/// The version of the contract that this host speaks; patches of it only add.
-const CONTRACT: &str = "0.1.0";
-const COMPATIBLE: &str = "0.1.";
 
 /// The largest component; ours have some hundred kilobytes.
 const LARGEST_COMPONENT: u64 = 64 << 20;
@@ -98,22 +92,8 @@ impl Sandbox {
 
     fn check_exports(&self, path: &Path, component: &Component) -> Result<(), Error> {
         let ty = component.component_type();
-        let version = ty
-            .exports(&self.engine)
-            .find_map(|(name, _)| name.strip_prefix(IMPORTER).map(str::to_owned));
-        match version.as_deref() {
-            Some(version) if version.starts_with(COMPATIBLE) => Ok(()),
-            Some(other) => Err(refuse(
-                path,
-                &format!("it speaks version {other} of the contract, and this host {CONTRACT}"),
-            )),
-            None => Err(refuse(
-                path,
-                &format!(
-                    "it exports no `{IMPORTER}{CONTRACT}`: it is a component, but no connector"
-                ),
-            )),
-        }
+        check_exports(ty.exports(&self.engine).map(|(name, _)| name))
+            .map_err(|reason| refuse(path, &reason))
     }
 }
 

@@ -12,6 +12,7 @@ use super::lease::Lease;
 use super::placing::Placing;
 use super::{Entry, Sink};
 use crate::Error;
+use bytes::Bytes;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -156,7 +157,7 @@ impl Sink for DirectorySink {
         Ok(())
     }
 
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         let open = self.open.as_mut().ok_or_else(|| Error::store("no file was begun"))?;
         let mut file = open.written().await?;
         if open.unsynced >= SYNC_BYTES {

@@ -7,6 +7,7 @@ mod placing;
 pub use directory::DirectorySink;
 
 use crate::Error;
+use bytes::Bytes;
 use std::time::SystemTime;
 
 /// What is stored beside a record's content.
@@ -32,7 +33,7 @@ pub trait Sink: Send {
     fn begin_file(&mut self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Takes the next bytes of the file begun.
-    fn write(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
+    fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Ends the file begun and makes it last; answers how many bytes are kept.
     fn finish_file(&mut self) -> impl Future<Output = Result<u64, Error>> + Send;

@@ -78,13 +78,13 @@ fn a_stream_that_is_cut_fails_the_backup() {
 fn a_component_that_misbehaves_fails_the_backup() {
     let plakar = Plakar::misbehaving();
     for (behaviour, words) in [
-        ("trap-in-next", "trapped in `import.next`"),
+        ("trap-in-next", "trapped in `import-run.next`"),
         ("trap-in-read", "trapped in `reader.read`"),
         ("panic", "trapped in `reader.read`"),
         ("exit", "ended itself"),
         ("hog-memory", "64 MiB of memory"),
         ("oversized-read", "where at most"),
-        ("empty-read", "answered no bytes"),
+        ("empty-read", "returned no bytes"),
         ("await-nothing", "awaits acknowledgements"),
         ("duplicate-id", "occurs twice"),
         ("duplicate-path", "occurs twice"),

@@ -4,11 +4,15 @@
 //! other, and awaits the acknowledgement of the first file before it hands out
 //! the second, whose content tells of it.
 
-use crate::behaviour::{Behaviour, spin, trap};
-use crate::bindings::exports::plakar::connector::importer::{
-    Content, Error, Fact, Fate, GuestImport, GuestReader, Reader, Record, Step, Timestamp,
+use crate::behaviour::{Behaviour, spin, stall, trap};
+use crate::bindings::exports::plakar::connector0_2_0::importer::{
+    Content, Fate, GuestImportRun, GuestReader, ImportRecord, Reader, Step,
+};
+use crate::bindings::exports::plakar::connector0_2_0::types::{
+    Digest, DigestAlgorithm, Error, Fact, Timestamp,
 };
 use crate::reach;
+use sha2::Sha256;
 use std::cell::{Cell, RefCell};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +20,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const ROOT: u64 = 1;
 const DATA: u64 = 2;
 const REPORT: u64 = 3;
+
+/// What a digest leaves out at the end of a file, in bytes.
+const TRAILER: u64 = 100;
 
 /// A running import.
 pub(crate) struct Running {
@@ -57,6 +64,7 @@ impl Running {
         };
         let path = match self.behaviour {
             Behaviour::UncleanPath => "/../data",
+            Behaviour::FileForDirectory | Behaviour::LateDirectory => "/in/data",
             _ => "/data",
         };
         let bytes = Bytes {
@@ -65,13 +73,23 @@ impl Running {
             left: Cell::new(self.bytes),
             text: Vec::new(),
         };
-        file(DATA, path, bytes)
+        let mut record = file(DATA, path, bytes);
+        match self.behaviour {
+            Behaviour::SetuidMode => record.mode |= 0o4000,
+            // Half a second before 1970.
+            Behaviour::OldFile => {
+                record.modified = Timestamp { seconds: -1, nanoseconds: 500_000_000 };
+            }
+            _ => {}
+        }
+        Step::Next(record)
     }
 
     fn report(&self, stored: u64) -> Step {
         let (id, path) = match self.behaviour {
             Behaviour::DuplicateId => (DATA, "/report"),
             Behaviour::DuplicatePath => (REPORT, "/data"),
+            Behaviour::FileForDirectory | Behaviour::LateDirectory => (REPORT, "/in"),
             _ => (REPORT, "/report"),
         };
         let text = format!("{stored} bytes of /data are stored\n").into_bytes();
@@ -81,11 +99,15 @@ impl Running {
             left: Cell::new(text.len() as u64),
             text,
         };
-        file(id, path, bytes)
+        let record = file(id, path, bytes);
+        match self.behaviour {
+            Behaviour::LateDirectory => directory(id, path),
+            _ => Step::Next(record),
+        }
     }
 }
 
-impl GuestImport for Running {
+impl GuestImportRun for Running {
     fn next(&self) -> Result<Step, Error> {
         match self.next.get() {
             Next::Root => {
@@ -100,13 +122,7 @@ impl GuestImport for Running {
                     _ => {}
                 }
                 self.next.set(Next::Data);
-                Ok(Step::Record(Record {
-                    id: ROOT,
-                    pathname: "/".into(),
-                    mode: 0o700,
-                    modified: now(),
-                    content: Content::Directory,
-                }))
+                Ok(directory(ROOT, "/"))
             }
             Next::Data => {
                 match self.behaviour {
@@ -138,9 +154,26 @@ impl GuestImport for Running {
         }
     }
 
+    fn finish(&self) -> Result<(), Error> {
+        match self.behaviour {
+            Behaviour::FinishError => Err(Error::Interrupted("told to fail in the end".into())),
+            Behaviour::StallInFinish => {
+                stall();
+                Ok(())
+            }
+            _ => {
+                self.fact("finished", "yes".into());
+                Ok(())
+            }
+        }
+    }
+
     fn facts(&self) -> Vec<Fact> {
         if self.behaviour == Behaviour::TrapInFacts {
             trap();
+        }
+        if self.behaviour == Behaviour::DuplicateFact {
+            self.fact("stored-bytes", "again".into());
         }
         self.facts.borrow().clone()
     }
@@ -190,19 +223,34 @@ impl GuestReader for Bytes {
         }
         self.known
     }
+
+    fn digest(&self) -> Option<Digest> {
+        let length = self.known?;
+        let (covered, stated) = match self.behaviour {
+            Behaviour::RightDigest => (length - TRAILER, length - TRAILER),
+            Behaviour::WrongDigest => (length - TRAILER - 1, length - TRAILER),
+            Behaviour::DigestOfMore => (length, length + 1),
+            _ => return None,
+        };
+        let value = <Sha256 as sha2::Digest>::digest(vec![b'x'; covered as usize]).to_vec();
+        let mismatch = "`/data`: told to state another digest".into();
+        Some(Digest { algorithm: DigestAlgorithm::Sha256, bytes: stated, value, mismatch })
+    }
 }
 
-fn file(id: u64, pathname: &str, bytes: Bytes) -> Step {
-    Step::Record(Record {
-        id,
-        pathname: pathname.into(),
-        mode: 0o600,
-        modified: now(),
-        content: Content::File(Reader::new(bytes)),
-    })
+fn file(id: u64, pathname: &str, bytes: Bytes) -> ImportRecord {
+    record(id, pathname, 0o600, Content::File(Reader::new(bytes)))
+}
+
+fn directory(id: u64, pathname: &str) -> Step {
+    Step::Next(record(id, pathname, 0o700, Content::Directory))
+}
+
+fn record(id: u64, pathname: &str, mode: u32, content: Content) -> ImportRecord {
+    ImportRecord { id, pathname: pathname.into(), mode, modified: now(), content }
 }
 
 fn now() -> Timestamp {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() }
+    Timestamp { seconds: now.as_secs() as i64, nanoseconds: now.subsec_nanos() }
 }

@@ -1,6 +1,6 @@
 //! The ways to go wrong.
 
-use crate::bindings::exports::plakar::connector::importer::Error;
+use crate::bindings::exports::plakar::connector0_2_0::types::Error;
 use std::str::FromStr;
 
 /// What the option `behaviour` can say.
@@ -50,10 +50,30 @@ pub(crate) enum Behaviour {
     Exit,
     /// Fails in `facts`, by a trap.
     TrapInFacts,
+    /// States the digest of all but the last bytes of a file.
+    RightDigest,
+    /// States the digest of other bytes.
+    WrongDigest,
+    /// States a digest of more bytes than there are.
+    DigestOfMore,
+    /// Fails in `finish`.
+    FinishError,
+    /// Waits in `finish`, on a clock.
+    StallInFinish,
+    /// A file in the place of a directory that something lies in.
+    FileForDirectory,
+    /// A directory after what lies in it.
+    LateDirectory,
+    /// A mode with the set-user-id bit.
+    SetuidMode,
+    /// A file of 1969.
+    OldFile,
+    /// Two facts of one name.
+    DuplicateFact,
 }
 
 /// Behaviours that need no argument, by name.
-const NAMES: [(&str, Behaviour); 21] = [
+const NAMES: [(&str, Behaviour); 31] = [
     ("well", Behaviour::Well),
     ("trap-in-next", Behaviour::TrapInNext),
     ("trap-in-read", Behaviour::TrapInRead),
@@ -75,6 +95,16 @@ const NAMES: [(&str, Behaviour); 21] = [
     ("panic", Behaviour::Panic),
     ("exit", Behaviour::Exit),
     ("trap-in-facts", Behaviour::TrapInFacts),
+    ("right-digest", Behaviour::RightDigest),
+    ("wrong-digest", Behaviour::WrongDigest),
+    ("digest-of-more", Behaviour::DigestOfMore),
+    ("finish-error", Behaviour::FinishError),
+    ("stall-in-finish", Behaviour::StallInFinish),
+    ("file-for-directory", Behaviour::FileForDirectory),
+    ("late-directory", Behaviour::LateDirectory),
+    ("setuid-mode", Behaviour::SetuidMode),
+    ("old-file", Behaviour::OldFile),
+    ("duplicate-fact", Behaviour::DuplicateFact),
 ];
 
 impl FromStr for Behaviour {
@@ -101,7 +131,7 @@ impl Behaviour {
         match self {
             Behaviour::Spin => spin(),
             Behaviour::HogMemory => hog_memory(),
-            Behaviour::Stall => std::thread::sleep(std::time::Duration::from_secs(3600)),
+            Behaviour::Stall => stall(),
             Behaviour::Panic => panic!("told to panic"),
             Behaviour::FloodLog => {
                 for line in 0..100_000 {
@@ -123,6 +153,11 @@ pub(crate) fn spin() -> ! {
     loop {
         std::hint::black_box(());
     }
+}
+
+/// Waits on a clock, for longer than anybody would.
+pub(crate) fn stall() {
+    std::thread::sleep(std::time::Duration::from_secs(3600));
 }
 
 /// Takes memory until there is no more.

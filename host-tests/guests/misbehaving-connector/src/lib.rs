@@ -25,11 +25,22 @@ mod reach;
 #[allow(missing_docs, unreachable_pub, reason = "generated")]
 mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "../../../wit",
         inline: "
             package example:misbehaving;
+            // Versions that no host speaks stand beside the one that it does.
             world connector {
                 export plakar:connector/importer@0.1.0;
+                export plakar:connector/types@0.2.0;
+                export plakar:connector/description@0.2.0;
+                export plakar:connector/importer@0.2.0;
+                export plakar:connector/importer@0.9.0;
+            }
+            package plakar:connector@0.1.0 {
+                interface importer { describe: func() -> string; }
+            }
+            package plakar:connector@0.9.0 {
+                interface importer { describe: func() -> string; }
             }
         ",
         world: "example:misbehaving/connector",
@@ -39,19 +50,27 @@ mod bindings {
 }
 
 use behaviour::Behaviour;
-use bindings::exports::plakar::connector::importer::{
-    Description, Error, Guest, GuestImporter, Import, ImportOptions, Importer, LocationFlags,
-    OptionDescription, OptionKind, Protocol,
-};
+use bindings::exports::plakar::{connector0_1_0, connector0_2_0, connector0_9_0};
+use connector0_2_0::description::{Description, OptionDescription, OptionKind, Protocol};
+use connector0_2_0::importer::{Guest, GuestImporter, ImportOptions, ImportRun, Importer};
+use connector0_2_0::types::Error;
 
 /// The component.
 struct Connector;
 
-impl Guest for Connector {
-    type Importer = Source;
-    type Import = import::Running;
-    type Reader = import::Bytes;
+impl connector0_1_0::importer::Guest for Connector {
+    fn describe() -> String {
+        behaviour::trap()
+    }
+}
 
+impl connector0_9_0::importer::Guest for Connector {
+    fn describe() -> String {
+        behaviour::trap()
+    }
+}
+
+impl connector0_2_0::description::Guest for Connector {
     fn describe() -> Description {
         let option = |name: &str, secret, help: &str, default: Option<&str>| OptionDescription {
             name: name.into(),
@@ -64,7 +83,7 @@ impl Guest for Connector {
             name: "misbehaving".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "behaves, well or badly, as it is told".into(),
-            type_: "misbehaving".into(),
+            snapshot_type: "misbehaving".into(),
             protocols: vec![
                 Protocol { name: "test".into(), tls: false, default_port: 80 },
                 Protocol { name: "test+https".into(), tls: true, default_port: 443 },
@@ -84,6 +103,12 @@ impl Guest for Connector {
     }
 }
 
+impl Guest for Connector {
+    type Importer = Source;
+    type ImportRun = import::Running;
+    type Reader = import::Bytes;
+}
+
 /// A configured source.
 struct Source {
     behaviour: Behaviour,
@@ -92,14 +117,10 @@ struct Source {
 }
 
 impl GuestImporter for Source {
-    fn open(
-        _options: ImportOptions,
-        _protocol: String,
-        config: Vec<(String, String)>,
-    ) -> Result<Importer, Error> {
+    fn open(options: ImportOptions) -> Result<Importer, Error> {
         let mut source =
             Source { behaviour: Behaviour::Well, bytes: 1_000_000, location: String::new() };
-        for (name, value) in config {
+        for (name, value) in options.config {
             match name.as_str() {
                 "location" => source.location = value,
                 "behaviour" => source.behaviour = value.parse().map_err(Error::InvalidConfig)?,
@@ -119,14 +140,6 @@ impl GuestImporter for Source {
         self.location.clone()
     }
 
-    fn root(&self) -> String {
-        "/".into()
-    }
-
-    fn location_flags(&self) -> LocationFlags {
-        LocationFlags::STREAM | LocationFlags::NEED_ACKNOWLEDGEMENTS | LocationFlags::NO_MERGE
-    }
-
     fn ping(&self) -> Result<(), Error> {
         self.behaviour.misbehave_anywhere()?;
         match &self.behaviour {
@@ -135,7 +148,7 @@ impl GuestImporter for Source {
         }
     }
 
-    fn start(&self) -> Result<Import, Error> {
-        Ok(Import::new(import::Running::new(self.behaviour.clone(), self.bytes)))
+    fn start(&self) -> Result<ImportRun, Error> {
+        Ok(ImportRun::new(import::Running::new(self.behaviour.clone(), self.bytes)))
     }
 }

@@ -1,0 +1,40 @@
+//! Which facts are passed on.
+
+use super::limits::one_line;
+use crate::{Error, Fact};
+use std::collections::HashSet;
+
+/// Refuses facts that are not named as the contract says, each once. Makes the values
+/// fit to be shown.
+pub fn checked(mut facts: Vec<Fact>) -> Result<Vec<Fact>, Error> {
+    let mut names = HashSet::new();
+    for Fact { name, value } in &mut facts {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if name.is_empty() || !name.bytes().all(good) {
+            return Err(Error::broke(format!(
+                "the fact `{}` is not named in lower case with dashes",
+                one_line(name)
+            )));
+        }
+        if !names.insert(name.clone()) {
+            return Err(Error::broke(format!("the fact `{}` occurs twice", one_line(name))));
+        }
+        *value = one_line(value);
+    }
+    Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_have_good_names_and_each_once() {
+        let fact = |name: &str| Fact { name: name.into(), value: "a\nb".into() };
+        let good = checked(vec![fact("etcd-version"), fact("sha256")]).expect("good");
+        assert_eq!(good[0].value, "a b");
+        for bad in [vec![fact("a"), fact("a")], vec![fact("")], vec![fact("A b")]] {
+            assert!(checked(bad).is_err());
+        }
+    }
+}

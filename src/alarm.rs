@@ -1,0 +1,229 @@
+//! What a member's status says of troubles.
+//!
+//! etcd writes an alarm into its status as the text of a protobuf message, and that
+//! text differs from version to version: the order of the fields, the blanks
+//! between them, and zero, which is left out. So it is read as `name:value` pairs.
+//! Nothing is dropped: what cannot be read is told as it stands.
+
+use crate::error::plain;
+use crate::etcd::messages::{Id, Status};
+use std::fmt;
+
+/// etcd's words for a member that knows no leader
+/// (`server/etcdserver/errors/errors.go`).
+const NO_LEADER: &str = "etcdserver: no leader";
+
+/// What an alarm is about (`AlarmType` of `rpc.proto`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlarmType {
+    /// The database is as large as its quota.
+    Nospace,
+    /// A member's data differs from the others'.
+    Corrupt,
+    /// One that this connector does not know, by etcd's name.
+    Other(String),
+}
+
+impl AlarmType {
+    /// The alarm of this name or number.
+    fn named(name: &str) -> Self {
+        match name.to_ascii_uppercase().as_str() {
+            "NOSPACE" | "1" => AlarmType::Nospace,
+            "CORRUPT" | "2" => AlarmType::Corrupt,
+            _ => AlarmType::Other(plain(name)),
+        }
+    }
+
+    /// Its name, as etcd writes it.
+    pub fn name(&self) -> &str {
+        match self {
+            AlarmType::Nospace => "NOSPACE",
+            AlarmType::Corrupt => "CORRUPT",
+            AlarmType::Other(name) => name,
+        }
+    }
+}
+
+/// An active alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// The member that it is about; zero where etcd names none, since it is about the
+    /// whole cluster.
+    pub member_id: u64,
+    /// What is wrong.
+    pub alarm: AlarmType,
+}
+
+impl Alarm {
+    /// Reads the text of an alarm; `None` where it is not one.
+    fn read(text: &str) -> Option<Self> {
+        let (mut member_id, mut alarm) = (None, None);
+        let mut words =
+            text.split([' ', '\t', '\n', '\r', ',', ';']).filter(|word| !word.is_empty());
+        while let Some(word) = words.next() {
+            let (name, value) = word.split_once(':')?;
+            // Some printers put a blank behind the colon.
+            let value = if value.is_empty() { words.next()? } else { value };
+            let known = match name.to_ascii_lowercase().replace('_', "").as_str() {
+                "memberid" => member_id.replace(value).is_none(),
+                "alarm" => alarm.replace(value).is_none(),
+                _ => true,
+            };
+            if !known {
+                return None;
+            }
+        }
+        let member_id = member_id.map_or(Some(0), |id| id.parse().ok())?;
+        Some(Alarm { member_id, alarm: AlarmType::named(alarm?) })
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.alarm.name();
+        match self.member_id {
+            0 => write!(f, "the alarm {name} is on for the whole cluster"),
+            id => write!(f, "the alarm {name} is on for member {}", Id(id)),
+        }
+    }
+}
+
+/// The troubles that a status lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Troubles {
+    /// The alarms.
+    pub alarms: Vec<Alarm>,
+    /// What is neither an alarm nor said by the role, as the member words it.
+    pub others: Vec<String>,
+}
+
+impl Troubles {
+    /// Reads a status.
+    pub fn of(status: &Status) -> Self {
+        let mut troubles = Self::default();
+        for error in &status.errors {
+            match Alarm::read(error) {
+                Some(alarm) => troubles.add_alarm(alarm),
+                None if tells_of_no_leader(error) => {}
+                None => troubles.add_other(plain(error)),
+            }
+        }
+        troubles
+    }
+
+    /// Adds those of another status; what is known already is not repeated.
+    pub fn add(&mut self, others: Self) {
+        others.alarms.into_iter().for_each(|alarm| self.add_alarm(alarm));
+        others.others.into_iter().for_each(|other| self.add_other(other));
+    }
+
+    fn add_alarm(&mut self, alarm: Alarm) {
+        if !self.alarms.contains(&alarm) {
+            self.alarms.push(alarm);
+        }
+    }
+
+    fn add_other(&mut self, other: String) {
+        if !self.others.contains(&other) {
+            self.others.push(other);
+        }
+    }
+
+    /// Whether this alarm is on for this very member.
+    pub fn concerns(&self, alarm: AlarmType, member_id: u64) -> bool {
+        member_id != 0 && self.alarms.contains(&Alarm { member_id, alarm })
+    }
+}
+
+/// Whether an entry says what a status without a leader says.
+pub fn tells_of_no_leader(error: &str) -> bool {
+    error.trim() == NO_LEADER
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What real members write for an alarm of their own, for CORRUPT as for NOSPACE,
+    /// and for the whole cluster: version, before the id, between id and name, after.
+    pub(crate) const RECORDED: [(&str, &str, &str); 6] = [
+        ("3.4.23", "memberID:7 alarm:CORRUPT ", "alarm:CORRUPT "),
+        ("3.5.33", "memberID:7 alarm:CORRUPT ", "alarm:CORRUPT "),
+        ("3.6.14", "memberID:7 alarm:CORRUPT ", "alarm:CORRUPT "),
+        ("3.7.1", "memberID:7  alarm:CORRUPT", "alarm:CORRUPT"),
+        ("3.7.3", "memberID:7 alarm:CORRUPT", "alarm:CORRUPT"),
+        ("3.8.0-alpha.0", "memberID:7  alarm:CORRUPT", "alarm:CORRUPT"),
+    ];
+
+    fn troubles(errors: &[&str]) -> Troubles {
+        let errors = errors.iter().map(|error| error.to_string()).collect();
+        Troubles::of(&Status { errors, ..Status::default() })
+    }
+
+    fn corrupt(member_id: u64) -> Alarm {
+        Alarm { member_id, alarm: AlarmType::Corrupt }
+    }
+
+    #[test]
+    fn the_texts_of_every_version_are_read() {
+        for (version, own, cluster_wide) in RECORDED {
+            let read = troubles(&[own, cluster_wide, "etcdserver: no leader"]);
+            assert_eq!(read.alarms, [corrupt(7), corrupt(0)], "{version}");
+            assert!(read.others.is_empty(), "{version}");
+            assert!(read.concerns(AlarmType::Corrupt, 7) && !read.concerns(AlarmType::Corrupt, 8));
+            assert!(!read.concerns(AlarmType::Corrupt, 0), "it names nobody");
+            assert!(!read.concerns(AlarmType::Nospace, 7));
+        }
+    }
+
+    #[test]
+    fn order_blanks_and_case_make_no_difference() {
+        for text in [
+            "alarm:CORRUPT memberID:7",
+            "  alarm:CORRUPT\tmemberID:7  ",
+            "memberID: 7\nalarm: CORRUPT\n",
+            "memberID:7, alarm:CORRUPT",
+            "memberID:7 alarm:2",
+            "memberid:7 alarm:corrupt",
+            "member_id:7 alarm:CORRUPT since:5",
+        ] {
+            assert_eq!(troubles(&[text]).alarms, [corrupt(7)], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_is_not_known_keeps_its_name() {
+        let read = troubles(&["memberID:7 alarm:READONLY", "alarm:9"]);
+        let names: Vec<&str> = read.alarms.iter().map(|alarm| alarm.alarm.name()).collect();
+        assert_eq!(names, ["READONLY", "9"]);
+        assert_eq!(read.alarms[0].to_string(), "the alarm READONLY is on for member 7");
+        assert_eq!(read.alarms[1].to_string(), "the alarm 9 is on for the whole cluster");
+        assert_eq!(troubles(&["alarm:1 memberID:255"]).alarms[0].alarm.name(), "NOSPACE");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_kept_as_it_stands() {
+        for text in [
+            "etcdserver: corrupt cluster",
+            "memberID:x alarm:CORRUPT",
+            "memberID:7",
+            "memberID:7 memberID:8 alarm:CORRUPT",
+            "alarm:CORRUPT alarm:NOSPACE",
+            "alarm:",
+            "disk is slow",
+            "",
+        ] {
+            let read = troubles(&[text]);
+            assert_eq!((read.alarms, read.others), (vec![], vec![text.to_string()]), "{text:?}");
+        }
+        assert_eq!(troubles(&["a\u{1b}[31m\u{202e}b"]).others, ["a [31m b"]);
+    }
+
+    #[test]
+    fn nothing_is_told_twice() {
+        let mut all = troubles(&["alarm:CORRUPT", "alarm:CORRUPT ", "odd", "odd"]);
+        all.add(troubles(&["alarm:CORRUPT", "memberID:7 alarm:CORRUPT", "odd", "odder"]));
+        assert_eq!(all.alarms, [corrupt(0), corrupt(7)]);
+        assert_eq!(all.others, ["odd", "odder"]);
+    }
+}

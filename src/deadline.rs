@@ -1,0 +1,74 @@
+//! The time that a whole run may take.
+
+use crate::error::{Error, Result};
+use plakar_connector::Kind;
+use std::time::{Duration, Instant};
+
+/// How far from its end the time of a run counts as used up, where a server says
+/// that it is: the server was told what was left of it, in whole milliseconds.
+const NEAR: Duration = Duration::from_millis(250);
+
+/// When a run must have ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// The end of a run that begins now.
+    pub fn after(max_duration: Duration) -> Self {
+        Self(Instant::now() + max_duration)
+    }
+
+    /// What is left, never quite nothing.
+    pub fn left(&self) -> Duration {
+        self.0.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    }
+
+    /// Fails once the time is used up.
+    pub fn check(&self) -> Result<()> {
+        match Instant::now() >= self.0 {
+            true => Err(used_up()),
+            false => Ok(()),
+        }
+    }
+
+    /// What a failure of the server means: where the time is nearly used up, that is
+    /// why it ended, since the server was told how much there was.
+    pub fn explain(&self, error: Error) -> Error {
+        let ended = matches!(error.kind, Kind::Interrupted | Kind::TimedOut);
+        match ended && self.left() <= NEAR {
+            true => used_up(),
+            false => error,
+        }
+    }
+}
+
+fn used_up() -> Error {
+    Error::new(Kind::TimedOut, "the time for the whole run is used up")
+        .remedy("raise `max_duration`, and look at which side was slow")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_ours_only_where_our_time_is_nearly_over() {
+        let ended = |kind| Error::new(kind, "ended by somebody");
+        let (over, far) =
+            (Deadline::after(Duration::ZERO), Deadline::after(Duration::from_secs(60)));
+        for kind in [Kind::Interrupted, Kind::TimedOut] {
+            assert_eq!(over.explain(ended(kind)).kind, Kind::TimedOut);
+            assert!(over.explain(ended(kind)).to_string().contains("`max_duration`"));
+            assert_eq!(far.explain(ended(kind)), ended(kind));
+        }
+        assert_eq!(over.explain(ended(Kind::Corrupt)), ended(Kind::Corrupt));
+    }
+
+    #[test]
+    fn a_run_whose_time_is_over_is_told_so() {
+        assert_eq!(Deadline::after(Duration::ZERO).check().expect_err("over").kind, Kind::TimedOut);
+        assert!(Deadline::after(Duration::from_secs(60)).check().is_ok());
+        assert_eq!(Deadline::after(Duration::ZERO).left(), Duration::from_millis(1));
+        assert!(Deadline::after(Duration::from_secs(60)).left() > Duration::from_secs(59));
+    }
+}

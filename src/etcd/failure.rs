@@ -1,0 +1,336 @@
+//! What a failed exchange with a member means, and what to do about it.
+
+use super::transport::Transport;
+use crate::error::{Error, Stage, plain};
+use crate::net::{NetworkError, Timeouts};
+use plakar_connector::names::NO_HTTP2;
+use plakar_connector::{Authority, Kind};
+use std::time::Duration;
+
+/// What to look at where a stream ended that a member had begun.
+pub(crate) const LOOK: &str = "look into that member's log and into that of a proxy between, if there is one, which may \
+                               have a time limit of its own; then run the backup again";
+
+impl Transport {
+    /// The error for people: at this endpoint, during this stage.
+    pub fn failure(
+        self,
+        error: NetworkError,
+        endpoint: &Authority,
+        stage: Stage,
+        timeouts: &Timeouts,
+    ) -> Error {
+        self.unplaced(error, endpoint.tls, stage, timeouts).at(endpoint, stage)
+    }
+
+    fn unplaced(self, error: NetworkError, tls: bool, stage: Stage, timeouts: &Timeouts) -> Error {
+        let unreachable = |what: String| Error::new(Kind::Unreachable, what);
+        match error {
+            NetworkError::Refused => unreachable("connection refused".into())
+                .remedy("check that etcd runs and listens there"),
+            NetworkError::Unroutable => unreachable("there is no route to it".into())
+                .remedy("check the address, the routes of this machine, and the firewalls between"),
+            NetworkError::Dns => unreachable("the name has no address".into())
+                .remedy("check its spelling and the DNS of this machine"),
+            NetworkError::ConnectTimeout => {
+                unreachable(format!("no connection within {}", seconds(timeouts.connect)))
+                    .remedy("check the network, or raise `connect_timeout`")
+            }
+            NetworkError::ReadTimeout => {
+                let (limit, option) = match stage {
+                    Stage::Snapshot => (timeouts.between_bytes, "stall_timeout"),
+                    _ => (timeouts.first_byte, "connect_timeout"),
+                };
+                // A login is a proposal to the whole cluster; nothing else here is.
+                let check = match stage {
+                    Stage::Login => {
+                        "a login needs a quorum: check that a majority of the members runs"
+                    }
+                    _ => "check that member's load and disk",
+                };
+                Error::new(Kind::TimedOut, format!("the server was silent for {}", seconds(limit)))
+                    .remedy(format!("{check}, or raise `{option}`"))
+            }
+            NetworkError::Denied => Error::new(Kind::Other, "the host did not grant this endpoint")
+                .remedy("name it in the location or in `endpoints`"),
+            NetworkError::Busy => {
+                Error::new(Kind::Other, "the host allows no more requests at a time")
+                    .remedy("name fewer `endpoints`")
+            }
+            NetworkError::Tls(text) => self.tls(&text),
+            // Some hosts call an end before its time a protocol error.
+            NetworkError::Cut(text) | NetworkError::Protocol(text) if stage == Stage::Snapshot => {
+                Error::new(Kind::Interrupted, format!("the connection was cut ({})", plain(&text)))
+                    .remedy(LOOK)
+            }
+            NetworkError::Cut(text) if tls => unreachable(format!(
+                "the server closed the TLS connection ({})",
+                plain(&text)
+            ))
+            .remedy(
+                "check that this is etcd's client port, and look into that member's log: it \
+                         may want a client certificate, or refuse the one that it was shown",
+            ),
+            NetworkError::Cut(text) => {
+                unreachable(format!("the connection was closed ({})", plain(&text)))
+                    .remedy(self.check_the_port())
+            }
+            NetworkError::Protocol(text) => {
+                let version = match self {
+                    Transport::Grpc => "HTTP/2",
+                    Transport::Gateway => "HTTP/1.1",
+                };
+                unreachable(format!("the server does not speak {version} ({})", plain(&text)))
+                    .remedy(self.check_the_port())
+            }
+            NetworkError::TooLong(text) => Error::new(
+                Kind::Corrupt,
+                format!("the answer is longer than etcd's ever are ({})", plain(&text)),
+            )
+            .remedy("check that this is etcd's client port, and that no proxy stands between"),
+            NetworkError::Other(text) => unreachable(plain(&text))
+                .remedy("check the address and the network; the log of the host may say more"),
+        }
+    }
+
+    /// What to look at where something is there that does not speak this transport.
+    fn check_the_port(self) -> &'static str {
+        match self {
+            Transport::Grpc => {
+                "check that this is etcd's client port, and whether it wants TLS; a server that \
+                 speaks HTTP/1.1 alone needs `transport=gateway`"
+            }
+            Transport::Gateway => {
+                "check that this is etcd's client port, and whether it wants TLS; a server that \
+                 speaks HTTP/2 alone needs `transport=grpc`"
+            }
+        }
+    }
+
+    /// The host says what was wrong, and after a semicolon what to do.
+    fn tls(self, text: &str) -> Error {
+        let (what, remedy) = match text.split_once("; ") {
+            Some((what, remedy)) => (what, remedy),
+            None => (text, "check the TLS options and the certificates of both sides"),
+        };
+        let remedy = match self == Transport::Grpc && text.starts_with(NO_HTTP2) {
+            true => "use `transport=gateway`, which needs none",
+            false => remedy,
+        };
+        Error::new(Kind::Unreachable, what).remedy(remedy)
+    }
+}
+
+/// Why it seems that gRPC finds no way, though something is there: the connection
+/// ends, or what comes is no HTTP/2, or TLS agrees on none.
+pub fn lacks_http2(error: &NetworkError) -> bool {
+    match error {
+        NetworkError::Protocol(_) | NetworkError::Cut(_) => true,
+        NetworkError::Tls(text) => text.starts_with(NO_HTTP2),
+        _ => false,
+    }
+}
+
+fn seconds(limit: Duration) -> String {
+    humantime::format_duration(limit).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Timeouts = Timeouts {
+        connect: Duration::from_secs(5),
+        first_byte: Duration::from_secs(6),
+        between_bytes: Duration::from_secs(30),
+    };
+
+    fn told(transport: Transport, error: NetworkError, tls: bool, stage: Stage) -> Error {
+        let endpoint = Authority { host: "node1".into(), port: 2379, tls };
+        transport.failure(error, &endpoint, stage, &LIMITS)
+    }
+
+    #[test]
+    fn every_failure_names_the_place_what_it_is_and_what_to_do() {
+        use NetworkError::{
+            Busy, ConnectTimeout, Cut, Denied, Dns, Other, Protocol, ReadTimeout, Refused, Tls,
+            TooLong, Unroutable,
+        };
+        use Transport::{Gateway, Grpc};
+        let text = || "by\u{1b} peer".to_string();
+        let no_http2 = || format!("{NO_HTTP2}; check the port");
+        for (transport, error, tls, stage, kind, what, remedy) in [
+            (
+                Grpc,
+                Refused,
+                false,
+                Stage::Probe,
+                Kind::Unreachable,
+                "connection refused",
+                "listens",
+            ),
+            (Grpc, Unroutable, false, Stage::Probe, Kind::Unreachable, "no route", "firewalls"),
+            (Grpc, Dns, false, Stage::Probe, Kind::Unreachable, "no address", "spelling"),
+            (
+                Grpc,
+                ConnectTimeout,
+                false,
+                Stage::Probe,
+                Kind::Unreachable,
+                "within 5s",
+                "`connect_timeout`",
+            ),
+            (
+                Grpc,
+                ReadTimeout,
+                false,
+                Stage::Probe,
+                Kind::TimedOut,
+                "silent for 6s",
+                "disk, or raise `connect_timeout`",
+            ),
+            (Grpc, ReadTimeout, false, Stage::Login, Kind::TimedOut, "silent for 6s", "quorum"),
+            (
+                Grpc,
+                ReadTimeout,
+                false,
+                Stage::Snapshot,
+                Kind::TimedOut,
+                "silent for 30s",
+                "`stall_timeout`",
+            ),
+            (Grpc, Denied, false, Stage::Probe, Kind::Other, "did not grant", "`endpoints`"),
+            (Grpc, Busy, false, Stage::Probe, Kind::Other, "no more requests", "fewer `endpoints`"),
+            (
+                Grpc,
+                Tls("tls: bad; mend it".into()),
+                true,
+                Stage::Probe,
+                Kind::Unreachable,
+                "tls: bad",
+                "mend it",
+            ),
+            (
+                Grpc,
+                Tls("tls: bad".into()),
+                true,
+                Stage::Probe,
+                Kind::Unreachable,
+                "tls: bad",
+                "TLS options",
+            ),
+            (
+                Grpc,
+                Tls(no_http2()),
+                true,
+                Stage::Probe,
+                Kind::Unreachable,
+                NO_HTTP2,
+                "`transport=gateway`",
+            ),
+            (
+                Gateway,
+                Tls(no_http2()),
+                true,
+                Stage::Probe,
+                Kind::Unreachable,
+                NO_HTTP2,
+                "check the port",
+            ),
+            (
+                Grpc,
+                Cut(text()),
+                false,
+                Stage::Probe,
+                Kind::Unreachable,
+                "was closed (by  peer)",
+                "wants TLS",
+            ),
+            (
+                Grpc,
+                Cut(text()),
+                true,
+                Stage::Probe,
+                Kind::Unreachable,
+                "closed the TLS connection (by  peer)",
+                "client certificate",
+            ),
+            (
+                Grpc,
+                Cut(text()),
+                true,
+                Stage::Snapshot,
+                Kind::Interrupted,
+                "was cut (by  peer)",
+                "proxy",
+            ),
+            (
+                Grpc,
+                Protocol(text()),
+                false,
+                Stage::Snapshot,
+                Kind::Interrupted,
+                "was cut (by  peer)",
+                "log",
+            ),
+            (
+                Grpc,
+                Protocol(text()),
+                false,
+                Stage::Probe,
+                Kind::Unreachable,
+                "speak HTTP/2 (by  peer)",
+                "`transport=gateway`",
+            ),
+            (
+                Gateway,
+                Protocol(text()),
+                false,
+                Stage::Probe,
+                Kind::Unreachable,
+                "speak HTTP/1.1 (by  peer)",
+                "`transport=grpc`",
+            ),
+            (
+                Gateway,
+                TooLong(text()),
+                false,
+                Stage::Probe,
+                Kind::Corrupt,
+                "longer than etcd's",
+                "proxy",
+            ),
+            (Gateway, Other(text()), false, Stage::Probe, Kind::Unreachable, "by  peer", "network"),
+        ] {
+            let error = told(transport, error, tls, stage);
+            assert_eq!(error.kind, kind, "{error}");
+            let (said, advice) = error
+                .to_string()
+                .split_once("; ")
+                .map(|(a, b)| (a.to_string(), b.to_string()))
+                .expect("a remedy");
+            assert!(said.starts_with("`node1:2379`: ") && said.contains(what), "{error}");
+            assert!(advice.contains(remedy), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_what_shows_that_there_is_no_http2_sends_a_run_to_the_gateway() {
+        for error in [
+            NetworkError::Protocol("x".into()),
+            NetworkError::Cut("x".into()),
+            NetworkError::Tls(format!("{NO_HTTP2}; x")),
+        ] {
+            assert!(lacks_http2(&error), "{error:?}");
+        }
+        for error in [
+            NetworkError::Refused,
+            NetworkError::Dns,
+            NetworkError::ReadTimeout,
+            NetworkError::Tls("tls: the server's certificate has expired; renew it".into()),
+            NetworkError::Other("x".into()),
+        ] {
+            assert!(!lacks_http2(&error), "{error:?}");
+        }
+    }
+}

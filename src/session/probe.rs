@@ -1,0 +1,232 @@
+//! The probe: every endpoint is asked who it is, in whatever way it can be asked.
+
+use super::Session;
+use crate::alarm::Troubles;
+use crate::error::{Error, Result, Stage};
+use crate::etcd::failure::lacks_http2;
+use crate::etcd::messages::Status;
+use crate::etcd::transport::{Call, Transport, Unanswered};
+use crate::member::{self, Candidate, Rejected};
+use crate::net::{Network, NetworkError, Response, Timeouts};
+use plakar_connector::{Authority, Kind};
+use std::collections::VecDeque;
+
+/// What a survey of the endpoints found.
+#[derive(Default)]
+pub struct Survey {
+    /// Members to ask, the best first.
+    pub candidates: VecDeque<Candidate>,
+    /// Endpoints that are of no use.
+    pub rejected: Vec<Rejected>,
+    /// The id of the cluster that they tell; zero where none does.
+    pub cluster_id: u64,
+}
+
+impl Survey {
+    /// The error where no endpoint is left: the one reason, or all of them.
+    pub(super) fn none_left(&self) -> Error {
+        match self.rejected.as_slice() {
+            [] => Error::new(Kind::Other, "there is no endpoint to ask"),
+            [only] => only.error.clone(),
+            several => {
+                let reason = |r: &Rejected| (format!("`{}`", r.endpoint), r.error.clone());
+                Error::of_several("no member could be used", several.iter().map(reason).collect())
+            }
+        }
+        .during(Stage::Probe)
+    }
+}
+
+impl<N: Network> Session<N> {
+    /// Asks every endpoint who it is, all at once, and orders those that answer.
+    pub fn survey(&self) -> Result<Survey> {
+        let transport = self.options.transport.unwrap_or(Transport::Grpc);
+        let asked =
+            self.options.endpoints.iter().map(|e| Asked::new(e.clone(), transport)).collect();
+        let answers = self.probe(asked);
+        let answers = self.probe_without_grpc(answers);
+        let answers = self.probe_with_login(answers);
+        let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
+        for (asked, answer) in answers {
+            let endpoint = asked.endpoint.clone();
+            match candidate(asked, answer, &self.probe_timeouts()) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(error) => {
+                    let error = self.deadline.explain(error).at(&endpoint, Stage::Probe);
+                    rejected.push(Rejected { endpoint, error });
+                }
+            }
+        }
+        if let Some([(a, a_id), (b, b_id)]) = member::strangers(&candidates) {
+            return Err(Error::new(
+                Kind::Other,
+                format!("`{a}` is of cluster {a_id}, but `{b}` is of cluster {b_id}"),
+            )
+            .remedy("name endpoints of one cluster only")
+            .during(Stage::Probe));
+        }
+        member::rank(&mut candidates, &self.options.endpoints);
+        let cluster_id = |c: &Candidate| Some(c.status.as_ref()?.header().cluster_id);
+        let cluster_id = candidates.iter().filter_map(cluster_id).max().unwrap_or_default();
+        Ok(Survey { candidates: candidates.into(), rejected, cluster_id })
+    }
+
+    /// Asks these endpoints for their status, all at once. The answers come in the
+    /// order of the questions.
+    pub(super) fn probe(&self, asked: Vec<Asked>) -> Vec<Answer> {
+        let timeouts = self.probe_timeouts();
+        let request = |asked: &Asked| {
+            asked.transport.request(&asked.endpoint, Call::Status, asked.token.as_deref(), timeouts)
+        };
+        let answers = self.exchange(asked.iter().map(request).collect());
+        let read = |(asked, answer): (Asked, std::result::Result<Response, NetworkError>)| {
+            let connection = answer.as_ref().ok().and_then(|response| response.head.connection());
+            let status = match answer {
+                Ok(response) => asked.transport.answer(&response).map_err(Problem::Unanswered),
+                Err(error) => Err(Problem::Network(error)),
+            };
+            (Asked { connection, ..asked }, status)
+        };
+        asked.into_iter().zip(answers).map(read).collect()
+    }
+
+    /// Asks the gateway where gRPC finds no way, unless gRPC was asked for.
+    fn probe_without_grpc(&self, answers: Vec<Answer>) -> Vec<Answer> {
+        if self.options.transport.is_some() {
+            return answers;
+        }
+        let (mut answers, closed): (Vec<Answer>, Vec<Answer>) =
+            answers.into_iter().partition(|(_, answer)| !is_no_way(answer));
+        let timeouts = self.probe_timeouts();
+        let asked = |(asked, answer): Answer| {
+            let no_grpc = answer.err().map(|problem| problem.into_error(&asked, &timeouts));
+            Asked { no_grpc, ..Asked::new(asked.endpoint, Transport::Gateway) }
+        };
+        answers.extend(self.probe(closed.into_iter().map(asked).collect()));
+        answers
+    }
+
+    /// Asks once more, with a login, where one could open what is guarded.
+    pub(super) fn probe_with_login(&self, answers: Vec<Answer>) -> Vec<Answer> {
+        let Some(credentials) = &self.options.credentials else {
+            return answers;
+        };
+        let (others, guarded): (Vec<Answer>, Vec<Answer>) =
+            answers.into_iter().partition(|(asked, answer)| !is_guarded(asked, answer));
+        let guarded: Vec<Asked> = guarded.into_iter().map(|(asked, _)| asked).collect();
+        let logins = self.login(&guarded, credentials);
+        // The first reason is the one that a run ends with: a login can be mended.
+        let (mut answers, mut tokens) = (Vec::new(), Vec::new());
+        for (asked, login) in guarded.into_iter().zip(logins) {
+            match login {
+                Ok(token) => tokens.push(Asked { token, ..asked }),
+                Err(error) => answers.push((asked, Err(Problem::Login(error)))),
+            }
+        }
+        answers.extend(others);
+        answers.extend(self.probe(tokens));
+        answers
+    }
+}
+
+/// An endpoint, and how it is asked.
+pub(super) struct Asked {
+    pub(super) endpoint: Authority,
+    pub(super) transport: Transport,
+    pub(super) token: Option<String>,
+    /// Why gRPC is not used, where it was tried.
+    no_grpc: Option<Error>,
+    /// The connection that its last answer came over.
+    pub(super) connection: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn new(endpoint: Authority, transport: Transport) -> Self {
+        Self { endpoint, transport, token: None, no_grpc: None, connection: None }
+    }
+
+    /// The member once more, in the way that it answered before.
+    pub(super) fn of(Candidate { endpoint, transport, token, .. }: &Candidate) -> Self {
+        Self { token: token.clone(), ..Self::new(endpoint.clone(), *transport) }
+    }
+}
+
+/// What an endpoint said to a probe.
+pub(super) type Answer = (Asked, std::result::Result<Status, Problem>);
+
+pub(super) enum Problem {
+    Network(NetworkError),
+    Unanswered(Unanswered),
+    Login(Error),
+}
+
+impl Problem {
+    /// The error for people. Where gRPC was tried before, its reason is told too,
+    /// unless it was etcd itself that answered this time.
+    pub(super) fn into_error(self, asked: &Asked, timeouts: &Timeouts) -> Error {
+        let Asked { endpoint, transport, no_grpc, .. } = asked;
+        let (error, is_etcds) = match self {
+            Problem::Network(error) => {
+                (transport.failure(error, endpoint, Stage::Probe, timeouts), false)
+            }
+            Problem::Unanswered(Unanswered::Refused(refusal)) => {
+                let is_etcds = refusal.code.is_some();
+                (refusal.into_error(), is_etcds)
+            }
+            Problem::Unanswered(unanswered) => (unanswered.into_error(), false),
+            Problem::Login(error) => (error, true),
+        };
+        match no_grpc {
+            Some(no_grpc) if !is_etcds => {
+                let both = vec![("gRPC".into(), no_grpc.clone()), ("gateway".into(), error)];
+                Error::of_several("neither gRPC nor the JSON gateway finds a way", both)
+            }
+            _ => error,
+        }
+        .at(endpoint, Stage::Probe)
+    }
+}
+
+/// Whether it seems that gRPC finds no way, though something is there. A refusal,
+/// by etcd or by a proxy in its place, is no such sign.
+fn is_no_way(answer: &std::result::Result<Status, Problem>) -> bool {
+    match answer {
+        Err(Problem::Unanswered(Unanswered::Foreign(_))) => true,
+        Err(Problem::Network(error)) => lacks_http2(error),
+        _ => false,
+    }
+}
+
+/// Whether a login could open what was refused.
+fn is_guarded(asked: &Asked, answer: &std::result::Result<Status, Problem>) -> bool {
+    match answer {
+        Err(Problem::Unanswered(Unanswered::Refused(refusal))) => {
+            refusal.login_could_help(asked.token.is_some())
+        }
+        _ => false,
+    }
+}
+
+fn candidate(
+    asked: Asked,
+    answer: std::result::Result<Status, Problem>,
+    timeouts: &Timeouts,
+) -> Result<Candidate> {
+    let status = match answer {
+        Ok(status) => {
+            let sender = status.header().member_id;
+            match member::disqualified(&Troubles::of(&status), sender) {
+                Some(error) => return Err(error),
+                None => Some(status),
+            }
+        }
+        // Some versions guard the status more than others; whether the snapshot is
+        // refused too is for the snapshot call to say.
+        Err(Problem::Unanswered(Unanswered::Refused(refusal))) if refusal.lacks_permission() => {
+            None
+        }
+        Err(problem) => return Err(problem.into_error(&asked, timeouts)),
+    };
+    let Asked { endpoint, transport, token, no_grpc, connection } = asked;
+    Ok(Candidate { endpoint, transport, no_grpc, status, token, connection, behind: 0 })
+}
