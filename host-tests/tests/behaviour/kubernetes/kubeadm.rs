@@ -162,7 +162,8 @@ fn a_cluster_comes_back_on_other_hosts_one_of_them_first() {
     cluster.add("new1", "10.0.0.21");
     let load = format!("cp -r {place}/pki /etc/kubernetes");
     cluster.control_planes[0].node.run(&load).wait().assert_ok();
-    let mut host = Shells::open(&cluster.control_planes, &backup, "ALONE=yes ADDRESS=10.0.0.21");
+    let settings = "ALONE=yes ADDRESS=10.0.0.21 IMAGE=registry.k8s.io/etcd:3.6.14-0";
+    let mut host = Shells::open(&cluster.control_planes, &backup, settings);
     host.run(&[WHICH], 0);
     host.run(&[CHECK], 0);
     host.run(&[CHECK], 1);
