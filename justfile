@@ -76,13 +76,14 @@ wit-deps-check:
     @manifest=$(cargo metadata --locked --format-version 1 | grep -o '"manifest_path":"[^"]*/wasip2-[^"/]*/Cargo.toml"' | cut -d'"' -f4); \
         diff --recursive --brief --exclude README.md "${manifest%/Cargo.toml}/wit/deps" wit/deps
 
-# install all that the tests use (etcd, plakar, wasmtime, cargo-deny) into a cache in the home folder
+# install all that the tests use (etcd, plakar, Kubernetes, wasmtime, cargo-deny) into a cache in the home folder
 tools: wasm-target
     tools/etcd 3.4.23
     tools/etcd 3.5.33
     tools/etcd 3.6.14
     tools/etcd 3.7.1
     tools/plakar
+    tools/kubernetes
     tools/wasmtime
     tools/cargo-deny --version
 

@@ -49,12 +49,15 @@ pub struct Manifest {
     status_errors: Vec<String>,
     /// Whether a login was needed: etcd gives snapshots to the role `root` alone.
     /// Unknown where a client certificate may have been the login.
-    auth_enabled: Option<bool>,
+    pub auth_enabled: Option<bool>,
+    /// The most that the member's database may take, in bytes; known from etcd 3.6 on.
+    pub db_size_quota: Option<u64>,
     /// The dump.
     pub dump: DumpInfo,
     verified: [&'static str; 3],
     endpoints_rejected: Vec<RejectedInfo>,
-    warnings: Vec<String>,
+    /// What an operator must know of this backup.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -102,7 +105,8 @@ struct Raft {
 /// An active alarm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AlarmInfo {
-    member_id: Id,
+    /// The member that it is about; zero where etcd names none.
+    pub member_id: Id,
     /// What is wrong, by etcd's name.
     #[serde(serialize_with = "alarm_name")]
     pub alarm: AlarmType,
@@ -188,6 +192,9 @@ impl Manifest {
                 Candidate { transport: Transport::Grpc, endpoint, .. } if endpoint.tls => None,
                 _ => Some(false),
             },
+            db_size_quota: before
+                .and_then(|s| u64::try_from(s.db_size_quota).ok())
+                .filter(|&quota| quota > 0),
             dump: DumpInfo {
                 bytes: dumped.proof.size,
                 sha256: hex(&dumped.proof.sha256),

@@ -9,6 +9,7 @@
 //! | [`tools`] | where the built products and the installed tools are |
 //! | [`process`] | processes that cannot outlive the tests |
 //! | [`etcd`] | real members of four versions: load them, ask them, stop them, restore them |
+//! | [`kubernetes`] | a real Kubernetes API server on a member |
 //! | [`certs`] | certificates, good and bad, for servers and clients |
 //! | [`balancer`] | one address in front of several members |
 //! | [`tls_front`] | what ends TLS in front of a member |
@@ -29,6 +30,7 @@ pub mod database;
 pub mod etcd;
 pub mod gateway;
 pub mod grpc;
+pub mod kubernetes;
 pub mod plakar;
 pub mod process;
 pub mod recorded;

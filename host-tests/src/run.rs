@@ -1,6 +1,7 @@
 //! `plakar-wasm` and stock `wasmtime`, run as a user runs them, for no longer
 //! than a test may last.
 
+use crate::kubernetes::Node;
 use crate::process::{Process, Signal, command};
 use crate::tools;
 use plakar_connector::Kind;
@@ -96,6 +97,17 @@ impl Run {
     /// Adds a path as an argument.
     pub fn path(self, path: impl AsRef<OsStr>) -> Run {
         self.args([path])
+    }
+
+    /// Runs it on a node, with the node's environment.
+    pub fn on(mut self, node: &Node) -> Run {
+        let mut outer = node.command(self.command.get_program());
+        outer.args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            outer.env(name, value.expect("a run takes no variable away"));
+        }
+        self.command = outer;
+        self
     }
 
     /// Runs it where this text stands in the place of a file that there is.

@@ -42,6 +42,11 @@ pub fn etcd(version: &str, program: &str) -> PathBuf {
     installed(&format!("etcd-{version}"), program)
 }
 
+/// A program of Kubernetes: `kube-apiserver`, `kubeadm` or `kubectl`.
+pub fn kubernetes(program: &str) -> PathBuf {
+    installed("kubernetes-1.34.2", program)
+}
+
 /// The plakar that the package is for.
 pub fn plakar() -> PathBuf {
     installed("plakar-1.1.4", "plakar")

@@ -60,6 +60,10 @@ pub struct Status {
     #[prost(string, tag = "11")]
     #[serde(rename = "storageVersion")]
     pub storage_version: String,
+    /// The most that the database may take, in bytes, 3.6 and later.
+    #[prost(int64, tag = "12")]
+    #[serde(rename = "dbSizeQuota", deserialize_with = "number")]
+    pub db_size_quota: i64,
 }
 
 impl Status {

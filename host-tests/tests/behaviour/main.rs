@@ -6,6 +6,7 @@
 //! | [`readme`] | every command of the README runs |
 //! | [`real_etcd`] | backups of real members come back as the same data |
 //! | [`runbook`] | the commands of `RESTORE.md` run as printed |
+//! | [`kubernetes`] | a real API server on what was restored |
 //! | [`alarms`] | what real members report as alarms |
 //! | [`authentication`] | logins, and who may take a snapshot |
 //! | [`members`] | which of several endpoints is asked |
@@ -39,6 +40,7 @@ mod command_line;
 mod contract;
 mod examples;
 mod faults;
+mod kubernetes;
 mod lenient_reading;
 mod machine;
 mod members;

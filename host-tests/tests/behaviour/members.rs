@@ -112,9 +112,9 @@ fn alarms_of_others_are_told_and_recorded() {
         assert!(backup.0.stderr.contains(alarm.1), "{}", backup.0);
         let manifest = backup.1.manifest();
         assert_eq!(manifest["alarms"][0]["alarm"], alarm.1);
-        if alarm.1 == "NOSPACE" {
-            assert!(backup.1.guide().contains("etcdctl alarm disarm"));
-        }
+        let guide = backup.1.guide();
+        assert!(guide.contains(&format!("`{}` of ", alarm.1)), "{guide}");
+        assert!(guide.contains("\nctl alarm disarm\n"), "{guide}");
     }
 }
 

@@ -59,11 +59,12 @@ fn lasting(target: &Target) -> (Value, String) {
     let created_at = manifest["created_at"].take();
     let created_at = created_at.as_str().expect("a time");
     let dump = &mut manifest["dump"];
-    for passing in [dump["duration_ms"].take(), dump["sha256"].take(), manifest["transport"].take()]
-    {
+    let sha256 = dump["sha256"].take();
+    let sha256 = sha256.as_str().expect("a digest");
+    for passing in [dump["duration_ms"].take(), manifest["transport"].take()] {
         assert_ne!(passing, Value::Null, "{manifest}");
     }
-    (manifest, target.guide().replace(created_at, "then"))
+    (manifest, target.guide().replace(created_at, "then").replace(sha256, "digest"))
 }
 
 /// What the version's own tool tells of a dump: a hash over all that is in it, too.

@@ -2,7 +2,6 @@
 //! told of it, and how all of them come back.
 
 mod choice;
-mod guide;
 mod login;
 
 use crate::attempt::MORE_THAN_BUFFERS_HOLD;

@@ -146,7 +146,6 @@ fn three_members_boot_from_one_dump_and_agree() {
 /// The runbook's commands, on what came out of the store.
 #[test]
 fn the_guide_in_the_store_brings_a_kubernetes_cluster_back() {
-    use crate::runbook::{block, restore};
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.put_many("registry", 100, 100);
     let plakar = Plakar::new();
@@ -154,8 +153,9 @@ fn the_guide_in_the_store_brings_a_kubernetes_cluster_back() {
     let snapshot = plakar.latest();
     let target = snapshot.restore();
     let folder = TempDir::with_prefix("restored-").expect("the temporary directory can be written");
-    let script = block(&snapshot.cat("/RESTORE.md"), "## Under Kubernetes", "--bump-revision");
-    restore(etcd.version, &script, &target.dump(), &folder.path().join("data")).assert_ok();
+    let guide = snapshot.cat("/RESTORE.md");
+    let data = folder.path().join("data");
+    crate::runbook::restore(etcd.version, &guide, &target.dump(), &data).assert_ok();
     let restored = Etcd::start_on(etcd.version, folder);
     assert!(restored.revision() > 1_000_000_000, "{}", restored.revision());
     assert_eq!(restored.key_count(restored.revision()), 100);

@@ -1,0 +1,75 @@
+# One member comes back by the guide, whatever stands in the way.
+# Where VARIANT says so, etcd's log lies elsewhere, or the data directory is the mount
+# point of a disk.
+NAMES="10.0.0.1 m1"
+host m1 1
+export DATA_DIR=/var/lib/etcd WAL_DIR=
+case $VARIANT in
+wal) WAL_DIR=/var/lib/wal ;;
+mount) mkdir -p m1/lib/etcd/lost+found ;;
+esac
+[ -e m1/lib/etcd ] || mkdir -m 700 m1/lib/etcd
+[ -z "$WAL_DIR" ] || mkdir -m 700 m1/lib/wal
+chown -R 12345:12345 m1/lib
+if [ "$VARIANT" = mount ]; then
+    nsenter -t "$(cat m1/holder)" --mount mount --bind "$WORLD/m1/lib/etcd" /var/lib/etcd
+fi
+start m1 "exec etcd --name m1 --data-dir $DATA_DIR ${WAL_DIR:+--wal-dir $WAL_DIR} \
+    --listen-peer-urls http://10.0.0.1:2380 --initial-advertise-peer-urls http://10.0.0.1:2380 \
+    --listen-client-urls http://10.0.0.1:2379 --advertise-client-urls http://10.0.0.1:2379 \
+    --initial-cluster m1=http://10.0.0.1:2380"
+etcdctl() { on m1 "ETCDCTL_API=3 etcdctl --endpoints http://10.0.0.1:2379 $*"; }
+eventually etcdctl endpoint health
+put() { on m1 "for key in \$(seq $1 $2); do ETCDCTL_API=3 etcdctl --endpoints http://10.0.0.1:2379 put \$key value; done" > puts; }
+hash() { etcdctl endpoint hashkv --rev 21 -w json | grep -o '"hash":[0-9]*'; }
+put 1 10
+backup m1 etcd://10.0.0.1:2379 older
+older=$DUMP
+put 11 20
+before=$(hash)
+backup m1 etcd://10.0.0.1:2379 snapshot
+put 21 30
+head -c 10000 "$DUMP" > damaged
+printf X >> damaged
+tail -c +10002 "$DUMP" >> damaged
+
+# The check changes nothing, and tells this file from others.
+step m1 2 | grep -qx 'this is the file'
+DUMP=$WORLD/damaged refused 'is damaged' step m1 2
+DUMP=$older refused 'not the file of this guide' step m1 2
+refused 'an etcd still runs' step m1 4
+etcdctl get 30 | grep -q value
+stop m1
+refused 'is there: section 4' step m1 5
+if [ -n "$WAL_DIR" ]; then
+    WAL_DIR='' refused 'set WAL_DIR' step m1 4
+    WAL_DIR=/var/lib/etcd/member refused 'set WAL_DIR' step m1 4
+fi
+step m1 4
+[ -d m1/lib/etcd/member.old-*/snap ] || die 'the old data is not there'
+
+# No empty cluster is ever started.
+refused 'would start empty' step m1 6 'By hand'
+DUMP=$older refused 'not the file of this guide' step m1 5
+DUMP=$WORLD/damaged refused 'expected sha256' step m1 5
+DUMP=$WORLD/none refused 'not the file of this guide' step m1 5
+for left in m1/lib/etcd/member m1/lib/etcd/restoring.* m1/lib/wal/*.wal; do
+    [ ! -e "$left" ] || die "left behind: $left"
+done
+refused 'would start empty' step m1 6 'By hand'
+
+# What the environment says of another etcd does not reach this one.
+export ETCD_NAME=other ETCD_DATA_DIR=/var/lib/other ETCD_CONFIG_FILE=/var/lib/none ETCDCTL_API=2 \
+    ETCD_LISTEN_CLIENT_URLS=http://10.0.0.9:1 ETCD_INITIAL_CLUSTER=other=http://10.0.0.9:1
+step m1 5 | grep -q 'restored m1'
+[ "$(find m1/lib/etcd/member m1/lib/wal/*.wal ! -user 12345 2> /dev/null)" = '' ] ||
+    die 'the restored files have another owner'
+refused 'is there: section 4' step m1 5
+start m1 "$(block 1)
+$(block 6 'By hand')"
+step m1 7 > look
+grep -q '"Revision" : 21' look || die "$(cat look)"
+[ "$(hash)" = "$before" ] || die "the data is another: $before $(hash)"
+[ -z "$(etcdctl get 21)" ] || die 'a later write is back'
+etcdctl put 21 value > /dev/null
+all_ran systemctl

@@ -1,0 +1,375 @@
+//! Which members the new cluster has, under which names and addresses.
+//!
+//! A restored cluster may name its members as it likes. So a name is kept only if it
+//! is plain and nobody else has it; a URL only if it has the one form that etcd takes
+//! (`client/pkg/types/urls.go`) and nothing else in it.
+
+use super::code;
+use crate::etcd::messages::Id;
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// A member as the cluster reported it.
+pub(super) struct Reported {
+    pub(super) id: u64,
+    /// Empty if it never started.
+    pub(super) name: String,
+    pub(super) is_learner: bool,
+    pub(super) peer_urls: Vec<String>,
+    pub(super) client_urls: Vec<String>,
+}
+
+/// A member of the new cluster. URLs are separated by commas.
+#[derive(Debug, PartialEq)]
+pub(super) struct Voter {
+    pub(super) name: String,
+    pub(super) peer_urls: String,
+    pub(super) client_urls: String,
+    pub(super) listen_peer: String,
+    pub(super) listen_client: String,
+}
+
+/// The members of the new cluster, and what is to be said of the old ones.
+pub(super) struct Members {
+    pub(super) voters: Vec<Voter>,
+    pub(super) remarks: Vec<String>,
+    /// The address that stands for all of a host's.
+    pub(super) wildcard: &'static str,
+}
+
+impl Members {
+    /// Takes the voters in the order of the list; none if there is no list.
+    pub(super) fn of(list: Option<&[Reported]>) -> Members {
+        let mut remarks = Vec::new();
+        let kept: Vec<Kept> =
+            list.unwrap_or_default().iter().filter_map(|m| Kept::of(m, &mut remarks)).collect();
+        let kept = without_doubles(kept, &mut remarks);
+        let names = names(&kept, &mut remarks);
+        let urls = || kept.iter().flat_map(|m| m.peers.iter().chain(&m.clients));
+        let wildcard = match urls().any(|url| matches!(url.ip(), Some(IpAddr::V6(_)))) {
+            true => "[::]",
+            false => "0.0.0.0",
+        };
+        let mut voters: Vec<Voter> = kept
+            .iter()
+            .zip(names)
+            .map(|(member, name)| Voter {
+                name,
+                peer_urls: joined(&member.peers),
+                client_urls: joined(&member.clients),
+                listen_peer: listen(&member.peers, wildcard),
+                listen_client: match member.clients.is_empty() {
+                    true => format!("{}://localhost:2379", member.peers[0].scheme),
+                    false => listen(&member.clients, wildcard),
+                },
+            })
+            .collect();
+        if are_kubeadms(&voters) {
+            // Its API server and its probes reach it there.
+            for voter in &mut voters {
+                voter.listen_client.insert_str(0, "https://127.0.0.1:2379,");
+            }
+        }
+        Members { voters, remarks, wildcard }
+    }
+}
+
+/// Whether these look as kubeadm sets members up: each has one peer URL, `https` at
+/// an address and port 2380, and one client URL, `https` at the same address and port
+/// 2379. The address is no loopback.
+pub(super) fn are_kubeadms(voters: &[Voter]) -> bool {
+    let is = |voter: &Voter| {
+        let (Some(peer), Some(client)) =
+            (Url::parse(&voter.peer_urls), Url::parse(&voter.client_urls))
+        else {
+            return false;
+        };
+        (peer.scheme.as_str(), peer.port, client.scheme.as_str(), client.port)
+            == ("https", 2380, "https", 2379)
+            && peer.host == client.host
+            && peer.ip().is_some_and(|ip| !ip.is_loopback() && !ip.is_unspecified())
+    };
+    !voters.is_empty() && voters.iter().all(is)
+}
+
+/// The value of `--initial-cluster`.
+pub(super) fn initial_cluster(voters: &[Voter]) -> String {
+    let pairs = voters.iter().flat_map(|voter| {
+        voter.peer_urls.split(',').map(move |url| format!("{}={url}", voter.name))
+    });
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+/// A voter that can be restored; its name is not settled yet.
+struct Kept<'a> {
+    reported: &'a Reported,
+    peers: Vec<Url>,
+    clients: Vec<Url>,
+}
+
+impl<'a> Kept<'a> {
+    fn of(member: &'a Reported, remarks: &mut Vec<String>) -> Option<Self> {
+        let who = described(member);
+        let urls = |list: &[String]| -> Vec<Url> {
+            let mut urls: Vec<Url> = list.iter().filter_map(|url| Url::parse(url)).collect();
+            let mut seen = HashSet::new();
+            urls.retain(|url| seen.insert(url.text.clone()));
+            urls
+        };
+        let (peers, clients) = (urls(&member.peer_urls), urls(&member.client_urls));
+        let odd = member
+            .peer_urls
+            .iter()
+            .chain(&member.client_urls)
+            .find(|url| Url::parse(url).is_none());
+        if member.is_learner {
+            remarks.push(format!("Left out: {who}, a learner. Add it again afterwards."));
+        } else if member.name.is_empty() {
+            remarks.push(format!(
+                "Left out: {who}, which was added but never started. Add it again afterwards."
+            ));
+        } else if let (true, odd) = (peers.is_empty(), odd) {
+            remarks.push(match odd {
+                Some(url) => format!(
+                    "Left out: {who}, whose peer URL {} is not of the form that etcd takes. \
+                     Add it again afterwards.",
+                    code(url)
+                ),
+                None => format!("Left out: {who}, which has no peer URL. Add it again afterwards."),
+            });
+        } else {
+            if let Some(url) = odd {
+                remarks.push(format!(
+                    "Left out: the URL {} of {who}, which is not of the form that etcd takes.",
+                    code(url)
+                ));
+            }
+            return Some(Kept { reported: member, peers, clients });
+        }
+        None
+    }
+}
+
+fn described(member: &Reported) -> String {
+    match member.name.as_str() {
+        "" => format!("member `{}`", Id(member.id)),
+        name => format!("{} (member `{}`)", code(name), Id(member.id)),
+    }
+}
+
+/// No two members of a cluster have a peer URL in common.
+fn without_doubles<'a>(kept: Vec<Kept<'a>>, remarks: &mut Vec<String>) -> Vec<Kept<'a>> {
+    let mut taken = HashSet::new();
+    kept.into_iter()
+        .filter(|member| {
+            let free = member.peers.iter().all(|url| !taken.contains(&url.text));
+            match free {
+                true => taken.extend(member.peers.iter().map(|url| url.text.clone())),
+                false => remarks.push(format!(
+                    "Left out: {}, whose peer URL is that of another member.",
+                    described(member.reported)
+                )),
+            }
+            free
+        })
+        .collect()
+}
+
+/// A plain name for each, and no name twice.
+fn names(kept: &[Kept], remarks: &mut Vec<String>) -> Vec<String> {
+    let (mut once, mut more) = (HashSet::new(), HashSet::new());
+    for member in kept {
+        if !once.insert(member.reported.name.as_str()) {
+            more.insert(member.reported.name.as_str());
+        }
+    }
+    let keeps = |name: &str| is_plain(name) && !more.contains(name);
+    let mut taken: HashSet<String> =
+        kept.iter().map(|m| m.reported.name.clone()).filter(|name| keeps(name)).collect();
+    kept.iter()
+        .map(|member| {
+            let old = &member.reported.name;
+            if keeps(old) {
+                return old.clone();
+            }
+            let mut name = format!("member-{}", Id(member.reported.id));
+            while !taken.insert(name.clone()) {
+                name.push_str("-2");
+            }
+            let why = if is_plain(old) {
+                "which others are called too"
+            } else {
+                "which not every tool takes"
+            };
+            remarks.push(format!(
+                "`{name}` was called {}, {why}. Its unit may keep its `--name`.",
+                code(old)
+            ));
+            name
+        })
+        .collect()
+}
+
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    (1..=64).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('-')
+}
+
+/// A URL of the form that etcd takes: a scheme, a host and a port, and no more.
+#[derive(Debug, PartialEq)]
+struct Url {
+    text: String,
+    scheme: String,
+    /// IPv6 addresses in brackets.
+    host: String,
+    port: u16,
+}
+
+impl Url {
+    fn parse(text: &str) -> Option<Url> {
+        let (scheme, rest) = text.split_once("://")?;
+        if !["http", "https", "unix", "unixs"].contains(&scheme) || text.len() > 256 {
+            return None;
+        }
+        let (host, port) = rest.rsplit_once(':')?;
+        let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+        let port = port.parse().ok().filter(|&port: &u16| digits && port != 0)?;
+        let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+                !host.is_empty() && host.chars().all(plain) && !host.starts_with('-')
+            }
+        };
+        is_host.then(|| Url { text: text.into(), scheme: scheme.into(), host: host.into(), port })
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        self.host.trim_matches(['[', ']']).parse().ok()
+    }
+
+    /// The address that etcd binds for it; none if it would not bind it.
+    fn binds(&self) -> Option<IpAddr> {
+        match self.ip() {
+            None if self.host == "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+            ip => ip.filter(|ip| !ip.is_unspecified()),
+        }
+    }
+
+    fn is_socket(&self) -> bool {
+        self.scheme.starts_with("unix")
+    }
+}
+
+fn joined(urls: &[Url]) -> String {
+    urls.iter().map(|url| url.text.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// Where a member with these URLs listens. etcd binds addresses and `localhost`, no
+/// names; for a port that has a name the host's every address is bound, once.
+fn listen(urls: &[Url], wildcard: &str) -> String {
+    let mut bound = HashSet::new();
+    let mut listen = Vec::new();
+    for url in urls {
+        let at_port = || urls.iter().filter(|other| !other.is_socket() && other.port == url.port);
+        if url.is_socket() {
+            listen.push(url.text.clone());
+        } else if at_port().all(|other| other.binds().is_some()) {
+            if bound.insert((url.port, url.binds())) {
+                listen.push(url.text.clone());
+            }
+        } else if bound.insert((url.port, None)) {
+            listen.push(format!("{}://{wildcard}:{}", url.scheme, url.port));
+        }
+    }
+    listen.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_only_in_the_form_that_etcd_takes() {
+        for text in [
+            "http://10.0.0.1:2380",
+            "https://m1.example_x:1",
+            "http://[fd00::1]:2380",
+            "unix://localhost:25089",
+            "http://localhost:65535",
+        ] {
+            assert_eq!(Url::parse(text).map(|url| url.text).as_deref(), Some(text));
+        }
+        for text in [
+            "",
+            "m1:2380",
+            "http://m1",
+            "http://:2380",
+            "http://m1:0",
+            "http://m1:65536",
+            "http://m1:+1",
+            "http://m1:2380/",
+            "http://m1:2380,m2=http://10.6.6.6:2380",
+            "http://a=b:2380",
+            "http://-m1:2380",
+            "http://[fe80::1%25eth0]:2380",
+            "http://[m1]:2380",
+            "http://u:p@m1:2380",
+            "http://$(id):2380",
+            "http://m1\n:2380",
+            "http://m'1:2380",
+            "HTTP://m1:2380",
+            "ftp://m1:2380",
+        ] {
+            assert_eq!(Url::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_kept_only_if_they_are_plain() {
+        for name in ["m1", "a.b_c-1", "default", "esac"] {
+            assert!(is_plain(name), "{name}");
+        }
+        let long = "a".repeat(65);
+        for name in ["", "-m1", "a b", "m9=http://10.6.6.6:2380,m2", "a\n```", "$(id)", "ü", &long]
+        {
+            assert!(!is_plain(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_listened_at_can_be_bound() {
+        for (urls, wildcard, expected) in [
+            (&["http://10.0.0.1:2380"][..], "0.0.0.0", "http://10.0.0.1:2380"),
+            (&["http://m1:2380"], "0.0.0.0", "http://0.0.0.0:2380"),
+            (&["https://m1:2380"], "[::]", "https://[::]:2380"),
+            // A pod's name and its service's.
+            (&["http://m1.a:2379", "http://a:2379"], "0.0.0.0", "http://0.0.0.0:2379"),
+            (&["http://10.0.0.1:2379", "http://m1:2379"], "0.0.0.0", "http://0.0.0.0:2379"),
+            (
+                &["http://m1:2379", "http://10.0.0.1:4001"],
+                "0.0.0.0",
+                "http://0.0.0.0:2379,http://10.0.0.1:4001",
+            ),
+            (
+                &["http://localhost:2379", "http://127.0.0.1:2379"],
+                "0.0.0.0",
+                "http://localhost:2379",
+            ),
+            (
+                &["https://127.0.0.1:2379", "https://10.0.0.1:2379"],
+                "0.0.0.0",
+                "https://127.0.0.1:2379,https://10.0.0.1:2379",
+            ),
+            (&["http://0.0.0.0:2379", "http://10.0.0.1:2379"], "0.0.0.0", "http://0.0.0.0:2379"),
+            (
+                &["unix://localhost:2379", "http://m1:2379"],
+                "0.0.0.0",
+                "unix://localhost:2379,http://0.0.0.0:2379",
+            ),
+        ] {
+            let urls: Vec<Url> = urls.iter().map(|url| Url::parse(url).expect("a URL")).collect();
+            assert_eq!(listen(&urls, wildcard), expected);
+        }
+    }
+}

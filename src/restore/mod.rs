@@ -1,0 +1,190 @@
+//! `RESTORE.md`: the steps that bring this cluster back.
+//!
+//! | module | its one job |
+//! | --- | --- |
+//! | `RESTORE.md` | the text, a template |
+//! | [`members`] | which members the new cluster has, under which names and addresses |
+//! | this one | what else the text says, from what is known of the snapshot |
+//!
+//! The blocks run as printed; tests run them. What varies between machines is a
+//! shell variable with a default. Everything that came from the cluster is either of
+//! a form that means nothing to a shell, to etcd's flags or to Markdown, or it is
+//! quoted in the text as code and stands in no block.
+
+mod members;
+
+use crate::etcd::messages::Id;
+use crate::manifest::Manifest;
+use askama::Template;
+use members::{Members, Voter};
+
+/// What etcd takes where no quota is given (`server/storage/quota.go`).
+const DEFAULT_QUOTA: u64 = 2 << 30;
+
+/// From this size on the default quota leaves too little room.
+const LARGE: u64 = 3 << 29;
+
+/// The guide for a snapshot.
+pub fn guide(manifest: &Manifest) -> String {
+    let known = Known {
+        endpoint: &manifest.endpoint,
+        created_at: &manifest.created_at,
+        revision: manifest.revision.to_string(),
+        version: &manifest.etcd_version,
+        bytes: manifest.dump.bytes,
+        sha256: &manifest.dump.sha256,
+        members: manifest.members.as_deref().map(|list| {
+            let member = |m: &crate::manifest::MemberInfo| members::Reported {
+                id: m.id.map_or(0, |id| id.0),
+                name: m.name.clone().unwrap_or_default(),
+                is_learner: m.is_learner == Some(true),
+                peer_urls: m.peer_urls.clone(),
+                client_urls: m.client_urls.clone(),
+            };
+            list.iter().map(member).collect()
+        }),
+        alarms: manifest.alarms.iter().map(|a| (a.member_id.0, a.alarm.name().into())).collect(),
+        auth: manifest.auth_enabled,
+        quota: manifest.db_size_quota,
+        warnings: &manifest.warnings,
+    };
+    known.guide()
+}
+
+/// What the guide is made from.
+struct Known<'a> {
+    endpoint: &'a str,
+    created_at: &'a str,
+    revision: String,
+    /// Empty if unknown.
+    version: &'a str,
+    bytes: u64,
+    sha256: &'a str,
+    members: Option<Vec<members::Reported>>,
+    /// Member, zero for the whole cluster, and name.
+    alarms: Vec<(u64, String)>,
+    auth: Option<bool>,
+    quota: Option<u64>,
+    warnings: &'a [String],
+}
+
+impl Known<'_> {
+    fn guide(&self) -> String {
+        let Members { voters, remarks, wildcard } = Members::of(self.members.as_deref());
+        let kubeadm = members::are_kubeadms(&voters);
+        let secure = |urls: &str| urls.contains("https://") || urls.contains("unixs://");
+        let scheme = |urls: Option<&String>| match urls.is_some_and(|urls| secure(urls)) {
+            true => "https",
+            false => "http",
+        };
+        let has_alarm = |name: &str| self.alarms.iter().any(|(_, alarm)| alarm == name);
+        let version = Some(self.version).filter(|version| is_a_version(version));
+        let scheme_peer = scheme(voters.first().map(|v| &v.peer_urls));
+        let scheme_client = scheme(voters.first().map(|v| &v.client_urls));
+        let page = Page {
+            endpoint: code(self.endpoint),
+            created_at: self.created_at,
+            revision: &self.revision,
+            version,
+            from_3_4: version.is_some_and(|version| version.starts_with("3.4.")),
+            bytes: self.bytes,
+            sha256: self.sha256,
+            auth: self.auth,
+            quota: quota(self.bytes, self.quota),
+            large: self.bytes > LARGE,
+            alarms: self.alarms.iter().map(|(id, name)| alarm(*id, name)).collect(),
+            warnings: self.warnings.iter().map(|warning| code(warning)).collect(),
+            nospace: has_alarm("NOSPACE"),
+            corrupt: has_alarm("CORRUPT"),
+            why_unknown: match self.members {
+                None => "etcd refused it, or a proxy hides it.",
+                Some(_) => "no member that was reported can be taken as it is.",
+            },
+            several: voters.len() > 1,
+            kubeadm,
+            static_pods: kubeadm || voters.is_empty(),
+            tls: voters.iter().any(|v| secure(&v.peer_urls) || secure(&v.client_urls)),
+            initial_cluster: members::initial_cluster(&voters),
+            example: voters.first().map(|v| v.name.clone()).unwrap_or_default(),
+            wildcard: format!(
+                "{scheme_peer}://{wildcard}:2380` and `{scheme_client}://{wildcard}:2379"
+            ),
+            scheme_peer,
+            scheme_client,
+            members: voters,
+            remarks,
+        };
+        page.render().unwrap_or_else(|error| unreachable!("{error}"))
+    }
+}
+
+/// What the template fills in.
+#[derive(Template)]
+#[template(path = "restore/RESTORE.md", escape = "none")]
+struct Page<'a> {
+    endpoint: String,
+    created_at: &'a str,
+    revision: &'a str,
+    version: Option<&'a str>,
+    from_3_4: bool,
+    bytes: u64,
+    sha256: &'a str,
+    auth: Option<bool>,
+    quota: Option<u64>,
+    large: bool,
+    alarms: Vec<String>,
+    warnings: Vec<String>,
+    nospace: bool,
+    corrupt: bool,
+    /// The members of the new cluster; none if the list is not known.
+    members: Vec<Voter>,
+    why_unknown: &'a str,
+    remarks: Vec<String>,
+    several: bool,
+    /// Whether they look as kubeadm sets them up.
+    kubeadm: bool,
+    /// Whether they may be static pods.
+    static_pods: bool,
+    tls: bool,
+    initial_cluster: String,
+    example: String,
+    wildcard: String,
+    scheme_peer: &'a str,
+    scheme_client: &'a str,
+}
+
+/// The quota to start with; none if etcd's default will do.
+fn quota(dump: u64, reported: Option<u64>) -> Option<u64> {
+    match reported {
+        // A full database needs room to be cleaned up in.
+        Some(quota) if dump < quota / 8 * 7 => {
+            (quota != DEFAULT_QUOTA || dump > LARGE).then_some(quota)
+        }
+        _ if dump > LARGE => Some((dump * 2).next_power_of_two()),
+        _ => None,
+    }
+}
+
+fn alarm(member: u64, name: &str) -> String {
+    match member {
+        0 => format!("{} of the whole cluster", code(name)),
+        id => format!("{} of member `{}`", code(name), Id(id)),
+    }
+}
+
+fn is_a_version(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    (1..=32).contains(&text.len()) && text.chars().all(plain)
+}
+
+/// A text of any origin as code: short, on one line, and nothing that ends it.
+fn code(text: &str) -> String {
+    const MOST: usize = 200;
+    let plain = |c: char| (c.is_ascii_graphic() || c == ' ') && !"`|".contains(c);
+    let shown: String = text.chars().take(MOST).map(|c| if plain(c) { c } else { '?' }).collect();
+    let rest = if text.chars().count() > MOST { "..." } else { "" };
+    format!("`{shown}{rest}`")
+}
+
+#[cfg(test)]
+mod tests;
