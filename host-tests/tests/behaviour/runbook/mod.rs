@@ -140,6 +140,11 @@ fn control_planes_of_kubeadm_come_back() {
     tell(include_str!("kubeadm.sh"), Version::V3_6_14, &[]);
 }
 
+#[test]
+fn members_that_a_proxy_hid_come_back_under_the_names_that_are_given() {
+    tell(include_str!("proxy.sh"), Version::V3_6_14, &[]);
+}
+
 /// A member list that was refused leaves the names to whoever restores.
 #[test]
 fn a_guide_without_a_member_list_says_so() {
