@@ -106,8 +106,8 @@ fn one_member_of_3_4_with_its_log_elsewhere_comes_back() {
 }
 
 #[test]
-fn one_member_of_3_5_comes_back() {
-    one_member_comes_back(Version::V3_5_33, "plain");
+fn one_member_of_3_5_out_of_space_comes_back() {
+    one_member_comes_back(Version::V3_5_33, "alarm");
 }
 
 #[test]
