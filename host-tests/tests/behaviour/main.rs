@@ -3,7 +3,7 @@
 //!
 //! | module | what it is about |
 //! | --- | --- |
-//! | [`readme`] | every command of the README runs |
+//! | [`readme`] | every command of the README and of the operator's guide runs |
 //! | [`real_etcd`] | backups of real members come back as the same data |
 //! | [`runbook`] | the commands of `RESTORE.md` run as printed |
 //! | [`kubernetes`] | a real API server on what was restored |
