@@ -3,6 +3,7 @@
 use super::arguments::{self, Run};
 use super::config;
 use super::report::{Outcome, Report};
+use plakar_connector::text::escaped;
 use plakar_connector::{TimeLimits, names};
 use plakar_wasm::policy::grant::Grant;
 use plakar_wasm::policy::tls::Tls;
@@ -50,7 +51,8 @@ async fn run(arguments: &Run, report: &Report) -> Result<u8, Error> {
     let options = config::read(&options, connector.description(), &warnings).await?;
     if let Some(name) = options.names().find(|name| !name.starts_with(names::TLS_PREFIX)) {
         return Err(Error::invalid(format!(
-            "option `{name}` is not one of the host's TLS options: give it after `--`"
+            "option `{}` is not one of the host's TLS options: give it after `--`",
+            escaped(name, names::LONGEST)
         )));
     }
     let options = options.load(connector.description()).await?;

@@ -254,7 +254,7 @@ fn content(run: Run, pathname: String) -> BoxStream<OpenResponse> {
         }
         match guard.run.read(pathname.clone()).await.map_err(failed)? {
             Some(bytes) => {
-                let chunk = OpenResponse { chunk: bytes.into() };
+                let chunk = OpenResponse { chunk: bytes };
                 Ok(Some((chunk, (guard, pathname, true))))
             }
             None => {

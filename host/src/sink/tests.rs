@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::SystemTime;
 
+/// Hears of a file that was renamed: from where and to where.
+type Renamed = Box<dyn Fn(&Path, &Path) + Send + Sync>;
+
 /// A disk that is healthy but for what is said here.
 #[derive(Default)]
 struct Faulty {
@@ -34,7 +37,7 @@ struct Faulty {
     mode: Option<Errno>,
     no_locks: bool,
     /// Called after each rename.
-    renamed: Option<Box<dyn Fn(&Path, &Path) + Send + Sync>>,
+    renamed: Option<Renamed>,
 }
 
 impl Disk for Faulty {
@@ -174,9 +177,9 @@ async fn a_sync_that_fails_in_the_background_fails_the_backup() {
         let mut sink = begin(disk, &to, false).expect("begun");
         sink.begin_file(&entry("/dump", 0o600)).await.expect("begun");
         for _ in 0..interval {
-            sink.write(vec![1; super::directory::SYNC_BYTES]).await.expect("written");
+            sink.write(vec![1; super::directory::SYNC_BYTES].into()).await.expect("written");
         }
-        sink.write(vec![1; 1]).await.expect("written");
+        sink.write(vec![1; 1].into()).await.expect("written");
         let error = sink.finish_file().await.expect_err("a sync has failed");
         assert_eq!(error.fault(), Fault::Store);
     }
@@ -196,7 +199,7 @@ async fn a_new_target_appears_whole_by_one_move() {
         let disk = Faulty { no_flags, renamed: Some(Box::new(renamed)), ..Faulty::default() };
         back_up(disk, &to, false, "new").await.expect("backed up");
         assert_holds(&to, "new");
-        assert_eq!(*moves.lock().expect("no holder panics"), [to.clone()]);
+        assert_eq!(*moves.lock().expect("no holder panics"), std::slice::from_ref(&to));
         assert_eq!(fs::read_dir(folder.path()).expect("it can be read").count(), 1);
     }
 }
