@@ -9,8 +9,10 @@
 //! | [`tools`] | where the built products and the installed tools are |
 //! | [`process`] | processes that cannot outlive the tests |
 //! | [`etcd`] | real members of four versions: load them, ask them, stop them, restore them |
+//! | [`kubernetes`] | a real Kubernetes API server on a member |
 //! | [`certs`] | certificates, good and bad, for servers and clients |
 //! | [`balancer`] | one address in front of several members |
+//! | [`tls_front`] | what ends TLS in front of a member |
 //! | [`gateway`] | a scripted server in the place of etcd, for what a real one cannot be made to do |
 //! | [`grpc`] | the same over native gRPC |
 //! | [`recorded`] | texts that real servers were seen to send, for those two |
@@ -28,9 +30,11 @@ pub mod database;
 pub mod etcd;
 pub mod gateway;
 pub mod grpc;
+pub mod kubernetes;
 pub mod plakar;
 pub mod process;
 pub mod recorded;
 pub mod run;
 pub mod target;
+pub mod tls_front;
 pub mod tools;

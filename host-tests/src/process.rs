@@ -5,7 +5,7 @@ use rustix::process::{
     PidfdFlags, kill_process, kill_process_group, pidfd_open, test_kill_process_group,
 };
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{LazyLock, Mutex, mpsc};
@@ -72,6 +72,13 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kib * 1024)
+    }
+}
+
+/// What becomes readable at its end.
+impl AsFd for Process {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.exit.as_fd()
     }
 }
 

@@ -20,6 +20,18 @@ pub fn misbehaving_connector() -> PathBuf {
     built("target/wasm32-wasip2/connector/misbehaving_connector.wasm")
 }
 
+/// The small connector of the examples.
+pub fn hello_connector() -> PathBuf {
+    built("target/wasm32-wasip2/connector/hello_connector.wasm")
+}
+
+/// The example that runs a connector under Node, with the packages that it uses.
+pub fn backup_under_node() -> PathBuf {
+    let folder = repository().join("examples/javascript");
+    existing(folder.join("node_modules/.of-lock-file"), "./just tools");
+    folder.join("backup.mjs")
+}
+
 /// The stock command line that knows nothing of Plakar.
 pub fn wasmtime() -> PathBuf {
     installed("wasmtime-48.0.8", "wasmtime")
@@ -28,6 +40,11 @@ pub fn wasmtime() -> PathBuf {
 /// A program of one etcd version: `etcd`, `etcdctl` or `etcdutl`.
 pub fn etcd(version: &str, program: &str) -> PathBuf {
     installed(&format!("etcd-{version}"), program)
+}
+
+/// A program of Kubernetes: `kube-apiserver`, `kubeadm` or `kubectl`.
+pub fn kubernetes(program: &str) -> PathBuf {
+    installed("kubernetes-1.34.2", program)
 }
 
 /// The plakar that the package is for.
