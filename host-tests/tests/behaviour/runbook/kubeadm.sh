@@ -104,10 +104,10 @@ for n in 1 2; do step cp$n 5; done
 refused 'would start empty' step cp3 6 "$pods"
 step cp3 5
 for n in 1 2 3; do step cp$n 6 "$pods"; done
+step cp2 7 > look 2>&1 || die "$(cat look)"
+[ "$(grep -c 'is healthy' look)" = 3 ] || die "$(cat look)"
+grep -q '"Revision" : 100000000' look || die "$(cat look)"
 for n in 1 2 3; do
-    step cp$n 7 > look 2>&1 || die "$(cat look cp$n/etcd.log)"
-    [ "$(grep -c 'is healthy' look)" = 3 ] || die "$(cat look)"
-    grep -q '"Revision" : 100000000' look || die "$(cat look)"
     [ -z "$(etcdctl $n get /registry/later)" ] || die 'a later write is back'
     on cp$n "curl --silent http://127.0.0.1:2381/health" | grep -q true || die 'the probe fails'
     step cp$n 6 "$pods" 2
