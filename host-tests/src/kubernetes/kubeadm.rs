@@ -132,7 +132,8 @@ impl Kubeadm {
         let hosts = fs::read_to_string(self.control_planes[0].node.seen_from_outside("/etc/hosts"));
         let hosts = hosts.expect("every node has one");
         let address = hosts.lines().find_map(|line| line.strip_suffix(API)).expect("it is there");
-        let serving = self.control_planes.iter().find(|machine| machine.node.address == address.trim());
+        let serving =
+            self.control_planes.iter().find(|machine| machine.node.address == address.trim());
         serving.expect("the API is on a node")
     }
 }
@@ -206,6 +207,17 @@ impl ControlPlane {
     /// All that this node's API server stores, as it was at this revision of etcd.
     pub fn lists_at(&self, revision: u64) -> Lists {
         lists(|path| self.get(path), Some(revision))
+    }
+
+    /// `etcdctl` with these words, at this node's own member as its health checks ask it.
+    pub fn etcdctl(&self, words: &str) -> Run {
+        const PKI: &str = "/etc/kubernetes/pki/etcd";
+        Run::of(self.node.command(self.version.program("etcdctl")))
+            .args(["--endpoints", "https://127.0.0.1:2379"])
+            .args(["--cacert", &format!("{PKI}/ca.crt")])
+            .args(["--cert", &format!("{PKI}/healthcheck-client.crt")])
+            .args(["--key", &format!("{PKI}/healthcheck-client.key")])
+            .args(words.split(' '))
     }
 
     /// The process of a pod, if it runs.

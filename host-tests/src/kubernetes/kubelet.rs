@@ -147,7 +147,8 @@ impl State {
     fn compare_with_manifests(&mut self) {
         let manifests: BTreeMap<String, String> = files(&self.manifests).collect();
         let gone = |name: &String, pod: &Pod| manifests.get(name) != Some(&pod.manifest);
-        let ending: Vec<Pod> = self.pods.extract_if(.., |name, pod| gone(name, pod)).map(|(_, pod)| pod).collect();
+        let ending: Vec<Pod> =
+            self.pods.extract_if(.., |name, pod| gone(name, pod)).map(|(_, pod)| pod).collect();
         for pod in &ending {
             if let Container::Running { process, .. } = &pod.container {
                 process.signal(Signal::TERM);
@@ -175,7 +176,8 @@ impl State {
         let mut kubectl = self.node.command("kubectl");
         kubectl.args(["label", "--local", "-o", "json", "-f"]);
         kubectl.arg(format!("/etc/kubernetes/manifests/{name}")).arg("kubelet=stand-in");
-        let output = kubectl.env("HOME", self.node.folder()).output().expect("`nsenter` can be run");
+        let output =
+            kubectl.env("HOME", self.node.folder()).output().expect("`nsenter` can be run");
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
