@@ -72,6 +72,12 @@ impl Run {
         run.path(tools::connector()).args(arguments)
     }
 
+    /// The example that backs up under Node.
+    pub fn node(location: &str, to: &str) -> Run {
+        let run = Run::of(command("node")).path(tools::backup_under_node());
+        run.path(tools::connector()).args([location, to])
+    }
+
     /// `plakar-wasm run CONNECTOR -- …`: the same command line in our sandbox.
     pub fn in_our_sandbox(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
         Run::plakar_wasm(["run"]).path(tools::connector()).args(["--"]).args(arguments)
@@ -130,10 +136,19 @@ impl Run {
 
     /// Lets a shell's script, which gets two arguments of its own, set a mount
     /// namespace up for it.
-    fn in_namespace(mut self, script: &str, arguments: [&OsStr; 2]) -> Run {
-        let mut outer = command("unshare");
-        outer.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).args(arguments);
-        outer.arg(self.command.get_program()).args(self.command.get_args());
+    fn in_namespace(self, script: &str, arguments: [&OsStr; 2]) -> Run {
+        let unshare = ["--map-root-user", "--mount", "sh", "-c", script, "sh"].map(OsStr::new);
+        self.through("unshare", unshare.into_iter().chain(arguments))
+    }
+
+    /// Lets another program, which gets arguments of its own first, run it.
+    pub fn through(
+        mut self,
+        program: &str,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Run {
+        let mut outer = command(program);
+        outer.args(arguments).arg(self.command.get_program()).args(self.command.get_args());
         for (name, value) in self.command.get_envs() {
             outer.env(name, value.expect("a run takes no variable away"));
         }
@@ -230,6 +245,12 @@ impl Running {
     pub fn niceness(&self) -> i32 {
         let of = |pid| getpriority_process(pid).expect("its priority can be read");
         of(Some(self.process.pid())) - of(None)
+    }
+
+    /// What `/proc` says of it in this file.
+    pub fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.pid()))
+            .expect("a process that runs is in /proc")
     }
 
     /// Sends it a signal.

@@ -16,21 +16,24 @@ pub enum Fault {
     Store,
     /// The component cannot be loaded, trapped, went over a limit, or broke the contract.
     Component,
+    /// This machine gives the host too little, or forbids what it needs.
+    Host,
 }
 
 impl Fault {
     /// The exit code of the store's failures.
     pub const STORE_EXIT_CODE: u8 = 10;
-    /// The exit code of the component's misdeeds.
+    /// The exit code of the component's misdeeds, and of a host that cannot run it.
     pub const COMPONENT_EXIT_CODE: u8 = 11;
 
-    /// The name in `--json`: the contract's name of a reported kind, else `store`
-    /// or `component`.
+    /// The name in `--json`: the contract's name of a reported kind, else `store`,
+    /// `component` or `host`.
     pub fn name(self) -> &'static str {
         match self {
             Fault::Reported(kind) => kind.name(),
             Fault::Store => "store",
             Fault::Component => "component",
+            Fault::Host => "host",
         }
     }
 
@@ -39,7 +42,7 @@ impl Fault {
         match self {
             Fault::Reported(kind) => kind.exit_code(),
             Fault::Store => Self::STORE_EXIT_CODE,
-            Fault::Component => Self::COMPONENT_EXIT_CODE,
+            Fault::Component | Fault::Host => Self::COMPONENT_EXIT_CODE,
         }
     }
 }
@@ -74,6 +77,11 @@ impl Error {
     /// For sinks: the store did not take what it was given.
     pub fn store(message: impl Into<String>) -> Self {
         Self { fault: Fault::Store, message: message.into() }
+    }
+
+    /// For hosts: this machine gives too little, or forbids what is needed.
+    pub fn machine(message: impl Into<String>) -> Self {
+        Self { fault: Fault::Host, message: message.into() }
     }
 
     pub(crate) fn component(message: impl Into<String>) -> Self {

@@ -6,7 +6,6 @@
 
 use super::code;
 use crate::etcd::messages::Id;
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// A member as the cluster reported it.
@@ -38,11 +37,10 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Takes the voters in the order of the list; none if there is no list.
-    pub(super) fn of(list: Option<&[Reported]>) -> Members {
+    /// Takes the voters in the order of the list.
+    pub(super) fn of(list: &[Reported]) -> Members {
         let mut remarks = Vec::new();
-        let kept: Vec<Kept> =
-            list.unwrap_or_default().iter().filter_map(|m| Kept::of(m, &mut remarks)).collect();
+        let kept: Vec<Kept> = list.iter().filter_map(|m| Kept::of(m, &mut remarks)).collect();
         let kept = without_doubles(kept, &mut remarks);
         let names = names(&kept, &mut remarks);
         let urls = || kept.iter().flat_map(|m| m.peers.iter().chain(&m.clients));
@@ -111,10 +109,8 @@ impl<'a> Kept<'a> {
     fn of(member: &'a Reported, remarks: &mut Vec<String>) -> Option<Self> {
         let who = described(member);
         let urls = |list: &[String]| -> Vec<Url> {
-            let mut urls: Vec<Url> = list.iter().filter_map(|url| Url::parse(url)).collect();
-            let mut seen = HashSet::new();
-            urls.retain(|url| seen.insert(url.text.clone()));
-            urls
+            let first = |&(place, url): &(usize, &String)| !list[..place].contains(url);
+            list.iter().enumerate().filter(first).filter_map(|(_, url)| Url::parse(url)).collect()
         };
         let (peers, clients) = (urls(&member.peer_urls), urls(&member.client_urls));
         let odd = member
@@ -159,33 +155,25 @@ fn described(member: &Reported) -> String {
 
 /// No two members of a cluster have a peer URL in common.
 fn without_doubles<'a>(kept: Vec<Kept<'a>>, remarks: &mut Vec<String>) -> Vec<Kept<'a>> {
-    let mut taken = HashSet::new();
-    kept.into_iter()
-        .filter(|member| {
-            let free = member.peers.iter().all(|url| !taken.contains(&url.text));
-            match free {
-                true => taken.extend(member.peers.iter().map(|url| url.text.clone())),
-                false => remarks.push(format!(
-                    "Left out: {}, whose peer URL is that of another member.",
-                    described(member.reported)
-                )),
-            }
-            free
-        })
-        .collect()
+    let mut single: Vec<Kept<'a>> = Vec::new();
+    for member in kept {
+        let is_taken = |url: &Url| single.iter().any(|other| other.peers.contains(url));
+        match member.peers.iter().any(is_taken) {
+            false => single.push(member),
+            true => remarks.push(format!(
+                "Left out: {}, whose peer URL is that of another member.",
+                described(member.reported)
+            )),
+        }
+    }
+    single
 }
 
 /// A plain name for each, and no name twice.
 fn names(kept: &[Kept], remarks: &mut Vec<String>) -> Vec<String> {
-    let (mut once, mut more) = (HashSet::new(), HashSet::new());
-    for member in kept {
-        if !once.insert(member.reported.name.as_str()) {
-            more.insert(member.reported.name.as_str());
-        }
-    }
-    let keeps = |name: &str| is_plain(name) && !more.contains(name);
-    let mut taken: HashSet<String> =
-        kept.iter().map(|m| m.reported.name.clone()).filter(|name| keeps(name)).collect();
+    let has = |name: &str| kept.iter().filter(|member| member.reported.name == name).count();
+    let keeps = |name: &str| is_plain(name) && has(name) == 1;
+    let mut given: Vec<String> = Vec::new();
     kept.iter()
         .map(|member| {
             let old = &member.reported.name;
@@ -193,9 +181,10 @@ fn names(kept: &[Kept], remarks: &mut Vec<String>) -> Vec<String> {
                 return old.clone();
             }
             let mut name = format!("member-{}", Id(member.reported.id));
-            while !taken.insert(name.clone()) {
+            while given.contains(&name) || has(&name) > 0 {
                 name.push_str("-2");
             }
+            given.push(name.clone());
             let why = if is_plain(old) {
                 "which others are called too"
             } else {
@@ -268,18 +257,21 @@ fn joined(urls: &[Url]) -> String {
 /// Where a member with these URLs listens. etcd binds addresses and `localhost`, no
 /// names; for a port that has a name the host's every address is bound, once.
 fn listen(urls: &[Url], wildcard: &str) -> String {
-    let mut bound = HashSet::new();
-    let mut listen = Vec::new();
+    let (mut bound, mut listen) = (Vec::new(), Vec::new());
     for url in urls {
         let at_port = || urls.iter().filter(|other| !other.is_socket() && other.port == url.port);
+        let address = match at_port().all(|other| other.binds().is_some()) {
+            true => url.binds(),
+            false => None,
+        };
         if url.is_socket() {
             listen.push(url.text.clone());
-        } else if at_port().all(|other| other.binds().is_some()) {
-            if bound.insert((url.port, url.binds())) {
-                listen.push(url.text.clone());
-            }
-        } else if bound.insert((url.port, None)) {
-            listen.push(format!("{}://{wildcard}:{}", url.scheme, url.port));
+        } else if !bound.contains(&(url.port, address)) {
+            bound.push((url.port, address));
+            listen.push(match address {
+                Some(_) => url.text.clone(),
+                None => format!("{}://{wildcard}:{}", url.scheme, url.port),
+            });
         }
     }
     listen.join(",")

@@ -24,6 +24,9 @@ const DEFAULT_QUOTA: u64 = 2 << 30;
 /// From this size on the default quota leaves too little room.
 const LARGE: u64 = 3 << 29;
 
+/// More members no cluster has.
+const MOST_MEMBERS: usize = 64;
+
 /// The guide for a snapshot.
 pub fn guide(manifest: &Manifest) -> String {
     let known = Known {
@@ -70,7 +73,8 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn guide(&self) -> String {
-        let Members { voters, remarks, wildcard } = Members::of(self.members.as_deref());
+        let list = self.members.as_deref().filter(|list| list.len() <= MOST_MEMBERS);
+        let Members { voters, remarks, wildcard } = Members::of(list.unwrap_or_default());
         let kubeadm = members::are_kubeadms(&voters);
         let secure = |urls: &str| urls.contains("https://") || urls.contains("unixs://");
         let scheme = |urls: Option<&String>| match urls.is_some_and(|urls| secure(urls)) {
@@ -97,7 +101,8 @@ impl Known<'_> {
             nospace: has_alarm("NOSPACE"),
             corrupt: has_alarm("CORRUPT"),
             why_unknown: match self.members {
-                None => "etcd refused it, or a proxy hides it.",
+                None => "etcd refused it, or a proxy hid it.",
+                Some(_) if list.is_none() => "what was reported is no cluster's.",
                 Some(_) => "no member that was reported can be taken as it is.",
             },
             several: voters.len() > 1,

@@ -169,8 +169,10 @@ fn the_page_grows_with_the_members_and_no_faster() {
             (0..size).map(|id| member(id + 1, &format!("m{id}"), &url(id, 2380), &url(id, 2379)));
         Known { members: Some(list.collect()), ..known() }.guide().len()
     };
-    let (one, more) = (page(128) - page(64), page(256) - page(128));
-    assert!(more < 2 * one + 1000, "64 members more take {one} bytes, 128 more {more}");
+    let (one, more) = (page(32) - page(16), page(64) - page(32));
+    assert!(more < 2 * one + 1000, "16 members more take {one} bytes, 32 more {more}");
+    // A member list of this length is a mistake, or worse.
+    assert!(page(20_000) < page(8));
 }
 
 #[test]

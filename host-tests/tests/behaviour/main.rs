@@ -3,7 +3,7 @@
 //!
 //! | module | what it is about |
 //! | --- | --- |
-//! | [`readme`] | every command of the README runs |
+//! | [`readme`] | every command of the README and of the operator's guide runs |
 //! | [`real_etcd`] | backups of real members come back as the same data |
 //! | [`runbook`] | the commands of `RESTORE.md` run as printed |
 //! | [`kubernetes`] | a real API server on what was restored |
@@ -22,6 +22,9 @@
 //! | [`tls`] | who is trusted, who is let in, and what is said where it fails |
 //! | [`signals`] | Ctrl-C and SIGTERM in the middle of a backup |
 //! | [`sandbox`] | components that misbehave |
+//! | [`contract`] | digests and the end of an import, under every kind of host |
+//! | [`examples`] | the small connector, and Node as a host |
+//! | [`machine`] | machines that give too little, or forbid something |
 //! | [`bad_input`] | errors before anything is contacted or written |
 //! | [`target_directory`] | the directory that is backed up into |
 //! | [`plakar`] | backups through the real plakar |
@@ -34,9 +37,12 @@ mod authentication;
 mod bad_input;
 mod clusters;
 mod command_line;
+mod contract;
+mod examples;
 mod faults;
 mod kubernetes;
 mod lenient_reading;
+mod machine;
 mod members;
 mod names;
 mod native_grpc;

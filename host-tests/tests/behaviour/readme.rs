@@ -1,41 +1,59 @@
-//! Every command of the README runs, as printed.
+//! Every command of the README and of the operator's guide runs, as printed.
 //!
-//! The blocks run in order and in one shell, in namespaces of their own, which
-//! `readme.sh` furnishes.
+//! The blocks of a page run in order and in one shell, in namespaces of their own,
+//! which `readme.sh` and `operators_guide.sh` furnish.
 
 use host_tests::certs::{Authority, Leaf};
 use host_tests::etcd::Version;
 use host_tests::plakar::Plakar;
 use host_tests::process::command;
-use host_tests::run::{Outcome, Run};
+use host_tests::run::Run;
 use host_tests::tools;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// What the README calls the package.
+/// What the pages call the package.
 const VERSION: &str = "v0.1.0";
 
 #[test]
 fn every_command_of_the_readme_runs() {
-    let readme = fs::read_to_string(tools::repository().join("README.md")).expect("the README");
-    let blocks: Vec<&str> = readme
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("```").map(|(block, _)| block))
-        // The recipes are what builds and runs this.
-        .filter(|block| !block.contains("./just "))
-        .collect();
+    // The recipes are what builds and runs this.
+    let blocks = blocks("README.md", |block| !block.contains("./just "));
     assert!(blocks.len() >= 6, "the README has {} blocks", blocks.len());
-
-    let outcome = run(&blocks.join("\n"));
-    assert_eq!(outcome.code, 0, "a command of the README fails: {outcome}");
-    assert!(outcome.stdout.contains("the end of the README"), "{outcome}");
+    let hosts = "127.0.0.1 localhost node1\n127.0.0.2 node2\n";
+    run(include_str!("readme.sh"), hosts, &blocks.join("\n"));
 }
 
-/// Runs a script where `node1` and `node2` are members, and the programs and files
-/// that the README names are at hand.
-fn run(script: &str) -> Outcome {
+#[test]
+fn every_command_of_the_operators_guide_runs() {
+    let blocks = blocks("docs/operators-guide.md", |_| true);
+    assert!(blocks.len() >= 8, "the guide has {} blocks", blocks.len());
+    let script: Vec<String> = blocks
+        .into_iter()
+        // Which snapshot is known only once there is one.
+        .map(|block| match block.contains("$SNAPSHOT") {
+            true => format!("SNAPSHOT=$(snapshot)\n{block}\n[ -s ./etcd-snapshot/dump ]\n"),
+            false => block,
+        })
+        .collect();
+    let hosts = "127.0.0.1 localhost node1\n127.0.0.2 node2\n127.0.0.3 node3\n";
+    run(include_str!("operators_guide.sh"), hosts, &script.join("\n"));
+}
+
+/// The blocks of a page for which the filter holds.
+fn blocks(page: &str, filter: impl Fn(&str) -> bool) -> Vec<String> {
+    let text = fs::read_to_string(tools::repository().join(page)).expect(page);
+    text.split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned()))
+        .filter(|block| filter(block))
+        .collect()
+}
+
+/// Runs a script to its end in the world that another one makes, where these hosts
+/// are known, and the programs and files that the pages name are at hand.
+fn run(world_script: &str, hosts: &str, script: &str) {
     let plakar = Plakar::bare();
     let world = plakar.home().join("world");
     let programs = world.join("bin");
@@ -47,29 +65,33 @@ fn run(script: &str) -> Outcome {
         tools::wasmtime(),
         etcd.program("etcd"),
         etcd.program("etcdctl"),
+        etcd.program("etcdutl"),
     ] {
         let name = program.file_name().expect("a program has a name").to_owned();
         symlink(&program, programs.join(name)).expect("a link can be made");
     }
     symlink(tools::connector(), world.join("connector.wasm")).expect("a link can be made");
     let package = plakar.package(tools::repository(), VERSION);
-    fs::create_dir(world.join("dist")).expect("the folder is ours");
     let name = package.file_name().expect("a package has a name");
-    fs::rename(&package, world.join("dist").join(name)).expect("both folders are ours");
+    fs::create_dir(world.join("dist")).expect("the folder is ours");
+    fs::copy(&package, world.join("dist").join(name)).expect("both folders are ours");
+    fs::rename(&package, world.join(name)).expect("both folders are ours");
     fs::write(world.join("etcd-password"), "a password\n").expect("the folder is ours");
-    let script = [include_str!("readme.sh"), script, "\necho the end of the README\n"].concat();
+    let script = [world_script, script, "\necho the end of the page\n"].concat();
     fs::write(world.join("script"), script).expect("the folder is ours");
 
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
-    Run::of(command("unshare"))
+    let outcome = Run::of(command("unshare"))
         .args(["-n", "--pid", "--fork", "--kill-child", "--mount-proc", "bash"])
         .path(world.join("script"))
-        .seeing("/etc/hosts", "127.0.0.1 localhost node1\n127.0.0.2 node2\n")
+        .seeing("/etc/hosts", hosts)
         .env("PATH", &path)
         .env("WORLD", text(&world))
         .env("PKI", text(&pki(&world)))
         .env("PLAKAR_PASSPHRASE", "a passphrase")
-        .wait()
+        .wait();
+    assert_eq!(outcome.code, 0, "a command of the page fails: {outcome}");
+    assert!(outcome.stdout.contains("the end of the page"), "{outcome}");
 }
 
 /// The files that kubeadm would have made.

@@ -67,6 +67,10 @@ fn every_breach_of_the_contract_is_named() {
         ("duplicate-path", &["`/data`"]),
         ("unclean-path", &["`/../data`"]),
         ("short-of-its-size", &["1000000", "1000001"]),
+        ("file-for-directory", &["`/in` is a file, and something lies in it"]),
+        ("late-directory", &["the directory `/in` comes after what lies in it"]),
+        ("setuid-mode", &["mode 0o4600"]),
+        ("duplicate-fact", &["`stored-bytes` occurs twice"]),
     ] {
         let outcome = caught(behaviour, &[], MISBEHAVED, words);
         assert!(outcome.says("broke the contract"), "{behaviour}: {outcome}");
@@ -81,6 +85,15 @@ fn an_error_of_the_component_keeps_its_kind() {
 #[test]
 fn a_component_that_takes_all_memory_is_stopped() {
     caught("hog-memory", &[], MISBEHAVED, &["memory"]);
+}
+
+/// What costs the component little can cost the host much.
+#[test]
+fn a_component_that_makes_the_host_take_memory_is_stopped() {
+    for behaviour in ["hoard-requests", "hoard-fields", "hoard-bodies"] {
+        caught(behaviour, &[], MISBEHAVED, &["trapped in `reader.read`"]);
+    }
+    caught("long-names", &["-q"], MISBEHAVED, &["pathnames", "25165824 bytes"]);
 }
 
 #[test]

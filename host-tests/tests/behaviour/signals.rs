@@ -1,4 +1,5 @@
-//! Ctrl-C, SIGTERM and SIGHUP in the middle of a backup, and whom one gives way to.
+//! Ctrl-C, SIGTERM and SIGHUP in the middle of a backup, readers that stand still, and
+//! whom one gives way to.
 
 use crate::attempt::{MORE_THAN_BUFFERS_HOLD, stopped_in_the_middle};
 use host_tests::database::database;
@@ -7,6 +8,10 @@ use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::Signal;
 use host_tests::run::Run;
 use host_tests::target::Target;
+use plakar_connector::Kind;
+use std::fs::File;
+use std::io::{PipeReader, Write};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// The first is that of a terminal which is closed.
@@ -77,6 +82,96 @@ fn a_signal_ends_a_component_that_never_comes_back() {
     outcome.assert_exit(130, &[]);
     assert!(outcome.elapsed < Duration::from_secs(20), "{outcome}");
     target.assert_nothing_left();
+}
+
+/// `nohup`, a shell's `&` and systemd's `IgnoreSIGPIPE=` rely on it.
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let target = Target::new();
+    let running = Run::misbehaving("stall", &target.argument(), &["--json"])
+        .through("sh", ["-c", "trap '' HUP INT; exec \"$@\"", "sh"])
+        .start();
+    running.wait_for_event(|event| event["event"] == "record" && event["pathname"] == "/data");
+    running.signal(Signal::HUP);
+    running.signal(Signal::INT);
+    running.signal(Signal::TERM);
+    running.wait().assert_exit(143, &[]);
+    target.assert_nothing_left();
+}
+
+/// A pipe into which nothing more goes, and its reader.
+fn full_pipe() -> (PipeReader, File) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    rustix::pipe::fcntl_setpipe_size(&writer, 4096).expect("a pipe can be small");
+    let mut writer = File::from(OwnedFd::from(writer));
+    writer.write_all(&[b'\n'; 4096]).expect("a pipe holds a page");
+    (reader, writer)
+}
+
+#[test]
+fn a_reader_that_stands_still_keeps_no_backup() {
+    let target = Target::new();
+    let (_unread, pipe) = full_pipe();
+    let run = Run::misbehaving("flood-log", &target.argument(), &["--json"]).output_to(pipe);
+    let outcome = run.wait();
+    outcome.assert_ok();
+    assert!(target.path().join("report").is_file(), "{outcome}");
+    assert!(outcome.elapsed < Duration::from_secs(60), "{outcome}");
+}
+
+#[test]
+fn a_reader_that_stands_still_stops_no_clock() {
+    let target = Target::new();
+    let (_unread, pipe) = full_pipe();
+    let options = ["--json", "-o", "max_duration=2s"];
+    let outcome = Run::misbehaving("stall", &target.argument(), &options).output_to(pipe).wait();
+    outcome.assert_exit(Kind::TimedOut.exit_code().into(), &[]);
+    assert!(outcome.elapsed < Duration::from_secs(15), "{outcome}");
+    target.assert_nothing_left();
+}
+
+#[test]
+fn a_reader_that_stands_still_keeps_no_signal() {
+    let target = Target::new();
+    let (_unread, pipe) = full_pipe();
+    let started = std::time::Instant::now();
+    let running =
+        Run::misbehaving("stall", &target.argument(), &["--json"]).output_to(pipe).start();
+    // No event comes through; the target is there once the signals are caught.
+    while !target.path().exists() {
+        assert!(started.elapsed() < Duration::from_secs(30), "it does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let signalled = std::time::Instant::now();
+    running.signal(Signal::TERM);
+    running.wait().assert_exit(143, &[]);
+    assert!(signalled.elapsed() < Duration::from_secs(12));
+    target.assert_nothing_left();
+}
+
+/// Whatever the thread that works is waiting for: here for who writes to a pipe.
+#[test]
+fn a_signal_ends_a_run_that_waits_for_a_file() {
+    for (signals, limit) in [(1, 14), (2, 5)] {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let queue = folder.path().join("password");
+        let made = std::process::Command::new("mkfifo").arg(&queue).status();
+        assert!(made.is_ok_and(|status| status.success()), "`mkfifo` is needed");
+        let target = Target::new();
+        let file = format!("password_file={}", queue.display());
+        let running = Run::misbehaving("well", &target.argument(), &["-o", &file]).start();
+        // Opens once somebody reads.
+        let _writer = File::options().write(true).open(&queue).expect("it is read");
+        let signalled = std::time::Instant::now();
+        for _ in 0..signals {
+            running.signal(Signal::TERM);
+            // Two of them that are pending at the same time are one.
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        running.wait().assert_exit(143, &[]);
+        assert!(signalled.elapsed() < Duration::from_secs(limit), "{:?}", signalled.elapsed());
+        target.assert_nothing_left();
+    }
 }
 
 /// The member often runs on the same machine, and has heartbeats to keep.

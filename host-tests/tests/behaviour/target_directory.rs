@@ -159,6 +159,38 @@ fn a_pipe_that_nobody_reads_ends_a_backup_with_store_timeout() {
     etcd.assert_snapshots_ended(2, Duration::from_secs(5));
 }
 
+/// Without a standard output Rust's runtime makes do with `/dev/null`.
+#[test]
+fn a_backup_into_a_closed_standard_output_is_none() {
+    let gateway = healthy();
+    let backup = |redirected: &str| {
+        Run::in_our_sandbox(["backup", &gateway.location(), "-o", "transport=gateway"])
+            .through("sh", ["-c", &format!("exec \"$@\" {redirected}"), "sh"])
+            .wait()
+    };
+    backup(">&-").assert_exit(STORE_FAILED, &["standard output is closed"]);
+    backup("> /dev/null").assert_ok();
+    let full = backup("> /dev/full");
+    assert!(full.code != 0, "{full}");
+}
+
+/// A file is on the disk once the exit code says so.
+#[test]
+fn what_goes_to_a_file_is_synced() {
+    let gateway = healthy();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let trace = folder.path().join("trace");
+    let trace_to = trace.to_str().expect("UTF-8");
+    let file = File::create(folder.path().join("dump")).expect("it can be written");
+    let run = Run::in_our_sandbox(["backup", &gateway.location(), "-o", "transport=gateway"]);
+    run.through("strace", ["-f", "-qq", "-e", "trace=fsync", "-o", trace_to])
+        .output_to(file)
+        .wait()
+        .assert_ok();
+    let trace = std::fs::read_to_string(trace).expect("`strace` has written it");
+    assert!(trace.contains("fsync(1)"), "{trace}");
+}
+
 /// A run that is killed cannot clean up; the next one does it.
 #[test]
 fn what_a_killed_run_left_is_removed_by_the_next_one() {

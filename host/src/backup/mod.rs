@@ -155,7 +155,5 @@ async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    timeout(limit, work).await.unwrap_or_else(|_| {
-        Err(Error::store(format!("the store took no bytes for {limit:?}, its `store_timeout`")))
-    })
+    timeout(limit, work).await.unwrap_or_else(|_| Err(pace::store_stalled(limit)))
 }

@@ -71,3 +71,14 @@ impl Pace {
         )
     }
 }
+
+/// The failure of a store that took no bytes for so long.
+pub(crate) fn store_stalled(limit: Duration) -> Error {
+    Error::reported(
+        Kind::TimedOut,
+        format!(
+            "the store took no bytes for {limit:?}, the `store_timeout`; look at its disk or \
+             network, or raise the limit"
+        ),
+    )
+}

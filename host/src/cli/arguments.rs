@@ -69,6 +69,21 @@ gets this process's standard streams and no file. The exit code is the connector
     },
 }
 
+impl Command {
+    /// What it is called in JSON.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Command::Backup(_) => "backup",
+            Command::Ping(_) => "ping",
+            Command::Inspect(_) => "inspect",
+            Command::Run(_) => "run",
+            Command::Plugin(_) => "plugin",
+            Command::Completions { .. } => "completions",
+            Command::Man { .. } => "man",
+        }
+    }
+}
+
 /// Which connector reads what.
 #[derive(Args)]
 pub(crate) struct Source {

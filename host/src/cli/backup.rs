@@ -1,34 +1,39 @@
 //! `backup`.
 
-use super::arguments::{Backup, Output, Source};
+use super::arguments::{Backup, Source};
+use super::config;
 use super::report::{Outcome, Report};
-use super::{config, signals};
+use super::signals::Signals;
 use plakar_wasm::backup::Summary;
 use plakar_wasm::{DirectorySink, Error, Importer, Sandbox, backup};
 use std::sync::Arc;
+use tokio::task::spawn_blocking;
 
 /// Backs up into a directory.
-pub(super) async fn main(arguments: &Backup, output: &Output) -> u8 {
-    let report = Report::new(output, "backup");
-    match signals::unless_signalled(run(arguments, &report)).await {
-        Ok(Ok(summary)) => report.end(&Outcome::BackedUp { summary, to: &arguments.to }),
-        Ok(Err(error)) => report.end(&Outcome::Failed(&error)),
-        Err(code) => report.end(&Outcome::Signalled(code)),
-    }
+pub(super) async fn main(arguments: &Backup, report: &Report, signals: Signals) -> u8 {
+    let outcome = match signals.unless_signalled(run(arguments, report)).await {
+        Ok(Ok(summary)) => Outcome::BackedUp { summary, to: arguments.to.clone() },
+        Ok(Err(error)) => Outcome::Failed(error),
+        Err(code) => Outcome::Signalled(code),
+    };
+    report.end(outcome)
 }
 
-async fn run(arguments: &Backup, report: &Arc<Report>) -> Result<Summary, Error> {
+async fn run(arguments: &Backup, report: &Report) -> Result<Summary, Error> {
     let importer = open(&arguments.source, report).await?;
-    let sink = DirectorySink::create(&arguments.to, arguments.force)?;
-    backup::run(importer, sink, report.as_ref()).await
+    let (to, force) = (arguments.to.clone(), arguments.force);
+    // A file system may keep it waiting, which must not keep signals waiting.
+    let sink = spawn_blocking(move || DirectorySink::create(&to, force)).await;
+    let sink = sink.unwrap_or_else(|error| Err(Error::store(error.to_string())))?;
+    backup::run(importer, sink, report).await
 }
 
 /// Loads the connector and configures it. Contacts nothing.
-pub(super) async fn open(source: &Source, report: &Arc<Report>) -> Result<Importer, Error> {
+pub(super) async fn open(source: &Source, report: &Report) -> Result<Importer, Error> {
     let sandbox = Sandbox::new()?;
     let connector = sandbox.connector(&source.connector).await?;
-    let options = config::read(&source.options, connector.description(), report.as_ref())?;
-    let plan = connector.plan(&source.location, &options)?;
+    let options = config::read(&source.options, connector.description(), report).await?;
+    let plan = connector.plan(&source.location, &options).await?;
     tracing::info!("granted: {}", plan.grant);
-    connector.open(plan, report.clone()).await
+    connector.open(plan, Arc::new(report.clone())).await
 }

@@ -8,6 +8,7 @@
 //! | `config` | options from a file and from `-o`, one over the other |
 //! | `report` | events and outcomes, for people and as JSON lines |
 //! | `exit` | every exit code, and the table in the help |
+//! | `machine` | threads, files and memory, and what is said where they run out |
 //! | `signals` | what SIGINT, SIGTERM and SIGHUP do |
 
 mod arguments;
@@ -15,6 +16,7 @@ mod backup;
 mod config;
 mod exit;
 mod inspect;
+mod machine;
 mod ping;
 mod plugin;
 mod report;
@@ -22,9 +24,12 @@ mod run;
 mod schema;
 mod signals;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Output};
 use clap::{CommandFactory, Parser};
+use plakar_connector::Kind;
 use plakar_wasm::Error;
+use report::Report;
+use signals::Signals;
 use std::io::Write;
 use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -40,37 +45,59 @@ const NICENESS: i32 = 10;
 
 /// Parses the arguments, does what they say, and answers the exit code.
 pub(crate) fn main() -> ExitCode {
+    machine::prepare();
     let arguments = Arguments::parse();
-    log(&arguments);
     match &arguments.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "plakar-wasm", &mut script);
-            return write(&script);
+            return ExitCode::from(write(&script));
         }
-        Command::Man { command } => return man(command.as_deref()),
+        Command::Man { command } => return ExitCode::from(man(command.as_deref())),
         _ => {}
     }
-    // Before there are threads, for they inherit it.
+    ExitCode::from(start(&arguments).unwrap_or_else(|error| failed(&error)))
+}
+
+/// Starts what a command needs, and runs it.
+fn start(arguments: &Arguments) -> Result<u8, Error> {
+    let Arguments { command, output } = arguments;
+    machine::check()?;
+    let no_threads = |error| machine::no_threads(&error);
+    // Standard output is the component's, or plakar's.
+    let json = output.json && !matches!(command, Command::Run(_) | Command::Plugin(_));
+    let output = &Output { json, ..output.clone() };
+    let report = Report::new(output, command.name()).map_err(no_threads)?;
+    log(output, report.clone());
+    let signals = match command {
+        Command::Backup(_) | Command::Ping(_) => {
+            Some(Signals::catch(report.clone()).map_err(no_threads)?)
+        }
+        _ => None,
+    };
+    // Before the threads that work, for they inherit it.
     let _ = rustix::process::nice(NICENESS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .expect("threads can be started");
+        .map_err(no_threads)?;
     let code = runtime.block_on(async {
-        match &arguments.command {
-            Command::Backup(backup) => backup::main(backup, &arguments.output).await,
-            Command::Ping(ping) => ping::main(ping, &arguments.output).await,
-            Command::Inspect(inspect) => inspect::main(inspect, &arguments.output).await,
-            Command::Run(run) => run::main(run).await,
-            Command::Plugin(plugin) => plugin::main(plugin).await,
-            Command::Completions { .. } | Command::Man { .. } => unreachable!("done above"),
+        signals::survive_large_files();
+        match (command, signals) {
+            (Command::Backup(backup), Some(signals)) => {
+                backup::main(backup, &report, signals).await
+            }
+            (Command::Ping(ping), Some(signals)) => ping::main(ping, &report, signals).await,
+            (Command::Inspect(inspect), _) => inspect::main(inspect, json, &report).await,
+            (Command::Run(run), _) => run::main(run, &report).await,
+            (Command::Plugin(plugin), _) => plugin::main(plugin, &report).await,
+            _ => unreachable!("these need no runtime"),
         }
     });
     // A name that is still being resolved must not keep the process.
     runtime.shutdown_background();
-    ExitCode::from(code)
+    Ok(code)
 }
 
 /// Says on standard error why a command failed; answers the exit code.
@@ -79,36 +106,38 @@ fn failed(error: &Error) -> u8 {
     error.fault().exit_code()
 }
 
-fn man(name: Option<&str>) -> ExitCode {
+fn man(name: Option<&str>) -> u8 {
     let mut command = Arguments::command();
     command.build();
     let page = match name {
         None => command,
         Some(name) => match command.find_subcommand(name) {
             Some(found) => found.clone().display_name(format!("plakar-wasm-{name}")),
-            None => {
-                let _ = writeln!(std::io::stderr(), "error: there is no command `{name}`");
-                return ExitCode::from(plakar_connector::Kind::InvalidConfig.exit_code());
-            }
+            None => return failed(&Error::invalid(format!("there is no command `{name}`"))),
         },
     };
     let mut text = Vec::new();
     match clap_mangen::Man::new(page).render(&mut text) {
         Ok(()) => write(&text),
-        Err(_) => ExitCode::FAILURE,
+        Err(_) => Kind::Other.exit_code(),
     }
 }
 
-fn write(text: &[u8]) -> ExitCode {
-    match std::io::stdout().write_all(text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+/// Writes a text that is the whole answer of a command; answers the exit code.
+fn write(text: &[u8]) -> u8 {
+    let mut out = std::io::stdout();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: standard output: {error}");
+            Kind::Other.exit_code()
+        }
     }
 }
 
 /// Sends diagnostics to standard error: warnings always, more with `-v`.
-fn log(arguments: &Arguments) {
-    let level = match arguments.output.verbose {
+fn log(output: &Output, report: Report) {
+    let level = match output.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
@@ -116,7 +145,7 @@ fn log(arguments: &Arguments) {
     // What libraries log by themselves is said again, and better, by our errors.
     let ours = Targets::new().with_target("plakar_wasm", level);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(report)
         .with_ansi(false)
         .with_target(false)
         .without_time();

@@ -2,30 +2,31 @@
 
 use super::arguments::Plugin;
 use super::failed;
+use super::report::Report;
 use plakar_wasm::{Error, plugin};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Serves a connector to plakar.
-pub(super) async fn main(arguments: &Plugin) -> u8 {
-    match run(arguments).await {
-        Ok(()) => 0,
+pub(super) async fn main(arguments: &Plugin, report: &Report) -> u8 {
+    // plakar asks first, and hears then where it cannot be found.
+    let connector = arguments.connector.clone().map_or_else(beside_the_executable, Ok);
+    let lines = report.clone();
+    match plugin::serve(connector, Arc::new(move |line| lines.line(line))).await {
+        Ok(()) => {
+            report.flush();
+            0
+        }
         Err(error) => failed(&error),
     }
-}
-
-async fn run(arguments: &Plugin) -> Result<(), Error> {
-    let connector = match &arguments.connector {
-        Some(connector) => connector.clone(),
-        None => beside_the_executable()?,
-    };
-    plugin::serve(connector).await
 }
 
 /// Where a package has its connector.
 fn beside_the_executable() -> Result<PathBuf, Error> {
     let executable = std::env::current_exe().map_err(|error| {
         Error::invalid(format!(
-            "cannot tell where this executable lies: {error}; name the connector"
+            "cannot tell where this executable lies: {error}; is /proc mounted? \
+             Else name the connector"
         ))
     })?;
     Ok(executable.with_file_name("connector.wasm"))

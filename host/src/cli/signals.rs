@@ -1,54 +1,119 @@
-//! What SIGINT, SIGTERM and SIGHUP do: the first ends the run in order, the second ends
-//! the process at once.
+//! What SIGINT, SIGTERM and SIGHUP do to a backup or a ping: the first ends it in order.
+//! The second, or ten seconds without an end, ends the process.
+//!
+//! They are heard on a thread of their own, for the one that works may wait for a disk
+//! or for whoever reads its output. A signal that was ignored when the process started
+//! stays ignored, as `nohup` and a shell's `&` want it.
 
 use super::exit;
+use super::report::Report;
+use rustix::process::Signal as Number;
+use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
-/// Does the work until it ends or a signal comes; answers the exit code of the
-/// signal then. The work is dropped where it stands: connections close, and what
-/// was half written is removed.
-pub(super) async fn unless_signalled<T>(work: impl Future<Output = T>) -> Result<T, u8> {
-    let Ok(mut signals) = Signals::catch() else {
-        return Ok(work.await);
-    };
-    let code = {
-        let mut work = pin!(work);
-        let code = tokio::select! {
-            outcome = &mut work => return Ok(outcome),
-            code = signals.next() => code,
-        };
-        // Runs on another thread while this one drops the work.
-        tokio::spawn(async move {
-            std::process::exit(i32::from(signals.next().await));
-        });
-        code
-    };
-    Err(code)
-}
+/// How long a run may take to end in order.
+const GRACE: Duration = Duration::from_secs(10);
 
-/// The signals that end a run.
-struct Signals {
-    hang_up: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-}
+/// The signals that end a run, and their exit codes.
+const ENDING: [(Number, u8); 3] = [
+    (Number::HUP, exit::HUNG_UP),
+    (Number::INT, exit::INTERRUPTED),
+    (Number::TERM, exit::TERMINATED),
+];
+
+/// Knows whether a signal came.
+pub(super) struct Signals(watch::Receiver<Option<u8>>);
 
 impl Signals {
-    fn catch() -> std::io::Result<Self> {
-        Ok(Self {
-            hang_up: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+    /// Catches them from now on.
+    pub(super) fn catch(report: Report) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut caught = {
+            let _inside = runtime.enter();
+            let ignored = ignored();
+            let ending = ENDING.iter().filter(|(number, _)| !is_in(ignored, *number));
+            ending
+                .map(|(number, code)| Ok((signal(SignalKind::from_raw(number.as_raw()))?, *code)))
+                .collect::<io::Result<Vec<_>>>()?
+        };
+        let (came, heard) = watch::channel(None);
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(async {
+                let first = next(&mut caught).await;
+                let _ = came.send(Some(first));
+                let second = timeout(GRACE, next(&mut caught)).await;
+                report.last_words(
+                    "error: ended by a signal before the run had ended in order: \
+                     the next run removes what it has left\n",
+                );
+                std::process::exit(i32::from(second.unwrap_or(first)));
+            })
+        })?;
+        Ok(Self(heard))
     }
 
-    /// The exit code of the next one.
-    async fn next(&mut self) -> u8 {
+    /// Does the work until it ends or a signal comes; answers the exit code of the
+    /// signal then. The work is dropped where it stands: connections close, and what
+    /// was half written is removed.
+    pub(super) async fn unless_signalled<T>(
+        mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, u8> {
+        let work = pin!(work);
         tokio::select! {
-            _ = self.hang_up.recv() => exit::HUNG_UP,
-            _ = self.interrupt.recv() => exit::INTERRUPTED,
-            _ = self.terminate.recv() => exit::TERMINATED,
+            outcome = work => Ok(outcome),
+            Ok(code) = self.0.wait_for(Option::is_some) => Err(code.unwrap_or(exit::TERMINATED)),
         }
+    }
+}
+
+/// The exit code of the next one.
+async fn next(caught: &mut [(Signal, u8)]) -> u8 {
+    poll_fn(|cx| {
+        let came = caught
+            .iter_mut()
+            .find_map(|(signal, code)| signal.poll_recv(cx).is_ready().then_some(*code));
+        came.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+/// Lets a write beyond `ulimit -f` fail, with a reason, instead of ending the process.
+/// To be called inside a runtime.
+pub(super) fn survive_large_files() {
+    let _ = signal(SignalKind::from_raw(Number::XFSZ.as_raw()));
+}
+
+/// The signals that this process ignores, one bit each; none where nobody says.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    mask(&status)
+}
+
+fn mask(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn is_in(mask: u64, number: Number) -> bool {
+    mask & (1 << (number.as_raw() - 1)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_the_status() {
+        let mask = mask("Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001001\n");
+        assert!(is_in(mask, Number::HUP) && is_in(mask, Number::PIPE));
+        assert!(!is_in(mask, Number::INT) && !is_in(mask, Number::TERM));
+        assert_eq!(super::mask("nothing of the kind"), 0);
     }
 }

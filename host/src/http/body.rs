@@ -18,6 +18,9 @@ use wasmtime_wasi_http::Error;
 /// threads have to meet, which costs more than copying it does.
 const PIECE: usize = 1 << 20;
 
+/// A day.
+const FAR_FUTURE: Duration = Duration::from_secs(86_400);
+
 /// A body whose server may be silent for so long only.
 ///
 /// The clock runs while the component waits for bytes, and only then: a store
@@ -108,8 +111,9 @@ impl Body for Guarded {
             return Poll::Ready(next);
         }
         if let Silence::Unheard = self.silence {
-            let end = Instant::now() + self.limit;
-            self.sleep.as_mut().reset(end);
+            // One that is out of range is as good as none.
+            let end = Instant::now().checked_add(self.limit);
+            self.sleep.as_mut().reset(end.unwrap_or_else(|| Instant::now() + FAR_FUTURE));
             self.silence = Silence::Measured;
         }
         ready!(self.sleep.as_mut().poll(cx));

@@ -2,6 +2,7 @@
 
 use super::body::Guarded;
 use super::connection::{Connector, Number};
+use super::resolver::Resolver;
 use super::{error, tls};
 use crate::policy::limits::REQUESTS;
 use crate::policy::tls::Tls;
@@ -27,6 +28,10 @@ const IDLE: Duration = Duration::from_secs(30);
 /// A component talks to one server at a time.
 const IDLE_PER_HOST: usize = 2;
 
+/// After how long a silence an HTTP/2 server is asked whether it is there. gRPC servers
+/// close the connection of who asks more often than every five seconds.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// The largest HTTP/2 frame to take. A server that fills it halves the work of
 /// the default, 16 KiB.
 const FRAME: u32 = 1 << 20;
@@ -51,7 +56,7 @@ pub(crate) struct Client {
 impl Client {
     /// A client that waits no longer than these limits, whatever a component asks for.
     pub(crate) fn new(limits: TimeLimits, tls: Option<&Tls>) -> Result<Self, crate::Error> {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         tcp.set_nodelay(true);
         // Shared out among the addresses of a name: one that lets nobody connect
         // must leave time for the next.
@@ -74,24 +79,34 @@ impl Client {
                 .pool_max_idle_per_host(IDLE_PER_HOST);
             pool
         };
-        let http1 = pool().build(Connector(secure().enable_http1().wrap_connector(tcp.clone())));
+        let http1 = secure().enable_http1().wrap_connector(tcp.clone());
+        let http1 = pool().build(Connector { inner: http1, http2: false });
+        let http2 = secure().enable_http2().wrap_connector(tcp);
         let http2 = pool()
             .http2_only(true)
             // Here a connection counts as idle from its last request on, however
             // long the response takes.
             .pool_idle_timeout(None)
             .http2_max_frame_size(FRAME)
+            // A peer that vanished is found out by a component that waits without a
+            // limit of its own, too.
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(limits.stall)
             .http2_initial_stream_window_size(STREAM_WINDOW)
             .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .build(Connector(secure().enable_http2().wrap_connector(tcp)));
+            .build(Connector { inner: http2, http2: true });
         Ok(Self { http1, http2, limits, under_way: Arc::new(Semaphore::new(REQUESTS)) })
     }
 
     /// The connections that a request goes over, and the request as they want it.
     ///
     /// gRPC is HTTP/2 by definition, known beforehand in the clear and agreed upon
-    /// under TLS. All else is HTTP/1.1 on either: every server has it, and there
-    /// a body that was cut short cannot be taken for a whole one.
+    /// under TLS. All else is HTTP/1.1 on either: every server has it.
+    ///
+    /// A body that was cut short is told from a whole one where HTTP says how long it
+    /// is. It does not in a response of HTTP/1 that ends with its connection, in the
+    /// clear, nor where an HTTP/2 server ends a stream by `RST_STREAM` with `NO_ERROR`.
+    /// So a component must not take the end of a body for its proof.
     fn route(&self, request: &mut http::Request<WasiBody>) -> &Connections {
         if !is_grpc(request.headers()) {
             return &self.http1;

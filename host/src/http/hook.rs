@@ -2,6 +2,7 @@
 
 use super::Client;
 use crate::policy::grant::Grant;
+use crate::policy::limits::BODY;
 use crate::sandbox::Log;
 use std::sync::Arc;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
@@ -24,6 +25,10 @@ impl Hook {
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl WasiHttpHooks for Hook {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,

@@ -18,6 +18,7 @@ mod client;
 mod connection;
 mod error;
 mod hook;
+mod resolver;
 mod tls;
 
 pub(crate) use client::Client;

@@ -4,7 +4,7 @@ use crate::bindings;
 use crate::http::Client;
 use crate::policy::grant::Grant;
 use crate::policy::limits::QUICK_CALL;
-use crate::sandbox::{Loaded, Log, State, root_cause};
+use crate::sandbox::{Loaded, Log, State, root_cause, shortage};
 use crate::{Error, Observer};
 use plakar_connector::Kind;
 use std::sync::Arc;
@@ -100,8 +100,8 @@ impl Life {
 fn trapped(call: &str, error: &wasmtime::Error) -> Error {
     match error.downcast_ref::<I32Exit>() {
         Some(_) => Error::component(format!("the component ended itself in `{call}`")),
-        None => {
+        None => shortage(error).unwrap_or_else(|| {
             Error::component(format!("the component trapped in `{call}`: {}", root_cause(error)))
-        }
+        }),
     }
 }

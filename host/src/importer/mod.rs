@@ -42,7 +42,7 @@ pub struct Connector {
 impl Sandbox {
     /// Loads the component in the file `path` and asks what it is.
     pub async fn connector(&self, path: &Path) -> Result<Connector, Error> {
-        let loaded = self.load(path)?;
+        let loaded = self.load(path).await?;
         let client = Client::new(default_limits()?, None)?;
         let mut instance = Instance::new(&loaded, Grant::none(), client, Arc::new(())).await?;
         let call =
@@ -54,14 +54,6 @@ impl Sandbox {
 
 fn default_limits() -> Result<TimeLimits, Error> {
     TimeLimits::read(|_| None).map_err(|error| Error::invalid(error.to_string()))
-}
-
-/// A client for one run, which is warned of where it believes too much.
-fn client(limits: TimeLimits, tls: Option<&Tls>, observer: &dyn Observer) -> Result<Client, Error> {
-    if let Some(line) = tls.and_then(Tls::warning) {
-        observer.event(Event::Warning { from: Speaker::Host, line });
-    }
-    Client::new(limits, tls)
 }
 
 impl Connector {
@@ -79,16 +71,21 @@ impl Connector {
         (imports, exports)
     }
 
-    /// Decides what a run on `location` may do and will be told. Contacts nothing.
-    pub fn plan(&self, location: &str, options: &Options) -> Result<Plan, Error> {
-        Plan::new(&self.description, location, options)
+    /// Decides what a run on `location` may do and will be told. Reads the files that
+    /// options name, and contacts nothing.
+    pub async fn plan(&self, location: &str, options: &Options) -> Result<Plan, Error> {
+        let options = options.load(&self.description).await?;
+        Plan::new(&self.description, location, &options)
     }
 
     /// Gives a fresh instance what was planned. The component checks it and
     /// contacts nothing.
     pub async fn open(&self, plan: Plan, observer: Arc<dyn Observer>) -> Result<Importer, Error> {
-        let Plan { protocol, config, grant, tls, limits } = plan;
-        let client = client(limits, tls.as_ref(), observer.as_ref())?;
+        let Plan { protocol, config, grant, tls, limits, warnings } = plan;
+        for line in &warnings {
+            observer.event(Event::Warning { from: Speaker::Host, line });
+        }
+        let client = Client::new(limits, tls.as_ref())?;
         let authority = |authority: &plakar_connector::Authority| types::Authority {
             host: authority.host.clone(),
             port: authority.port,
@@ -121,23 +118,32 @@ impl Connector {
 
     /// Runs the component's own command line: `arguments` without its name,
     /// `variables` as its whole environment, the standard streams of this process.
+    /// The whole is ended by the host where the component does not end it in time.
     /// Answers the exit code.
     pub async fn run(
         &self,
         arguments: &[String],
         variables: &[(String, String)],
         grant: Grant,
+        limits: TimeLimits,
         tls: Option<Tls>,
         observer: Arc<dyn Observer>,
     ) -> Result<u8, Error> {
-        let client = client(default_limits()?, tls.as_ref(), observer.as_ref())?;
+        if let Some(line) = tls.as_ref().and_then(Tls::warning) {
+            observer.event(Event::Warning { from: Speaker::Host, line });
+        }
+        let client = Client::new(limits, tls.as_ref())?;
         let log = Log::new(observer);
         let all = [std::slice::from_ref(&self.description.name), arguments].concat();
-        let code = self.loaded.run(&all, variables, grant, client, &log).await;
+        let code = self.loaded.run(&all, variables, grant, client, limits.max_duration, &log).await;
         log.flush();
         code
     }
 }
+
+/// How many answers a connector may wait for, one after the other, before it begins to
+/// read from an endpoint: a probe, a login, who is there, and whether it is still they.
+const SHORT_ANSWERS: u32 = 12;
 
 /// A configured source.
 pub struct Importer {
@@ -171,10 +177,11 @@ impl Importer {
         self.limits
     }
 
-    /// Whether an import could start now. Takes no longer than a connection and
-    /// an answer of each endpoint may.
+    /// Whether an import would start now. Takes no longer than some short answers and
+    /// one long one of each endpoint may.
     pub async fn ping(&mut self) -> Result<(), Error> {
-        let each = self.limits.connect + self.limits.stall;
+        let short = self.limits.connect.saturating_mul(SHORT_ANSWERS);
+        let each = short.saturating_add(self.limits.stall);
         let limit = each.saturating_mul(u32::try_from(self.endpoints).unwrap_or(u32::MAX));
         let Instance { store, exports, life, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().importer();

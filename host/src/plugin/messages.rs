@@ -96,6 +96,7 @@ pub(super) fn status(error: &Error) -> Status {
         },
         Fault::Store => Code::Aborted,
         Fault::Component => Code::Internal,
+        Fault::Host => Code::ResourceExhausted,
     };
     Status::new(code, error.to_string())
 }

@@ -28,16 +28,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use messages::importer::importer_server::ImporterServer;
 use service::Service;
-use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-/// Serves the component in the file `path` over standard input and output, until
-/// plakar closes them.
+/// Takes a line for plakar's standard error, without waiting for whoever reads it.
+pub type Say = Arc<dyn Fn(String) + Send + Sync>;
+
+/// Serves the component in a file over standard input and output, until plakar closes
+/// them. Where the file is not known, plakar hears why when it asks.
 ///
 /// Answers at once, for plakar does not wait: the component is compiled meanwhile.
-pub async fn serve(path: PathBuf) -> Result<(), Error> {
+pub async fn serve(path: Result<PathBuf, Error>, say: Say) -> Result<(), Error> {
     let connection = wire::take()?;
-    let service = TowerToHyperService::new(ImporterServer::new(Service::new(path)));
+    let service = TowerToHyperService::new(ImporterServer::new(Service::new(path, say)));
     // However the connection ends, nobody is left to be told.
     let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(connection), service)
@@ -48,6 +51,7 @@ pub async fn serve(path: PathBuf) -> Result<(), Error> {
 /// Warnings as lines on plakar's standard error.
 struct Warnings {
     connector: String,
+    say: Say,
 }
 
 impl Observer for Warnings {
@@ -57,7 +61,7 @@ impl Observer for Warnings {
                 Speaker::Component => &self.connector,
                 Speaker::Host => "plakar-wasm",
             };
-            let _ = writeln!(std::io::stderr(), "{from}: warning: {line}");
+            (self.say)(format!("{from}: warning: {line}"));
         }
     }
 }

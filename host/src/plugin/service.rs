@@ -1,6 +1,5 @@
 //! The calls that plakar makes.
 
-use super::Warnings;
 use super::messages::importer::importer_server;
 use super::messages::importer::{
     CloseRequest, CloseResponse, ImportRequest, ImportResponse, InitRequest, InitResponse,
@@ -8,6 +7,7 @@ use super::messages::importer::{
 };
 use super::messages::{FLAGS, ROOT, acknowledgement, status};
 use super::run::Run;
+use super::{Say, Warnings};
 use crate::policy::account::Exemption;
 use crate::policy::invocation::Invocation;
 use crate::policy::options::Options;
@@ -17,7 +17,6 @@ use futures_util::stream::try_unfold;
 use plakar_connector::names::{FILE_SUFFIX, LOCATION};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tonic::codegen::BoxStream;
@@ -28,6 +27,7 @@ type Loading = JoinHandle<Result<Connector, Error>>;
 /// One connector, and the one source that it is configured for.
 pub(super) struct Service {
     state: Mutex<State>,
+    say: Say,
 }
 
 enum State {
@@ -43,12 +43,13 @@ enum State {
 
 impl Service {
     /// Begins to load the component.
-    pub(super) fn new(path: PathBuf) -> Self {
-        let runtime = Handle::current();
-        // Compiling keeps a thread busy, and plakar's first words must not wait for it.
-        let load = async move { Sandbox::new()?.connector(&path).await };
-        let loading = spawn_blocking(move || runtime.block_on(load));
-        Self { state: Mutex::new(State::Loading(loading)) }
+    pub(super) fn new(path: Result<PathBuf, Error>, say: Say) -> Self {
+        let load = async move {
+            let (path, sandbox) = (path?, spawn_blocking(Sandbox::new).await);
+            sandbox.map_err(|error| Error::machine(error.to_string()))??.connector(&path).await
+        };
+        let loading = tokio::spawn(load);
+        Self { state: Mutex::new(State::Loading(loading)), say }
     }
 }
 
@@ -62,8 +63,9 @@ impl importer_server::Importer for Service {
         let State::Loading(loading) = std::mem::replace(&mut *state, State::Closed) else {
             return Err(out_of_turn("Init"));
         };
-        let (importer, exemption, response) =
-            configure(loading, request.into_inner()).await.map_err(|error| status(&error))?;
+        let (importer, exemption, response) = configure(loading, request.into_inner(), &self.say)
+            .await
+            .map_err(|error| status(&error))?;
         *state = State::Configured(Box::new(importer), exemption);
         Ok(Response::new(response))
     }
@@ -124,12 +126,13 @@ fn out_of_turn(call: &str) -> Status {
 async fn configure(
     loading: Loading,
     request: InitRequest,
+    say: &Say,
 ) -> Result<(Importer, Exemption, InitResponse), Error> {
     let connector = loading.await.unwrap_or_else(|error| {
         Err(Error::component(format!("the component cannot be loaded: {error}")))
     })?;
     let description = connector.description();
-    let warnings = Arc::new(Warnings { connector: description.name.clone() });
+    let warnings = Arc::new(Warnings { connector: description.name.clone(), say: Arc::clone(say) });
     let invocation = Invocation::of_parent();
 
     let mut config = request.config;
@@ -153,7 +156,7 @@ async fn configure(
         options.set(name, value);
     }
 
-    let plan = connector.plan(&location, &options)?;
+    let plan = connector.plan(&location, &options).await?;
     let exemption = Exemption {
         dry_run: invocation.is_dry_run(),
         excludes: request.options.unwrap_or_default().excludes,

@@ -9,6 +9,9 @@ pub struct Invocation {
     arguments: Vec<String>,
 }
 
+/// The flags of plakar's `backup` that take no value. All others do.
+const SWITCHES: [&str; 5] = ["check", "dry-run", "no-progress", "no-xattr", "h"];
+
 impl Invocation {
     /// Reads them from `/proc`.
     pub fn of_parent() -> Self {
@@ -19,13 +22,31 @@ impl Invocation {
         Self { arguments: arguments.map(|a| String::from_utf8_lossy(a).into_owned()).collect() }
     }
 
-    /// Whether nothing is to be stored.
+    /// Whether nothing is to be stored: what the last `-dry-run` among the flags of
+    /// `backup` says.
     pub fn is_dry_run(&self) -> bool {
-        let flag = |argument: &String| {
-            let flag = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'));
-            matches!(flag, Some("dry-run" | "dry-run=true" | "dry-run=1"))
-        };
-        self.arguments.iter().any(flag)
+        let mut arguments = self.arguments.iter().map(String::as_str);
+        let mut dry_run = false;
+        if !arguments.by_ref().any(|argument| argument == "backup") {
+            return false;
+        }
+        // Go's flags end with the first argument that is none.
+        while let Some(argument) = arguments.next() {
+            let Some(flag) = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'))
+            else {
+                break;
+            };
+            match flag.split_once('=') {
+                _ if flag.is_empty() => break,
+                Some(("dry-run", value)) => {
+                    dry_run = matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True");
+                }
+                None if flag == "dry-run" => dry_run = true,
+                None if !SWITCHES.contains(&flag) => _ = arguments.next(),
+                _ => {}
+            }
+        }
+        dry_run
     }
 
     /// Whether the value of this option, and not only the path of a file with it,
@@ -50,11 +71,32 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_told_by_its_flag() {
-        for flag in ["-dry-run", "--dry-run", "-dry-run=true"] {
-            assert!(plakar(&["backup", flag, "x://h"]).is_dry_run(), "{flag}");
+        for line in [
+            "backup -dry-run x://h",
+            "backup --dry-run x://h",
+            "at ./store backup -check -dry-run=true x://h",
+            "backup -dry-run=T x://h",
+            "backup -tag a -dry-run=1 x://h",
+            "backup -dry-run=false -dry-run x://h",
+        ] {
+            assert!(plakar(&line.split(' ').collect::<Vec<_>>()).is_dry_run(), "{line}");
         }
-        for other in ["dry-run", "-dry-run=false", "x=-dry-run"] {
-            assert!(!plakar(&["backup", other, "x://h"]).is_dry_run(), "{other}");
+    }
+
+    #[test]
+    fn what_only_reads_like_the_flag_is_none() {
+        for line in [
+            "backup dry-run x://h",
+            "backup -dry-run=false x://h",
+            "backup -dry-run -dry-run=F x://h",
+            "backup -tag -dry-run x://h",
+            "backup -o -dry-run x://h",
+            "backup x://h -dry-run",
+            "backup -- -dry-run",
+            "at -dry-run backup x://h",
+            "check -dry-run",
+        ] {
+            assert!(!plakar(&line.split(' ').collect::<Vec<_>>()).is_dry_run(), "{line}");
         }
     }
 

@@ -1,5 +1,18 @@
 //! How much a component gets of what can run out.
+//!
+//! What it can make the host hold beside its own [`MEMORY`], at the very most:
+//!
+//! | what | bound |
+//! | --- | --- |
+//! | handles | [`HANDLES`] × ([`FIELDS`] + [`NAME`], or [`BODY`]): 32 MiB |
+//! | what one call passes | [`CALL_BYTES`]: 2 MiB |
+//! | responses on their way | [`REQUESTS`] × 2 MiB, and 16 MiB a connection over HTTP/2 |
+//! | names of records | [`PATHNAMES`]: 24 MiB |
+//! | the compiler, before the component runs | [`COMPILE_MEMORY`]: 1 GiB, for [`COMPILE_TIME`] |
+//!
+//! A backup of ours takes 35 MiB in all.
 
+use plakar_connector::text::is_hidden;
 use std::time::{Duration, Instant};
 
 /// Linear memory in bytes, all memories together. The contract promises it.
@@ -11,15 +24,35 @@ pub const TABLE_ELEMENTS: usize = 100_000;
 /// Core instances, memories and tables, each; a component has a handful.
 pub const INSTANCES: usize = 64;
 
-/// Handles of streams, requests and the like that may be open at a time.
-pub const HANDLES: usize = 4096;
+/// Handles of streams, requests and the like that may be open at a time. Each request
+/// that is under way has some ten.
+pub const HANDLES: usize = 512;
+
+/// Bytes of all header fields of one request or response.
+pub const FIELDS: usize = 16 << 10;
+
+/// Bytes of a request's method or authority; a host name has 253 at the most.
+pub const NAME: usize = 512;
+
+/// Bytes of a request's body that wait for the network.
+pub const BODY: usize = 64 << 10;
 
 /// HTTP requests that may be under way at a time; each holds a connection and
 /// its buffers on the host's side.
 pub const REQUESTS: usize = 32;
 
-/// Bytes that one call may copy out of the component; a read asks for a part of it.
-pub const CALL_BYTES: usize = 8 << 20;
+/// Bytes that one call may copy out of the component; a read asks for half of it.
+pub const CALL_BYTES: usize = 2 << 20;
+
+/// The largest component in bytes; ours has some hundred thousand, one with a whole
+/// JavaScript engine in it twelve million.
+pub const LARGEST_COMPONENT: usize = 16 << 20;
+
+/// The longest time for compiling a component; ours takes a second.
+pub const COMPILE_TIME: Duration = Duration::from_secs(120);
+
+/// The memory for compiling a component, in bytes; ours takes thirty million.
+pub const COMPILE_MEMORY: usize = 1 << 30;
 
 /// The longest time for a call that may not wait for the network. It costs
 /// microseconds: what takes this long on a busy machine is a loop.
@@ -80,7 +113,7 @@ impl LogBudget {
 }
 
 /// A text of the component as people may be shown it: one line, bounded, and
-/// without the control characters by which it could rule a terminal.
+/// without the characters by which it could rule a terminal or turn the line around.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LINE));
     for c in text.trim_end().chars() {
@@ -88,7 +121,7 @@ pub fn one_line(text: &str) -> String {
             line.push('…');
             break;
         }
-        line.push(if c.is_control() { ' ' } else { c });
+        line.push(if is_hidden(c) { ' ' } else { c });
     }
     line
 }
@@ -110,6 +143,7 @@ mod tests {
     #[test]
     fn a_shown_line_is_bounded_and_rules_no_terminal() {
         assert_eq!(one_line("a\x1b[31mb\tc\nd\n"), "a [31mb c d");
+        assert_eq!(one_line("a\u{202e}b\u{2066}c\u{9b}d"), "a b c d");
         let long = one_line(&"é".repeat(LINE));
         assert!(long.len() <= LINE + '…'.len_utf8() && long.ends_with('…'));
     }

@@ -1,52 +1,75 @@
 //! A component's own command line, in the same sandbox.
 
-use super::{Loaded, Log, State, root_cause};
+use super::stdio::Stdout;
+use super::{Loaded, Log, State, root_cause, shortage};
 use crate::Error;
 use crate::http::Client;
 use crate::policy::grant::Grant;
+use plakar_connector::Kind;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use wasmtime_wasi::cli::AsyncStdoutStream;
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
-/// How many bytes may wait for whoever reads standard output.
+/// How many bytes may wait for whoever reads standard output, and standard error.
 const STDOUT_BUFFER: usize = 1 << 20;
+const STDERR_BUFFER: usize = 64 << 10;
+
+/// By how much a component may be late with the end that its `max_duration` demands, to
+/// say so in its own words.
+const LATE: Duration = Duration::from_secs(10);
 
 impl Loaded {
     /// Runs the component's `wasi:cli/run` with these arguments, the first being
     /// its name, and these variables. The standard streams are those of this
-    /// process. Answers the exit code.
+    /// process. Answers the exit code; 0 once what was written is on the disk.
     pub(crate) async fn run(
         &self,
         arguments: &[String],
         variables: &[(String, String)],
         grant: Grant,
         client: Client,
+        max_duration: Duration,
         log: &Arc<Log>,
     ) -> Result<u8, Error> {
         let mut wasi = WasiCtxBuilder::new();
         // Written in the background: a reader that stands still must not keep the
-        // component from looking at the clock.
-        let stdout = AsyncStdoutStream::new(STDOUT_BUFFER, tokio::io::stdout());
-        wasi.inherit_stdio().stdout(stdout).args(arguments).envs(variables);
+        // component, or the host, from looking at the clock.
+        let (stdout, written) = Stdout::new();
+        let stdout = AsyncStdoutStream::new(STDOUT_BUFFER, stdout);
+        let stderr = AsyncStdoutStream::new(STDERR_BUFFER, tokio::io::stderr());
+        wasi.inherit_stdin().stdout(stdout).stderr(stderr).args(arguments).envs(variables);
         let mut store = State::store_with(&self.engine, wasi, grant, client, log);
         let command = Command::instantiate_async(&mut store, &self.component, &self.linker)
             .await
             .map_err(|error| {
-            Error::unsupported(format!(
-                "the connector has no command line of its own: {}",
-                root_cause(&error)
-            ))
+            let none = "the connector has no command line of its own";
+            shortage(&error)
+                .unwrap_or_else(|| Error::unsupported(format!("{none}: {}", root_cause(&error))))
         })?;
-        match command.wasi_cli_run().call_run(&mut store).await {
-            Ok(Ok(())) => Ok(0),
-            Ok(Err(())) => Ok(1),
+        let call = command.wasi_cli_run().call_run(&mut store);
+        let ended = timeout(max_duration.saturating_add(LATE), call).await.map_err(|_| {
+            Error::reported(
+                Kind::TimedOut,
+                format!("the run took longer than its `max_duration` of {max_duration:?}"),
+            )
+        })?;
+        let code = match ended {
+            Ok(Ok(())) => 0,
+            Ok(Err(())) => 1,
             Err(error) => match error.downcast_ref::<I32Exit>() {
-                Some(I32Exit(code)) => Ok(u8::try_from(*code).unwrap_or(1)),
+                Some(I32Exit(code)) => u8::try_from(*code).unwrap_or(1),
                 None => {
-                    Err(Error::component(format!("the component trapped: {}", root_cause(&error))))
+                    let cause = root_cause(&error);
+                    return Err(Error::component(format!("the component trapped: {cause}")));
                 }
             },
+        };
+        if code == 0 {
+            written.keep().await?;
         }
+        Ok(code)
     }
 }

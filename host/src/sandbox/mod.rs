@@ -8,16 +8,23 @@
 
 mod cache;
 mod command;
+mod compile;
 mod log;
+mod machine;
 mod memory;
+mod requests;
 mod state;
+mod stdio;
 
 pub(crate) use log::Log;
+pub(crate) use machine::shortage;
 pub(crate) use state::State;
 
 use crate::policy::contract::check_exports;
-use crate::policy::limits::TICK;
+use crate::policy::limits::{LARGEST_COMPONENT, MEMORY, TICK};
 use crate::{Error, bindings};
+use cache::Cached;
+use rustix::process::{Resource, getrlimit};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,13 +32,12 @@ use std::time::Instant;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine};
 
-/// The largest component; ours have some hundred kilobytes.
-const LARGEST_COMPONENT: u64 = 64 << 20;
-
 /// Compiles components and links them to what a sandbox has.
+#[derive(Clone)]
 pub struct Sandbox {
     engine: Engine,
     linker: Arc<Linker<State>>,
+    cached: Option<Cached>,
 }
 
 /// A component, compiled and checked: it imports nothing but what a sandbox has,
@@ -57,25 +63,47 @@ impl Sandbox {
         // SHA-256 in our component, whose loops are unrolled, and a sixth where
         // they are not.
         config.epoch_interruption(true);
-        config.cache(cache::open());
-        let engine = Engine::new(&config).map_err(internal)?;
+        // A pool of threads has as many as this machine has cores, in every run.
+        config.parallel_compilation(false);
+        // A memory has 4 GiB of address space unless that is limited.
+        if getrlimit(Resource::As).current.is_some() {
+            config.memory_reservation(MEMORY as u64);
+            config.memory_reservation_for_growth(0);
+            config.memory_guard_size(64 << 10);
+        }
+        let cached = cache::open();
+        config.cache(cached.as_ref().map(|cached| cached.cache.clone()));
+        let engine = Engine::new(&config)
+            .map_err(|error| shortage(&error).unwrap_or_else(|| internal(error)))?;
 
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(internal)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(internal)?;
-        tick(&engine);
+        requests::bound(&mut linker).map_err(internal)?;
+        tick(&engine)?;
         tracing::debug!(elapsed = ?begun.elapsed(), "the sandbox is set up");
-        Ok(Self { engine, linker: Arc::new(linker) })
+        Ok(Self { engine, linker: Arc::new(linker), cached })
     }
 
-    /// Compiles a component, or takes it from the cache, and checks what it
-    /// imports and exports.
-    pub(crate) fn load(&self, path: &Path) -> Result<Loaded, Error> {
+    /// Compiles a component, or takes it from the cache, and checks what it imports
+    /// and exports. Works on a thread of its own, within bounds.
+    pub(crate) async fn load(&self, path: &Path) -> Result<Loaded, Error> {
+        let (sandbox, path) = (self.clone(), path.to_owned());
+        let shown = path.clone();
+        compile::bounded(&shown, move || sandbox.load_now(&path)).await
+    }
+
+    fn load_now(&self, path: &Path) -> Result<Loaded, Error> {
         let begun = Instant::now();
         let binary = read(path)?;
         let component = Component::from_binary(&self.engine, &binary).map_err(|error| {
-            refuse(path, &format!("it cannot be compiled: {}", whole_cause(&error)))
+            shortage(&error).unwrap_or_else(|| {
+                refuse(path, &format!("it cannot be compiled: {}", whole_cause(&error)))
+            })
         })?;
+        if let Some(cached) = &self.cached {
+            cached.remember();
+        }
         tracing::debug!(elapsed = ?begun.elapsed(), "the component is compiled or taken from the cache");
         self.check_exports(path, &component)?;
         let pre = self.linker.instantiate_pre(&component).map_err(|error| {
@@ -117,7 +145,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
         Error::invalid(format!("connector `{}`: cannot be read: {error}", path.display()))
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut file = file.take(LARGEST_COMPONENT + 1);
+    let mut file = file.take(LARGEST_COMPONENT as u64 + 1);
     let mut binary = Vec::new();
     (&mut file).take(8).read_to_end(&mut binary).map_err(unreadable)?;
     match binary.as_slice() {
@@ -134,16 +162,16 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
         _ => return Err(refuse(path, "it is not a WebAssembly component")),
     }
     file.read_to_end(&mut binary).map_err(unreadable)?;
-    if binary.len() as u64 > LARGEST_COMPONENT {
+    if binary.len() > LARGEST_COMPONENT {
         return Err(refuse(path, &format!("it is larger than {LARGEST_COMPONENT} bytes")));
     }
     Ok(binary)
 }
 
 /// Lets running code come up for air as long as the engine lives.
-fn tick(engine: &Engine) {
+fn tick(engine: &Engine) -> Result<(), Error> {
     let engine = engine.weak();
-    std::thread::spawn(move || {
+    let clock = move || {
         loop {
             std::thread::sleep(TICK);
             match engine.upgrade() {
@@ -151,5 +179,9 @@ fn tick(engine: &Engine) {
                 None => return,
             }
         }
-    });
+    };
+    match std::thread::Builder::new().name("clock".into()).spawn(clock) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::machine(format!("a thread cannot be started: {error}"))),
+    }
 }

@@ -4,7 +4,7 @@ use super::log::{Log, Stderr};
 use super::memory::Meter;
 use crate::http::{Client, Hook};
 use crate::policy::grant::Grant;
-use crate::policy::limits::{CALL_BYTES, HANDLES};
+use crate::policy::limits::{CALL_BYTES, FIELDS, HANDLES};
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
@@ -44,10 +44,12 @@ impl State {
         wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS);
         let state = Self {
             table,
             wasi: wasi.build(),
-            http: WasiHttpCtx::new(),
+            http,
             hook: Hook::new(grant, client, Arc::clone(log)),
             meter: Meter::default(),
         };

@@ -1,30 +1,34 @@
 //! Records as files below a directory, all of them or none.
 //!
-//! Everything is written below a hidden directory inside the target first, so
-//! that it is on the same file system, and moved to its place at the commit:
-//!
-//! ```text
-//! TARGET/.plakar-wasm-XXXXXX.partial/lock      held by the run that writes here
-//! TARGET/.plakar-wasm-XXXXXX.partial/records/  the records
-//! ```
+//! Everything is written below a hidden directory inside the target first, its
+//! [lease](super::lease), so that it is on the same file system. The commit of a
+//! target that this run has made is one move of the whole directory. Into one that
+//! was there the records are [placed](super::placing) one by one, by one run at a time.
 
-use super::lease::Lease;
-use super::placing::Placing;
+use super::disk::{Disk, Kernel, has_no_flag, sync_directory};
+use super::lease::{self, Lease};
+use super::placing::{Placing, set_directory_mode};
 use super::{Entry, Sink};
 use crate::Error;
 use bytes::Bytes;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use rustix::fs::RenameFlags;
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// After how many bytes a file is brought to the disk. All at its end would keep
 /// the disk from whoever shares it: on a member's own host, from etcd's log.
-const SYNC_BYTES: usize = 16 << 20;
+pub(super) const SYNC_BYTES: usize = 16 << 20;
 
 /// Writes records as files below a directory.
 pub struct DirectorySink {
+    disk: Arc<dyn Disk>,
     // Dropped before the target, which cannot be removed with this inside.
     lease: Lease,
     target: Target,
@@ -54,12 +58,18 @@ impl Open {
         joined(&mut self.writing).await.map_err(|error| failed("write", &self.place, &error))
     }
 
+    /// What was on its way to the disk is there. The kernel reports a failed write to
+    /// the disk once: a later sync of the same file says nothing of it.
+    async fn synced(&mut self) -> Result<(), Error> {
+        joined(&mut self.syncing).await.map_err(|error| failed("write", &self.place, &error))
+    }
+
     /// Starts to bring the file to the disk, once the last time is over.
-    async fn sync(&mut self, file: &File) -> Result<(), Error> {
-        let cannot = |error| failed("write", &self.place, &error);
-        joined(&mut self.syncing).await.map_err(cannot)?;
-        let file = file.try_clone().map_err(cannot)?;
-        self.syncing = spawn_blocking(move || file.sync_data());
+    async fn sync(&mut self, disk: &Arc<dyn Disk>, file: &File) -> Result<(), Error> {
+        self.synced().await?;
+        let file = file.try_clone().map_err(|error| failed("write", &self.place, &error))?;
+        let disk = Arc::clone(disk);
+        self.syncing = spawn_blocking(move || disk.sync_data(&file));
         self.unsynced = 0;
         Ok(())
     }
@@ -88,14 +98,24 @@ impl Drop for Target {
     }
 }
 
-fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
-    Error::store(format!("cannot {doing} `{}`: {error}", path.display()))
+pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
+    let remedy = match Errno::from_io_error(error) {
+        Some(Errno::FBIG) => "; look at `ulimit -f` and at what the file system allows",
+        _ => "",
+    };
+    Error::store(format!("cannot {doing} `{}`: {error}{remedy}", path.display()))
 }
 
 impl DirectorySink {
-    /// Prepares the directory `path`: makes it where it is missing, and checks by
-    /// doing that it can be written. Files that exist are replaced only with `force`.
+    /// Prepares the directory `path`: makes it where it is missing, and does with
+    /// files of its own what the commit will do, so that a file system that refuses
+    /// it is found out before anything is contacted. Files that exist are replaced
+    /// only with `force`. May wait for the file system.
     pub fn create(path: &Path, force: bool) -> Result<Self, Error> {
+        Self::create_on(Arc::new(Kernel), path, force)
+    }
+
+    pub(super) fn create_on(disk: Arc<dyn Disk>, path: &Path, force: bool) -> Result<Self, Error> {
         let made = match DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => false,
@@ -105,9 +125,15 @@ impl DirectorySink {
             Err(error) => return Err(failed("make the directory", path, &error)),
         };
         let target = Target { path: path.to_owned(), made, kept: false };
-        let lease =
-            Lease::take(path).map_err(|error| failed("write to the directory", path, &error))?;
-        Ok(Self { lease, target, force, directories: Vec::new(), records: Vec::new(), open: None })
+        // Where a run that made its target is killed in its commit, this is left.
+        if let Some(parent) = parent(path) {
+            let _ = lease::sweep(disk.as_ref(), &parent);
+        }
+        let lease = Lease::take(Arc::clone(&disk), path)
+            .map_err(|error| failed("write to the directory", path, &error))?;
+        try_out(disk.as_ref(), lease.directory(), path)?;
+        let (directories, records) = (Vec::new(), Vec::new());
+        Ok(Self { disk, lease, target, force, directories, records, open: None })
     }
 
     /// Where a record is written first, its parents made.
@@ -126,8 +152,105 @@ impl DirectorySink {
     }
 
     fn placing(&self) -> Placing<'_> {
-        Placing::new(self.lease.records(), &self.target.path, self.force)
+        let lease = self.lease.directory();
+        Placing::new(self.disk.as_ref(), lease, &self.target.path, self.force)
     }
+
+    /// Moves all records at once to where the empty target is. Answers false where
+    /// it is not empty any more, or cannot be moved as a whole.
+    fn place_whole(&mut self) -> Result<bool, Error> {
+        let disk = Arc::clone(&self.disk);
+        let Some(parent) = parent(&self.target.path) else { return Ok(false) };
+        let Ok(path) = self.target.path.canonicalize() else { return Ok(false) };
+        if self.lease.move_into(&parent).is_err() {
+            return Ok(false);
+        }
+        let staged = self.lease.records();
+        let records = self.records.iter().map(|record| staged.join(record));
+        let mut parents: BTreeSet<PathBuf> =
+            records.filter_map(|record| record.parent().map(Path::to_owned)).collect();
+        parents.insert(staged.clone());
+        parents.extend(self.directories.iter().map(|(directory, _)| staged.join(directory)));
+        for directory in parents.iter().filter(|directory| directory.starts_with(&staged)) {
+            let _ = sync_directory(disk.as_ref(), directory)
+                .map_err(|error| failed("sync the directory", directory, &error))?;
+        }
+        // A directory takes an empty one's place, and no other's.
+        match disk.rename(&staged, &path, RenameFlags::empty()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Ok(false),
+            Err(error) => return Err(failed("put the records into", &path, &error)),
+        }
+        // From the innermost out: a parent may not let its children be changed.
+        let mut below =
+            self.directories.iter().rev().filter(|(below, _)| !below.as_os_str().is_empty());
+        let kept = below
+            .try_for_each(|(below, mode)| {
+                set_directory_mode(disk.as_ref(), &path.join(below), *mode)
+            })
+            .and_then(|()| match sync_directory(disk.as_ref(), &parent) {
+                Ok(_) => Ok(true),
+                Err(error) => Err(failed("sync the directory", &parent, &error)),
+            });
+        if kept.is_err()
+            && let Err(error) = disk.rename(&path, &staged, RenameFlags::empty())
+        {
+            tracing::error!("cannot take `{}` back: {error}", path.display());
+        }
+        kept
+    }
+
+    /// Puts the records one by one into a target that was there.
+    fn place_each(&mut self) -> Result<(), Error> {
+        let cannot = |error| failed("put the records into", &self.target.path, &error);
+        self.lease.claim(&self.target.path).map_err(cannot)?;
+        let mut placing = self.placing();
+        let placed = placing.place(&self.records).and_then(|()| placing.keep(&self.directories));
+        if placed.is_err() && !placing.undo() {
+            self.lease.keep();
+        }
+        placed
+    }
+}
+
+/// The directory that a path is listed in; none for a root.
+fn parent(path: &Path) -> Option<PathBuf> {
+    Some(path.canonicalize().ok()?.parent()?.to_owned())
+}
+
+/// Does in a lease all that a commit will do, so that it is refused here.
+fn try_out(disk: &dyn Disk, lease: &Path, target: &Path) -> Result<(), Error> {
+    let (one, other) = (lease.join("try-1"), lease.join("try-2"));
+    let cannot = |doing: &'static str| {
+        move |error: io::Error| failed(&format!("{doing} in the directory"), target, &error)
+    };
+    let file = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut first = file(&one).map_err(cannot("make a file"))?;
+    first.write_all(b"try").map_err(cannot("write a file"))?;
+    disk.set_mode(&first, 0o600).map_err(cannot("set a file's permissions"))?;
+    first.set_modified(SystemTime::now()).map_err(cannot("set a file's time"))?;
+    disk.sync_data(&first).map_err(cannot("sync a file"))?;
+    disk.sync_all(&first).map_err(cannot("sync a file"))?;
+    file(&other).map_err(cannot("make a file"))?;
+    match disk.rename(&one, &other, RenameFlags::EXCHANGE) {
+        Err(error) if !has_no_flag(&error) => return Err(cannot("move a file")(error)),
+        _ => {}
+    }
+    std::fs::remove_file(&other).map_err(cannot("remove a file"))?;
+    match disk.rename(&one, &other, RenameFlags::NOREPLACE) {
+        Err(error) if has_no_flag(&error) => disk.rename(&one, &other, RenameFlags::empty()),
+        moved => moved,
+    }
+    .map_err(cannot("move a file"))?;
+    std::fs::remove_file(&other).map_err(cannot("remove a file"))?;
+    if !sync_directory(disk, target).map_err(cannot("sync what is listed"))? {
+        tracing::warn!(
+            "the directory `{}` cannot be synced: after a power failure the names of its \
+             newest files may be missing",
+            target.display()
+        );
+    }
+    Ok(())
 }
 
 impl Sink for DirectorySink {
@@ -161,7 +284,7 @@ impl Sink for DirectorySink {
         let open = self.open.as_mut().ok_or_else(|| Error::store("no file was begun"))?;
         let mut file = open.written().await?;
         if open.unsynced >= SYNC_BYTES {
-            open.sync(&file).await?;
+            open.sync(&self.disk, &file).await?;
         }
         open.unsynced += bytes.len();
         open.writing = spawn_blocking(move || file.write_all(&bytes).map(|()| file));
@@ -171,27 +294,24 @@ impl Sink for DirectorySink {
     async fn finish_file(&mut self) -> Result<u64, Error> {
         let mut open = self.open.take().ok_or_else(|| Error::store("no file was begun"))?;
         let file = open.written().await?;
+        open.synced().await?;
         let Open { entry, place, .. } = open;
+        let disk = Arc::clone(&self.disk);
         let finished = spawn_blocking(move || {
             let length = file.metadata()?.len();
-            file.set_permissions(Permissions::from_mode(entry.mode))?;
+            disk.set_mode(&file, entry.mode)?;
             file.set_modified(entry.modified)?;
-            file.sync_all()?;
+            disk.sync_all(&file)?;
             Ok(length)
         });
         joined(finished).await.map_err(|error| failed("finish", &place, &error))
     }
 
     fn commit(mut self) -> Result<(), Error> {
-        let mut placing = self.placing();
-        for record in &self.records {
-            placing.place(record)?;
+        let whole = self.target.made && self.place_whole()?;
+        if !whole {
+            self.place_each()?;
         }
-        // From the innermost out: a parent may not let its children be changed.
-        for (directory, mode) in self.directories.iter().rev() {
-            placing.set_mode(directory, *mode)?;
-        }
-        placing.keep()?;
         self.target.kept = true;
         Ok(())
     }

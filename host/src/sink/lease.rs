@@ -1,85 +1,232 @@
 //! The hidden directory that one run writes to, and what is left of dead ones.
+//!
+//! ```text
+//! .plakar-wasm-XXXXXX.new/       is being made
+//! .plakar-wasm-XXXXXX.partial/   belongs to a run
+//! .plakar-wasm-commit.partial/   belongs to the run that puts its records in place
+//!     lock      locked while that run lives, whatever ends it
+//!     records/  the records on their way
+//!     old/      what they replace, where two files cannot change places
+//!     commit    what is being put in place; without it there is nothing to undo
+//! ```
+//!
+//! A lock file exists and is locked before its directory is called `.partial`. So
+//! one without a lock, or whose lock is free, is a dead run's.
 
-use std::fs::{DirBuilder, File, Permissions, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use super::disk::{Disk, has_no_locks};
+use super::placing;
+use rustix::fs::{OFlags, RenameFlags};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tempfile::TempDir;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 const PREFIX: &str = ".plakar-wasm-";
-const SUFFIX: &str = ".partial";
+const NEW: &str = ".new";
+const PARTIAL: &str = ".partial";
+
+/// What a run's directory is called while it puts its records in place. A directory
+/// that is not empty cannot be replaced, so there is one of them at a time.
+const COMMITTING: &str = ".plakar-wasm-commit.partial";
+
+/// How long to wait for another run that puts its records in place: that takes some
+/// renames and syncs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A directory that is being made for longer than this is nobody's.
+const STILLBORN: Duration = Duration::from_secs(3600);
 
 /// A run's own hidden directory. Dropping it removes it and all that is in it.
 pub(super) struct Lease {
-    directory: TempDir,
-    records: PathBuf,
-    /// Locked while the run lives, whatever ends it.
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    kept: bool,
+    /// Locked while the run lives.
     _lock: File,
 }
 
 impl Lease {
     /// Makes one inside `target`, and removes those whose runs are dead.
-    pub(super) fn take(target: &Path) -> io::Result<Self> {
-        let _beginning = alone(target)?;
-        sweep(target);
-
-        let directory = tempfile::Builder::new()
+    pub(super) fn take(disk: Arc<dyn Disk>, target: &Path) -> io::Result<Self> {
+        sweep(disk.as_ref(), target)?;
+        let new = tempfile::Builder::new()
             .prefix(PREFIX)
-            .suffix(SUFFIX)
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(target)?;
-        let lock = File::create_new(directory.path().join("lock"))?;
-        lock.lock()?;
-        let records = directory.path().join("records");
-        DirBuilder::new().mode(0o700).create(&records)?;
-        Ok(Self { directory, records, _lock: lock })
+            .suffix(NEW)
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir_in(target)?
+            .keep();
+        let directory = new.with_extension(&PARTIAL[1..]);
+        let made = prepare(disk.as_ref(), &new).and_then(|lock| {
+            disk.rename(&new, &directory, RenameFlags::empty())?;
+            Ok(lock)
+        });
+        match made {
+            Ok(lock) => Ok(Self { disk, directory, kept: false, _lock: lock }),
+            Err(error) => {
+                remove_bare(&new);
+                Err(error)
+            }
+        }
     }
 
     /// Where the records are written.
-    pub(super) fn records(&self) -> &Path {
-        &self.records
+    pub(super) fn records(&self) -> PathBuf {
+        self.directory.join("records")
+    }
+
+    /// The directory itself.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Moves it into another directory of the same file system.
+    pub(super) fn move_into(&mut self, parent: &Path) -> io::Result<()> {
+        let to = parent.join(self.directory.file_name().unwrap_or_default());
+        self.disk.rename(&self.directory, &to, RenameFlags::empty())?;
+        self.directory = to;
+        Ok(())
+    }
+
+    /// Leaves the directory to the next run, for it holds what could not be put back.
+    pub(super) fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    /// Makes this run the only one that puts records in place below `target`, until
+    /// the lease is dropped. Waits for one that does so already, and undoes what a
+    /// dead one has begun.
+    pub(super) fn claim(&mut self, target: &Path) -> io::Result<()> {
+        let claimed = target.join(COMMITTING);
+        let begun = Instant::now();
+        loop {
+            match self.disk.rename(&self.directory, &claimed, RenameFlags::empty()) {
+                Ok(()) => {
+                    self.directory = claimed;
+                    return Ok(());
+                }
+                Err(error) if !is_taken(&error) => return Err(error),
+                Err(_) if begun.elapsed() > PATIENCE => {
+                    return Err(io::Error::other(format!(
+                        "another run is putting its backup in place; \
+                         where there is none, remove `{}`",
+                        claimed.display()
+                    )));
+                }
+                Err(_) => sweep_one(self.disk.as_ref(), target, &claimed)?,
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(self.directory.path()) {
-            tracing::warn!("cannot remove `{}`: {error}", self.directory.path().display());
+        if self.kept {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.directory) {
+            tracing::warn!("cannot remove `{}`: {error}", self.directory.display());
         }
     }
 }
 
-/// Keeps other runs from beginning: none must take another's directory for a dead
-/// one before it is locked. Where a directory cannot be locked, as on some network
-/// file systems, or somebody else keeps it locked, that is left to chance.
-fn alone(target: &Path) -> io::Result<File> {
-    let directory = File::open(target)?;
-    for _ in 0..20 {
-        match directory.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
-            _ => break,
-        }
-    }
-    Ok(directory)
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists)
 }
 
-/// Removes the hidden directories that nobody has locked any more.
-fn sweep(target: &Path) {
-    let Ok(entries) = std::fs::read_dir(target) else { return };
+/// Puts a locked lock and a place for records into a new directory.
+fn prepare(disk: &dyn Disk, new: &Path) -> io::Result<File> {
+    let mut lock =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(new.join("lock"))?;
+    // For who looks into it.
+    writeln!(lock, "{}", std::process::id())?;
+    match disk.lock(&lock) {
+        Ok(()) => {}
+        // Nobody can be told from a dead one there, and so nobody's is removed.
+        Err(TryLockError::Error(error)) if has_no_locks(&error) => tracing::warn!(
+            "there are no locks in `{}` ({error}): what a killed run leaves there stays",
+            new.parent().unwrap_or(new).display()
+        ),
+        Err(error) => return Err(error.into()),
+    }
+    DirBuilder::new().mode(0o700).create(new.join("records"))?;
+    Ok(lock)
+}
+
+/// Removes what [`prepare`] made, without opening anything: there may be no more
+/// files to be had.
+fn remove_bare(new: &Path) {
+    let _ = std::fs::remove_dir(new.join("records"));
+    let _ = std::fs::remove_file(new.join("lock"));
+    let _ = std::fs::remove_dir(new);
+}
+
+/// Removes the hidden directories of dead runs, and undoes what they had begun.
+/// Fails where that cannot be undone.
+pub(super) fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if !(name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
-            continue;
-        }
-        let Ok(lock) = File::open(entry.path().join("lock")) else { continue };
-        if lock.try_lock().is_err() {
-            continue;
-        }
-        match std::fs::remove_dir_all(entry.path()) {
-            Ok(()) => tracing::warn!("removed `{name}`, which an interrupted run had left behind"),
-            Err(error) => tracing::warn!("cannot remove `{name}`: {error}"),
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        if name.ends_with(PARTIAL) {
+            sweep_one(disk, directory, &entry.path())?;
+        } else if name.ends_with(NEW) && is_ours(&entry.path()) && age(&entry.path()) > STILLBORN {
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+    Ok(())
+}
+
+/// The same for one of them.
+fn sweep_one(disk: &dyn Disk, target: &Path, lease: &Path) -> io::Result<()> {
+    if !is_ours(lease) {
+        return Ok(());
+    }
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(flags);
+    let _lock = match options.open(lease.join("lock")) {
+        Ok(lock) => match disk.lock(&lock) {
+            Ok(()) => Some(lock),
+            Err(_) => return Ok(()),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(_) => return Ok(()),
+    };
+    let shown = lease.display();
+    let undone = placing::recover(disk, lease, target).map_err(|error| {
+        io::Error::other(format!(
+            "a run was killed while it put its backup in place, which cannot be undone: {error}; \
+             what it replaced is below `{shown}`: put it back, and remove that directory"
+        ))
+    })?;
+    if undone {
+        tracing::warn!(
+            "`{}` is again as it was before a run that was killed while it put its backup in place",
+            target.display()
+        );
+    }
+    match std::fs::remove_dir_all(lease) {
+        Ok(()) => tracing::warn!("removed `{shown}`, which an interrupted run had left behind"),
+        Err(error) => tracing::warn!("cannot remove `{shown}`: {error}"),
+    }
+    Ok(())
+}
+
+/// Whether it is a directory of this user: in a shared one, others' are not to be
+/// believed.
+fn is_ours(lease: &Path) -> bool {
+    lease.symlink_metadata().is_ok_and(|metadata| {
+        metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw()
+    })
+}
+
+fn age(path: &Path) -> Duration {
+    let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
+    modified
+        .ok()
+        .and_then(|modified| SystemTime::now().duration_since(modified).ok())
+        .unwrap_or_default()
 }

@@ -1,8 +1,12 @@
 //! What takes the records of a backup.
 
 mod directory;
+mod disk;
 mod lease;
 mod placing;
+
+#[cfg(test)]
+mod tests;
 
 pub use directory::DirectorySink;
 

@@ -1,37 +1,81 @@
-//! Moves records from where they were written to where they belong, and back
-//! again where one of them cannot be moved.
+//! Puts records where they belong, and back again where one of them cannot be put.
+//!
+//! What is about to be moved is written down before the first move, and struck out
+//! after the last one is on the disk. So the next run can undo what one that was
+//! killed in between had begun.
 
+use super::disk::{Disk, has_no_flag, sync_directory};
 use crate::Error;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::RenameFlags;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{DirBuilder, File, Metadata};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The moves of one commit. Dropping it before [`Placing::keep`] undoes them.
+/// The moves of one commit, from the lease to the target.
 pub(super) struct Placing<'a> {
-    from: &'a Path,
+    disk: &'a dyn Disk,
+    lease: &'a Path,
     to: &'a Path,
     force: bool,
     done: Vec<Move>,
 }
 
+/// What is to be done, as it is written down. Paths are relative to the target.
+#[derive(Serialize, Deserialize)]
+enum Plan {
+    /// A directory is to be made.
+    Make(PathBuf),
+    /// A file is to be put.
+    Put(PathBuf, Identity),
+}
+
+/// By what a file is told from others that are in its place before or after it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Identity {
+    /// Given to the next file once a file is gone.
+    inode: u64,
+    length: u64,
+    /// Kept to two seconds on some file systems.
+    modified: i64,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self { inode: metadata.ino(), length: metadata.len(), modified: metadata.mtime() }
+    }
+
+    /// That of the file at this path.
+    fn at(path: &Path) -> Option<Self> {
+        path.symlink_metadata().ok().as_ref().map(Self::of)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.inode == other.inode
+            && self.length == other.length
+            && self.modified.abs_diff(other.modified) <= 2
+    }
+}
+
 /// A move that was made.
+#[derive(Debug, PartialEq)]
 enum Move {
     /// A directory was made.
     Made(PathBuf),
-    /// A directory or file was moved to where nothing was.
+    /// An old file was moved into the lease.
+    SetAside(PathBuf),
+    /// A file was moved to where nothing was.
     Moved(PathBuf),
     /// A file changed places with the one that was there.
     Swapped(PathBuf),
 }
 
 impl<'a> Placing<'a> {
-    /// From below `from` to below `to`.
-    pub(super) fn new(from: &'a Path, to: &'a Path, force: bool) -> Self {
-        Self { from, to, force, done: Vec::new() }
+    /// From a lease to below `to`.
+    pub(super) fn new(disk: &'a dyn Disk, lease: &'a Path, to: &'a Path, force: bool) -> Self {
+        Self { disk, lease, to, force, done: Vec::new() }
     }
 
     /// Whether a directory could be placed there as things stand.
@@ -60,113 +104,307 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Moves a record and the directories it needs. Those come before what lies
-    /// in them, so that a directory is always moved empty.
-    pub(super) fn place(&mut self, record: &Path) -> Result<(), Error> {
-        if record.as_os_str().is_empty() {
-            return Ok(());
-        }
-        for parent in record.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
-            self.make_directory(parent)?;
-        }
-        if self.from.join(record).is_dir() {
-            return self.make_directory(record);
-        }
-        self.check_file(record)?;
-        let (from, place) = (self.from.join(record), self.to.join(record));
-        let failed =
-            |error| Error::store(format!("cannot put `{}` in its place: {error}", place.display()));
-        match rename(&from, &place, RenameFlags::NOREPLACE) {
-            Ok(()) => self.done.push(Move::Moved(record.to_owned())),
-            Err(Errno::EXIST) if self.force => {
-                rename(&from, &place, RenameFlags::EXCHANGE).map_err(failed)?;
-                self.done.push(Move::Swapped(record.to_owned()));
+    /// Puts all records in place, and makes that last.
+    pub(super) fn place(&mut self, records: &[PathBuf]) -> Result<(), Error> {
+        let plan = self.plan(records)?;
+        let journal = |error| failed("write", &self.lease.join(JOURNAL), &error);
+        write_journal(self.disk, self.lease, &plan).map_err(journal)?;
+        for step in &plan {
+            match step {
+                Plan::Make(directory) => self.make(directory)?,
+                Plan::Put(file, _) => self.put(file)?,
             }
-            Err(Errno::EXIST) => return Err(exists(&place)),
-            // Some file systems know no flags. The check above must do there,
-            // and what was replaced cannot be had back.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                rename(&from, &place, RenameFlags::empty()).map_err(failed)?;
-                self.done.push(Move::Moved(record.to_owned()));
-            }
-            Err(error) => return Err(failed(error)),
         }
         Ok(())
     }
 
-    fn make_directory(&mut self, record: &Path) -> Result<(), Error> {
-        let place = self.to.join(record);
-        if record.as_os_str().is_empty() || place.is_dir() {
-            return self.check_directory(record);
+    /// What is to be done for these records, directories before what lies in them.
+    fn plan(&self, records: &[PathBuf]) -> Result<Vec<Plan>, Error> {
+        let mut plan = Vec::new();
+        let mut known = BTreeSet::new();
+        for record in records.iter().filter(|record| !record.as_os_str().is_empty()) {
+            let staged = self.staged(record);
+            let metadata =
+                staged.symlink_metadata().map_err(|error| failed("read", &staged, &error))?;
+            let own = metadata.is_dir().then_some(record.as_path());
+            let parents: Vec<&Path> = record.ancestors().skip(1).collect();
+            for directory in parents.into_iter().rev().chain(own) {
+                self.check_directory(directory)?;
+                if known.insert(directory.to_owned()) && !self.to.join(directory).is_dir() {
+                    plan.push(Plan::Make(directory.to_owned()));
+                }
+            }
+            if own.is_none() {
+                self.check_file(record)?;
+                plan.push(Plan::Put(record.clone(), Identity::of(&metadata)));
+            }
         }
-        let failed = |error: io::Error| {
-            Error::store(format!("cannot make the directory `{}`: {error}", place.display()))
-        };
-        DirBuilder::new().mode(0o700).create(&place).map_err(failed)?;
+        Ok(plan)
+    }
+
+    fn make(&mut self, record: &Path) -> Result<(), Error> {
+        let place = self.to.join(record);
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&place)
+            .map_err(|error| failed("make the directory", &place, &error))?;
         self.done.push(Move::Made(record.to_owned()));
         Ok(())
     }
 
-    /// Gives a directory that was made here its mode. To be done last, for it may
-    /// be one that cannot be filled any more.
-    pub(super) fn set_mode(&self, record: &Path, mode: u32) -> Result<(), Error> {
-        if !self.done.iter().any(|step| matches!(step, Move::Made(made) if made == record)) {
-            return Ok(());
+    fn put(&mut self, record: &Path) -> Result<(), Error> {
+        self.check_file(record)?;
+        let (from, place) = (self.staged(record), self.to.join(record));
+        let failed =
+            |error| Error::store(format!("cannot put `{}` in its place: {error}", place.display()));
+        match self.disk.rename(&from, &place, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.done.push(Move::Moved(record.to_owned()));
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => match self.force {
+                true => self.swap(record).map_err(failed),
+                false => Err(exists(&place)),
+            },
+            // The check above must do where there is no such flag.
+            Err(error) if has_no_flag(&error) => match place.symlink_metadata() {
+                Ok(_) => self.swap(record).map_err(failed),
+                Err(_) => self.move_there(record).map_err(failed),
+            },
+            Err(error) => Err(failed(error)),
         }
-        let place = self.to.join(record);
-        std::fs::set_permissions(&place, Permissions::from_mode(mode)).map_err(|error| {
-            Error::store(format!("cannot set the mode of `{}`: {error}", place.display()))
-        })
     }
 
-    /// Makes the moves last and keeps them.
-    pub(super) fn keep(mut self) -> Result<(), Error> {
+    /// Puts a file where there is one, and keeps the old one in the lease.
+    fn swap(&mut self, record: &Path) -> io::Result<()> {
+        let (from, place) = (self.staged(record), self.to.join(record));
+        match self.disk.rename(&from, &place, RenameFlags::EXCHANGE) {
+            Ok(()) => {
+                self.done.push(Move::Swapped(record.to_owned()));
+                Ok(())
+            }
+            Err(error) if has_no_flag(&error) => {
+                let aside = self.aside(record)?;
+                self.disk.rename(&place, &aside, RenameFlags::empty())?;
+                self.done.push(Move::SetAside(record.to_owned()));
+                self.move_there(record)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn move_there(&mut self, record: &Path) -> io::Result<()> {
+        self.disk.rename(&self.staged(record), &self.to.join(record), RenameFlags::empty())?;
+        self.done.push(Move::Moved(record.to_owned()));
+        Ok(())
+    }
+
+    /// Gives the directories that were made here their modes, the innermost first,
+    /// for a parent may not let its children be changed; and makes all moves last.
+    pub(super) fn keep(&mut self, modes: &[(PathBuf, u32)]) -> Result<(), Error> {
         let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
         for step in &self.done {
-            let (Move::Made(record) | Move::Moved(record) | Move::Swapped(record)) = step;
+            let record = step.record();
             changed.insert(self.to.join(record.parent().unwrap_or(Path::new(""))));
+            if let Move::Made(made) = step {
+                changed.insert(self.to.join(made));
+            }
         }
-        // The target itself may be new.
-        changed.extend(self.to.canonicalize().ok().and_then(|to| to.parent().map(Path::to_owned)));
-        for directory in changed {
-            let synced = File::open(&directory).and_then(|file| file.sync_all());
-            synced.map_err(|error| {
-                Error::store(format!(
-                    "cannot sync the directory `{}`: {error}",
-                    directory.display()
-                ))
-            })?;
+        for directory in &changed {
+            sync_directory(self.disk, directory)
+                .map_err(|error| failed("sync the directory", directory, &error))?;
         }
-        self.done.clear();
-        Ok(())
+        for (directory, mode) in modes.iter().rev() {
+            if self.done.iter().any(|step| matches!(step, Move::Made(made) if made == directory)) {
+                set_directory_mode(self.disk, &self.to.join(directory), *mode)?;
+            }
+        }
+        strike_out(self.disk, self.lease)
+            .map_err(|error| failed("remove", &self.lease.join(JOURNAL), &error))
+    }
+
+    /// Undoes the moves, the last one first. Answers whether everything is again as
+    /// it was; what could not be put back stays in the lease.
+    #[must_use]
+    pub(super) fn undo(&mut self) -> bool {
+        let mut undone = true;
+        for step in std::mem::take(&mut self.done).into_iter().rev() {
+            let record = step.record();
+            let (place, staged) = (self.to.join(record), self.lease.join(RECORDS).join(record));
+            let moved = match &step {
+                Move::Made(_) => match std::fs::remove_dir(&place) {
+                    // Somebody else has put something there.
+                    Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+                    removed => removed,
+                },
+                Move::SetAside(_) => {
+                    self.disk.rename(&aside(self.lease, record), &place, RenameFlags::empty())
+                }
+                Move::Moved(_) => self.disk.rename(&place, &staged, RenameFlags::empty()),
+                Move::Swapped(_) => self.swap_back(record),
+            };
+            if let Err(error) = moved {
+                undone = false;
+                tracing::error!("cannot take `{}` back: {error}", place.display());
+            }
+        }
+        undone
+    }
+
+    /// Lets the new file and the old one, in the lease, change places again.
+    fn swap_back(&self, record: &Path) -> io::Result<()> {
+        let (staged, place) = (self.staged(record), self.to.join(record));
+        match self.disk.rename(&place, &staged, RenameFlags::EXCHANGE) {
+            Err(error) if has_no_flag(&error) => {
+                // Each step leads to a state that `recover` knows.
+                let aside = self.aside(record)?;
+                self.disk.rename(&staged, &aside, RenameFlags::empty())?;
+                self.disk.rename(&place, &staged, RenameFlags::empty())?;
+                self.disk.rename(&aside, &place, RenameFlags::empty())
+            }
+            swapped => swapped,
+        }
+    }
+
+    /// Where an old file is kept that was moved out of the way.
+    fn aside(&self, record: &Path) -> io::Result<PathBuf> {
+        let aside = aside(self.lease, record);
+        if let Some(parent) = aside.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        }
+        Ok(aside)
+    }
+
+    fn staged(&self, record: &Path) -> PathBuf {
+        self.lease.join(RECORDS).join(record)
     }
 }
 
-impl Drop for Placing<'_> {
-    fn drop(&mut self) {
-        for step in self.done.drain(..).rev() {
-            let undone = match &step {
-                Move::Made(record) => std::fs::remove_dir(self.to.join(record)),
-                Move::Moved(record) => {
-                    std::fs::rename(self.to.join(record), self.from.join(record))
-                }
-                Move::Swapped(record) => {
-                    rename(&self.to.join(record), &self.from.join(record), RenameFlags::EXCHANGE)
-                        .map_err(io::Error::from)
-                }
-            };
-            if let Err(error) = undone {
-                let (Move::Made(record) | Move::Moved(record) | Move::Swapped(record)) = &step;
-                tracing::error!("cannot take `{}` back: {error}", self.to.join(record).display());
+impl Move {
+    fn record(&self) -> &Path {
+        match self {
+            Move::Made(path) | Move::SetAside(path) | Move::Moved(path) | Move::Swapped(path) => {
+                path
             }
         }
     }
 }
 
-fn rename(from: &Path, to: &Path, flags: RenameFlags) -> rustix::io::Result<()> {
-    renameat_with(CWD, from, CWD, to, flags)
+/// Gives a directory its mode and makes that last.
+pub(super) fn set_directory_mode(disk: &dyn Disk, path: &Path, mode: u32) -> Result<(), Error> {
+    // Opened before, for it may be one that cannot be opened any more.
+    File::open(path)
+        .and_then(|directory| {
+            disk.set_mode(&directory, mode)?;
+            match disk.sync_all(&directory) {
+                Err(error) if has_no_flag(&error) => Ok(()),
+                synced => synced,
+            }
+        })
+        .map_err(|error| failed("set the mode of", path, &error))
+}
+
+const RECORDS: &str = "records";
+const JOURNAL: &str = "commit";
+
+fn aside(lease: &Path, record: &Path) -> PathBuf {
+    lease.join("old").join(record)
+}
+
+fn write_journal(disk: &dyn Disk, lease: &Path, plan: &[Plan]) -> io::Result<()> {
+    let mut journal = File::create_new(lease.join(JOURNAL))?;
+    journal.write_all(&serde_json::to_vec(plan)?)?;
+    disk.sync_all(&journal)?;
+    sync_directory(disk, lease).map(drop)
+}
+
+fn strike_out(disk: &dyn Disk, lease: &Path) -> io::Result<()> {
+    std::fs::remove_file(lease.join(JOURNAL))?;
+    sync_directory(disk, lease).map(drop)
+}
+
+/// Undoes what the run of a dead lease had begun; answers whether there was anything.
+/// Where a file cannot be told from the one that it was to replace, nothing is moved.
+pub(super) fn recover(disk: &dyn Disk, lease: &Path, to: &Path) -> io::Result<bool> {
+    let plan: Vec<Plan> = match std::fs::read(lease.join(JOURNAL)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        // Killed while it was written: before the first move.
+        Ok(journal) => match serde_json::from_slice(&journal) {
+            Ok(plan) => plan,
+            Err(_) => return Ok(false),
+        },
+        Err(error) => return Err(error),
+    };
+    let mut placing = Placing::new(disk, lease, to, true);
+    for step in plan {
+        match step {
+            Plan::Make(directory) => {
+                if to.join(&directory).is_dir() {
+                    placing.done.push(Move::Made(directory));
+                }
+            }
+            Plan::Put(file, new) => {
+                let found = Found::look(lease, to, &file, new)?;
+                placing.done.extend(found.moves(file));
+            }
+        }
+    }
+    let begun = !placing.done.is_empty();
+    match placing.undo() {
+        true => Ok(begun),
+        false => Err(io::Error::other("files could not be moved back")),
+    }
+}
+
+/// Where the files of one record are.
+struct Found {
+    staged: bool,
+    placed: bool,
+    aside: bool,
+}
+
+impl Found {
+    fn look(lease: &Path, to: &Path, record: &Path, new: Identity) -> io::Result<Self> {
+        let staged = Identity::at(&lease.join(RECORDS).join(record));
+        let place = Identity::at(&to.join(record));
+        let aside = Identity::at(&aside(lease, record)).is_some();
+        let unknown = |what: &str| {
+            let place = to.join(record);
+            Err(io::Error::other(format!("`{}` {what}", place.display())))
+        };
+        let placed = match (staged, place) {
+            (_, Some(place)) if place.is(&new) => true,
+            // The new one is where it was, so what is in its place is the old one.
+            (Some(staged), Some(_)) if staged.is(&new) => false,
+            // Neither: somebody has put it there since.
+            (None, Some(_)) if !aside => false,
+            (_, Some(_)) => return unknown("may be the old file or the new one"),
+            (Some(staged), None) if !aside && !staged.is(&new) => {
+                return unknown("is missing, and the old one may be in the lease");
+            }
+            (_, None) => false,
+        };
+        Ok(Self { staged: staged.is_some(), placed, aside })
+    }
+
+    /// The moves that led here.
+    fn moves(&self, record: PathBuf) -> Vec<Move> {
+        match self {
+            Found { aside: true, placed: true, .. } => {
+                vec![Move::SetAside(record.clone()), Move::Moved(record)]
+            }
+            Found { aside: true, .. } => vec![Move::SetAside(record)],
+            Found { placed: true, staged: true, .. } => vec![Move::Swapped(record)],
+            Found { placed: true, .. } => vec![Move::Moved(record)],
+            Found { .. } => Vec::new(),
+        }
+    }
 }
 
 fn exists(place: &Path) -> Error {
     Error::store(format!("`{}` exists; use `--force` to replace it", place.display()))
+}
+
+fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
+    super::directory::failed(doing, path, error)
 }

@@ -1,6 +1,7 @@
 //! The ways to go wrong.
 
 use crate::bindings::exports::plakar::connector0_2_0::types::Error;
+use crate::hoard;
 use std::str::FromStr;
 
 /// What the option `behaviour` can say.
@@ -50,6 +51,14 @@ pub(crate) enum Behaviour {
     Exit,
     /// Fails in `facts`, by a trap.
     TrapInFacts,
+    /// Makes the host hold long methods and authorities, in as many requests as it can.
+    HoardRequests,
+    /// The same with long header fields.
+    HoardFields,
+    /// The same with bodies that are never sent.
+    HoardBodies,
+    /// Directories with long names, without end in sight.
+    LongNames,
     /// States the digest of all but the last bytes of a file.
     RightDigest,
     /// States the digest of other bytes.
@@ -73,7 +82,7 @@ pub(crate) enum Behaviour {
 }
 
 /// Behaviours that need no argument, by name.
-const NAMES: [(&str, Behaviour); 31] = [
+const NAMES: [(&str, Behaviour); 35] = [
     ("well", Behaviour::Well),
     ("trap-in-next", Behaviour::TrapInNext),
     ("trap-in-read", Behaviour::TrapInRead),
@@ -95,6 +104,10 @@ const NAMES: [(&str, Behaviour); 31] = [
     ("panic", Behaviour::Panic),
     ("exit", Behaviour::Exit),
     ("trap-in-facts", Behaviour::TrapInFacts),
+    ("hoard-requests", Behaviour::HoardRequests),
+    ("hoard-fields", Behaviour::HoardFields),
+    ("hoard-bodies", Behaviour::HoardBodies),
+    ("long-names", Behaviour::LongNames),
     ("right-digest", Behaviour::RightDigest),
     ("wrong-digest", Behaviour::WrongDigest),
     ("digest-of-more", Behaviour::DigestOfMore),
@@ -138,6 +151,9 @@ impl Behaviour {
                     eprintln!("line {line} of a flood");
                 }
             }
+            Behaviour::HoardRequests => hoard::requests(),
+            Behaviour::HoardFields => hoard::fields(),
+            Behaviour::HoardBodies => hoard::bodies(),
             Behaviour::OpenFile => match std::fs::read_to_string("/etc/hostname") {
                 Ok(_) => return Err(Error::Other("a file could be read".into())),
                 Err(error) => eprintln!("no file can be read: {error}"),

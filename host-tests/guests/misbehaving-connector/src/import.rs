@@ -31,6 +31,8 @@ pub(crate) struct Running {
     next: Cell<Next>,
     /// What the store kept of the first file.
     stored: Cell<Option<u64>>,
+    /// The id of the next record of a long name.
+    names: Cell<u64>,
     facts: RefCell<Vec<Fact>>,
 }
 
@@ -50,11 +52,20 @@ enum Next {
 impl Running {
     pub(crate) fn new(behaviour: Behaviour, bytes: u64) -> Self {
         let (next, stored) = (Cell::new(Next::Root), Cell::new(None));
-        Self { behaviour, bytes, next, stored, facts: RefCell::default() }
+        let names = Cell::new(REPORT + 1);
+        Self { behaviour, bytes, next, stored, names, facts: RefCell::default() }
     }
 
     fn fact(&self, name: &str, value: String) {
         self.facts.borrow_mut().push(Fact { name: name.into(), value });
+    }
+
+    /// One more directory with a long name.
+    fn long_name(&self) -> Step {
+        let id = self.names.get();
+        self.names.set(id + 1);
+        let component = format!("/{}", "x".repeat(254));
+        directory(id, &format!("{}/{id:0>252}", component.repeat(7)))
     }
 
     fn data(&self) -> Step {
@@ -124,6 +135,7 @@ impl GuestImportRun for Running {
                 self.next.set(Next::Data);
                 Ok(directory(ROOT, "/"))
             }
+            Next::Data if self.behaviour == Behaviour::LongNames => Ok(self.long_name()),
             Next::Data => {
                 match self.behaviour {
                     Behaviour::TrapInNext => trap(),

@@ -13,11 +13,13 @@
 //! | --- | --- |
 //! | `behaviour` | the option `behaviour`, and the ways to go wrong |
 //! | `command` | its own command line, which the contract does not ask for |
+//! | `hoard` | what costs the host much |
 //! | `import` | records and their bytes |
 //! | `reach` | one HTTP request, for those behaviours that need one |
 
 mod behaviour;
 mod command;
+mod hoard;
 mod import;
 mod reach;
 

@@ -106,8 +106,8 @@ fn one_member_of_3_4_with_its_log_elsewhere_comes_back() {
 }
 
 #[test]
-fn one_member_of_3_5_comes_back() {
-    one_member_comes_back(Version::V3_5_33, "plain");
+fn one_member_of_3_5_out_of_space_comes_back() {
+    one_member_comes_back(Version::V3_5_33, "alarm");
 }
 
 #[test]
@@ -138,6 +138,11 @@ fn whoever_is_left_over_of_an_earlier_restore_stays_out() {
 #[test]
 fn control_planes_of_kubeadm_come_back() {
     tell(include_str!("kubeadm.sh"), Version::V3_6_14, &[]);
+}
+
+#[test]
+fn members_that_a_proxy_hid_come_back_under_the_names_that_are_given() {
+    tell(include_str!("proxy.sh"), Version::V3_6_14, &[]);
 }
 
 /// A member list that was refused leaves the names to whoever restores.

@@ -1,6 +1,6 @@
 # One member comes back by the guide, whatever stands in the way.
 # Where VARIANT says so, etcd's log lies elsewhere, or the data directory is the mount
-# point of a disk.
+# point of a disk, or an alarm is on.
 NAMES="10.0.0.1 m1"
 host m1 1
 export DATA_DIR=/var/lib/etcd WAL_DIR=
@@ -17,7 +17,7 @@ fi
 start m1 "exec etcd --name m1 --data-dir $DATA_DIR ${WAL_DIR:+--wal-dir $WAL_DIR} \
     --listen-peer-urls http://10.0.0.1:2380 --initial-advertise-peer-urls http://10.0.0.1:2380 \
     --listen-client-urls http://10.0.0.1:2379 --advertise-client-urls http://10.0.0.1:2379 \
-    --initial-cluster m1=http://10.0.0.1:2380"
+    --initial-cluster m1=http://10.0.0.1:2380 --quota-backend-bytes 4294967296"
 etcdctl() { on m1 "ETCDCTL_API=3 etcdctl --endpoints http://10.0.0.1:2379 $*"; }
 eventually etcdctl endpoint health
 put() { on m1 "for key in \$(seq $1 $2); do ETCDCTL_API=3 etcdctl --endpoints http://10.0.0.1:2379 put \$key value; done" > puts; }
@@ -27,7 +27,12 @@ backup m1 etcd://10.0.0.1:2379 older
 older=$DUMP
 put 11 20
 before=$(hash)
+if [ "$VARIANT" = alarm ]; then
+    on m1 "curl --silent http://10.0.0.1:2379/v3/maintenance/alarm \
+        -d '{\"action\":\"ACTIVATE\",\"memberID\":\"7\",\"alarm\":\"NOSPACE\"}'" | grep -q NOSPACE
+fi
 backup m1 etcd://10.0.0.1:2379 snapshot
+etcdctl alarm disarm > disarmed
 put 21 30
 head -c 10000 "$DUMP" > damaged
 printf X >> damaged
@@ -68,6 +73,15 @@ refused 'is there: section 4' step m1 5
 start m1 "$(block 1)
 $(block 6 'By hand')"
 step m1 7 > look
+if [ "$VARIANT" = alarm ]; then
+    refused 'database space exceeded' etcdctl put 21 value
+    on m1 "$(block 1)
+$(block 7)
+$(block 7 '' 2)" > cleared
+fi
+if [ "$VARIANT" = mount ]; then
+    etcdctl endpoint status -w json | grep -q '"dbSizeQuota":4294967296' || die 'another quota'
+fi
 grep -q '"Revision" : 21' look || die "$(cat look)"
 [ "$(hash)" = "$before" ] || die "the data is another: $before $(hash)"
 [ -z "$(etcdctl get 21)" ] || die 'a later write is back'

@@ -69,7 +69,11 @@ impl Form for Json {
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome<'_>, code: u8, facts: &[Fact]) {
+    fn lines(&mut self, lines: &[u8]) {
+        let _ = std::io::stderr().write_all(lines);
+    }
+
+    fn outcome(&mut self, outcome: &Outcome, code: u8, facts: &[Fact]) {
         let mut fields = match outcome {
             Outcome::BackedUp { summary, to } => json!({
                 "to": to.display().to_string(),

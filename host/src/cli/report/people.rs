@@ -7,7 +7,6 @@ use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plakar_wasm::policy::limits::one_line;
 use plakar_wasm::{Event, Fact, Speaker};
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
 
 pub(super) struct People {
     quiet: bool,
@@ -38,7 +37,6 @@ impl People {
         };
         self.bar = bar.with_message(one_line(pathname));
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        self.bar.enable_steady_tick(Duration::from_millis(200));
         self.set_style(size);
     }
 
@@ -83,7 +81,17 @@ impl Form for People {
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome<'_>, _: u8, facts: &[Fact]) {
+    fn lines(&mut self, lines: &[u8]) {
+        self.bar.suspend(|| {
+            let _ = std::io::stderr().write_all(lines);
+        });
+    }
+
+    fn tick(&mut self) {
+        self.bar.tick();
+    }
+
+    fn outcome(&mut self, outcome: &Outcome, _: u8, facts: &[Fact]) {
         self.bar.finish_and_clear();
         let mut out = std::io::stdout().lock();
         let written = match outcome {

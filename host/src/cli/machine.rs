@@ -1,0 +1,101 @@
+//! What this program needs of the machine, looked at before it is needed, and what it
+//! says where something runs out all the same.
+
+use plakar_wasm::Error;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::Write;
+use std::sync::{Arc, Barrier};
+
+/// Threads that a run may have at a time beside the main one: the report's, the
+/// signals', the clock's, the network's, the compile cache's, and some that wait for
+/// disks and for names.
+const THREADS: usize = 10;
+
+/// Files that a run may have open at a time, and as many again.
+const FILES: u64 = 64;
+
+/// With fewer it could not even say what is wrong.
+const FEWEST_FILES: u64 = 24;
+
+/// Address space: the component's memory, stacks of threads, the compiler and its cache.
+const LEAST_ADDRESS_SPACE: u64 = 1 << 30;
+
+/// Sets up how this process may end. To be called first of all.
+pub(super) fn prepare() {
+    // It holds passwords and keys, and a panic aborts.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no reason is given");
+        let message = message.lines().next().unwrap_or_default();
+        let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: this program cannot go on: {message}{}; where this machine is short of \
+             threads, files or memory, look at `TasksMax=`, `ulimit -u`, `-n` and `-v`",
+            place.unwrap_or_default()
+        );
+        std::process::exit(i32::from(plakar_wasm::Fault::COMPONENT_EXIT_CODE));
+    }));
+}
+
+/// Whether there is enough of everything for a run.
+pub(super) fn check() -> Result<(), Error> {
+    files()?;
+    address_space()?;
+    threads()
+}
+
+fn files() -> Result<(), Error> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let Some(mut count) = current.filter(|count| *count < FILES) else { return Ok(()) };
+    let more = maximum.map_or(FILES, |maximum| maximum.min(FILES));
+    if setrlimit(Resource::Nofile, Rlimit { current: Some(more), maximum }).is_ok() {
+        count = more;
+    }
+    if count < FEWEST_FILES {
+        return Err(Error::machine(format!(
+            "only {count} files may be open at a time, and {FILES} are needed: raise \
+             `ulimit -n`, or `LimitNOFILE=`"
+        )));
+    }
+    Ok(())
+}
+
+fn address_space() -> Result<(), Error> {
+    match getrlimit(Resource::As).current {
+        Some(bytes) if bytes < LEAST_ADDRESS_SPACE => Err(Error::machine(format!(
+            "the address space is limited to {} MiB, and {} are needed: raise `ulimit -v`, or \
+             `LimitAS=`",
+            bytes >> 20,
+            LEAST_ADDRESS_SPACE >> 20
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Libraries take it for granted that threads can be had.
+fn threads() -> Result<(), Error> {
+    let all_there = Arc::new(Barrier::new(THREADS + 1));
+    let mut started = Vec::new();
+    for _ in 0..THREADS {
+        let wait = Arc::clone(&all_there);
+        let builder = std::thread::Builder::new().stack_size(64 << 10);
+        // Those that have started wait for all; the process ends with them.
+        let thread = builder.spawn(move || _ = wait.wait()).map_err(|error| no_threads(&error))?;
+        started.push(thread);
+    }
+    all_there.wait();
+    for thread in started {
+        let _ = thread.join();
+    }
+    Ok(())
+}
+
+/// The failure of somebody who could not start one.
+pub(super) fn no_threads(error: &std::io::Error) -> Error {
+    Error::machine(format!(
+        "threads cannot be started ({error}): {} are needed; look at `ulimit -u`, `TasksMax=`, \
+         and the limit of processes of the container",
+        THREADS + 1
+    ))
+}

@@ -1,0 +1,84 @@
+//! This process's standard output and error, as a component's own command line has them.
+
+use crate::Error;
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, fsync};
+use rustix::io::Errno;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use tokio::io::AsyncWrite;
+use tokio::task::spawn_blocking;
+
+/// Standard output, and how much went there.
+pub(super) struct Stdout {
+    out: tokio::io::Stdout,
+    written: Arc<AtomicU64>,
+}
+
+impl Stdout {
+    pub(super) fn new() -> (Self, Written) {
+        let written = Arc::new(AtomicU64::new(0));
+        (Self { out: tokio::io::stdout(), written: Arc::clone(&written) }, Written(written))
+    }
+}
+
+impl AsyncWrite for Stdout {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.out).poll_write(cx, bytes))?;
+        self.written.fetch_add(written as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.out).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.out).poll_shutdown(cx)
+    }
+}
+
+/// How many bytes went to standard output.
+pub(super) struct Written(Arc<AtomicU64>);
+
+/// More than this is no message to a person.
+const A_SCREENFUL: u64 = 4096;
+
+impl Written {
+    /// Makes what was written last, where a file takes it. A run that has written all
+    /// may not end well before somebody has all.
+    pub(super) async fn keep(&self) -> Result<(), Error> {
+        if self.0.load(Ordering::Relaxed) > A_SCREENFUL && is_closed() {
+            return Err(Error::store(
+                "standard output is closed: nobody has what was written to it",
+            ));
+        }
+        // A disk may keep it waiting.
+        match spawn_blocking(|| fsync(rustix::stdio::stdout())).await {
+            // No file, or one that cannot be synced.
+            Ok(Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::NOTSUP)) => Ok(()),
+            Ok(Err(error)) => Err(Error::store(format!("cannot sync standard output: {error}"))),
+            Err(error) => Err(Error::store(error.to_string())),
+        }
+    }
+}
+
+/// Whether this process was started without a standard output. Rust's runtime opens
+/// the null device in its place then, for reading and writing; a shell's `> /dev/null`
+/// opens it for writing.
+fn is_closed() -> bool {
+    let out = rustix::stdio::stdout();
+    let null = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()).and_then(fstat);
+    let (Ok(stat), Ok(null), Ok(flags)) = (fstat(out), null, fcntl_getfl(out)) else {
+        return false;
+    };
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && stat.st_rdev == null.st_rdev
+        && flags.contains(OFlags::RDWR)
+}
