@@ -144,7 +144,9 @@ fn proxy(folder: &TempDir) -> (Process, Client) {
         .args(["proxy", "--port", "0", "--kubeconfig"])
         .arg(folder.path().join("config"))
         .env("HOME", folder.path())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        // It tells of every request that comes before the server is there.
+        .stderr(Stdio::null());
     let mut process = Process::start(command);
     let stdout = process.child().stdout.take().expect("it is a pipe");
     let mut line = String::new();

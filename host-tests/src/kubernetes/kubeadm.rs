@@ -209,6 +209,17 @@ impl ControlPlane {
         lists(|path| self.get(path), Some(revision))
     }
 
+    /// `etcdctl` with these words, at this node's own member as its health checks ask it.
+    pub fn etcdctl(&self, words: &str) -> Run {
+        const PKI: &str = "/etc/kubernetes/pki/etcd";
+        Run::of(self.node.command(self.version.program("etcdctl")))
+            .args(["--endpoints", "https://127.0.0.1:2379"])
+            .args(["--cacert", &format!("{PKI}/ca.crt")])
+            .args(["--cert", &format!("{PKI}/healthcheck-client.crt")])
+            .args(["--key", &format!("{PKI}/healthcheck-client.key")])
+            .args(words.split(' '))
+    }
+
     /// The process of a pod, if it runs.
     pub fn pod(&self, name: &str) -> Option<Pid> {
         let containers = fs::read_dir(self.node.folder().join("containers"));

@@ -6,6 +6,7 @@ use host_tests::etcd::{Etcd, Version};
 use host_tests::kubernetes::{ControlPlane, Kubeadm, Lists, Shell};
 use host_tests::plakar::Plakar;
 use host_tests::target::Target;
+use serde_json::Value;
 use tempfile::TempDir;
 
 const NODES: [(&str, &str); 3] = [("cp1", "10.0.0.11"), ("cp2", "10.0.0.12"), ("cp3", "10.0.0.13")];
@@ -61,29 +62,44 @@ fn lose_all_data(cluster: &Kubeadm) {
     });
 }
 
-/// Fails unless this control plane is as healthy as kubeadm expects, and its API
-/// server serves the objects of the backup.
+/// Fails unless this control plane is as healthy as kubeadm wants it to be, and its
+/// API server serves the objects of the backup.
+#[track_caller]
 fn assert_is_back(machine: &ControlPlane, backup: &Backup) {
-    let look = "export ETCDCTL_API=3
-        PKI=/etc/kubernetes/pki/etcd
-        etcdctl --endpoints https://127.0.0.1:2379 --cacert $PKI/ca.crt \
-            --cert $PKI/healthcheck-client.crt --key $PKI/healthcheck-client.key endpoint health";
-    machine.node.run(look).wait().assert_ok();
-    let probe =
-        "exec 3<>/dev/tcp/127.0.0.1/2381; printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
-    let probe = machine.node.run(&format!("bash -c \"{probe}\"")).wait();
+    machine.etcdctl("endpoint health").wait().assert_ok();
+    // The address that the manifest's probes ask.
+    let ask =
+        r"exec 3<>/dev/tcp/127.0.0.1/2381; printf 'GET /readyz HTTP/1.0\r\n\r\n' >&3; cat <&3";
+    let probe = machine.node.run(&format!("bash -c \"{ask}\"")).wait();
     assert!(probe.stdout.starts_with("HTTP/1.0 200"), "{probe}");
+    machine.wait_until_ready();
     assert_same(&machine.lists_at(backup.revision + BUMP), &backup.lists);
     for name in ["kube-controller-manager", "kube-scheduler"] {
         assert!(machine.pod(name).is_some(), "`{name}` does not run on `{}`", machine.node.name);
     }
 }
 
+/// Fails unless all members hold the same, and nobody else is one.
+#[track_caller]
+fn assert_all_agree(cluster: &Kubeadm, backup: &Backup) {
+    let revision = backup.revision + BUMP;
+    let hashes = cluster.control_planes[0]
+        .etcdctl(&format!("endpoint hashkv --cluster -w json --rev {revision}"))
+        .wait();
+    hashes.assert_ok();
+    let hashes: Value = serde_json::from_str(&hashes.stdout).expect("`etcdctl` answers JSON");
+    let hashes = hashes.as_array().expect("an answer of each");
+    assert_eq!(hashes.len(), cluster.control_planes.len(), "{hashes:?}");
+    let hash = |answer: &Value| answer["HashKV"]["hash"].as_u64().expect("a hash");
+    assert!(hashes.iter().all(|other| hash(other) == hash(&hashes[0])), "{hashes:?}");
+}
+
+#[track_caller]
 fn assert_all_are_back(cluster: &Kubeadm, backup: &Backup) {
     for machine in &cluster.control_planes {
-        machine.wait_until_ready();
         assert_is_back(machine, backup);
     }
+    assert_all_agree(cluster, backup);
     let first = &cluster.control_planes[0];
     first.kubectl(&["create", "namespace", "new"]).wait().assert_ok();
     let new = resource_version(&first.get("/api/v1/namespaces/new"));
@@ -156,12 +172,15 @@ fn a_cluster_comes_back_on_other_hosts_one_of_them_first() {
     let backup = back_up(&cluster, version);
     let keys = TempDir::with_prefix("keys-").expect("a temporary directory");
     let place = keys.path().display();
-    let save = format!("cp -r /etc/kubernetes/pki {place}");
+    // The other certificates are for the old addresses, and kubeadm would keep them.
+    let save = format!(
+        "cd /etc/kubernetes/pki && tar cf {place}/keys ca.* sa.* front-proxy-ca.* etcd/ca.*"
+    );
     cluster.control_planes[0].node.run(&save).wait().assert_ok();
     cluster.control_planes.clear();
 
     cluster.add("new1", "10.0.0.21");
-    let load = format!("cp -r {place}/pki /etc/kubernetes");
+    let load = format!("mkdir /etc/kubernetes/pki && tar xf {place}/keys -C /etc/kubernetes/pki");
     cluster.control_planes[0].node.run(&load).wait().assert_ok();
     let settings = "ALONE=yes ADDRESS=10.0.0.21 IMAGE=registry.k8s.io/etcd:3.6.14-0";
     let mut host = Shells::open(&cluster.control_planes, &backup, settings);
