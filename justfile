@@ -1,4 +1,5 @@
-# The commands of the project; `./just` lists them. They need Rust and Go, and install the rest.
+# The commands of the project; `./just` lists them. They need Rust with a C compiler, and Go; the tests
+# need Node and openssl as well. The recipes install the rest.
 
 set shell := ['bash', '-euo', 'pipefail', '-c']
 
@@ -30,13 +31,13 @@ schema-check:
     @dist/plakar-wasm inspect --schema dist/connector.wasm | diff packaging/schema.json - || { echo 'error: the options have changed: run `./just schema`' >&2; exit 1; }
 
 # all that a change must pass
-test: tools lint unit host-tests demo deny
+test: node-packages tools lint unit host-tests demo deny
 
 # formatting, clippy for both targets, drift of the WIT packages
 lint: wasm-target wit-deps-check
     cargo fmt --all --check
-    cargo clippy --workspace --exclude misbehaving-connector --all-targets -- -D warnings
-    cargo clippy --package plakar-etcd --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
+    cargo clippy --workspace --exclude hello-connector --exclude misbehaving-connector --all-targets -- -D warnings
+    cargo clippy --package plakar-etcd --package hello-connector --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
 
 # the unit tests, run natively
 unit:
@@ -45,12 +46,12 @@ unit:
     cargo test --release --package plakar-wasm --bins
 
 # the behaviour tests: the built component in the sandbox against real etcd
-host-tests *arguments: tools build test-guests
+host-tests *arguments: node-packages tools build test-guests
     cargo test --release --package host-tests {{ arguments }}
 
 # build the components that the behaviour tests run beside the connector
 test-guests: wasm-target
-    cargo build --profile connector --target wasm32-wasip2 --package misbehaving-connector
+    cargo build --profile connector --target wasm32-wasip2 --package hello-connector --package misbehaving-connector
 
 # a whole backup and restore, told step by step
 demo: build
@@ -84,6 +85,10 @@ tools: wasm-target
     tools/plakar
     tools/wasmtime
     tools/cargo-deny --version
+
+[private]
+node-packages:
+    tools/node-packages
 
 [private]
 wasm-target:

@@ -12,6 +12,7 @@
 //! | [`kind`] | the kinds of failure, and the exit code of each |
 //! | [`limits`] | durations and the four reserved time limits |
 //! | [`names`] | reserved option names, and what was meant by a misspelt one |
+//! | [`text`] | texts of others as people may be shown them |
 //!
 //! ```
 //! use plakar_connector::{Protocol, location};
@@ -26,6 +27,7 @@ pub mod kind;
 pub mod limits;
 pub mod location;
 pub mod names;
+pub mod text;
 
 pub use kind::Kind;
 pub use limits::TimeLimits;

@@ -1,5 +1,6 @@
 //! Durations, and the four time limits that host and component both heed.
 
+use crate::text::escaped;
 use std::time::Duration;
 
 /// Why a duration was refused; the text names the option and shows the right form.
@@ -74,13 +75,51 @@ impl TimeLimits {
     }
 }
 
-/// Reads the duration that was given for `option`.
+/// The longest limit. Sums of limits are far from what a clock can count.
+pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The longest text of a duration in bytes. `humantime` panics on sums at the very
+/// end of what 64 bits can count, and those take more digits.
+const LONGEST_TEXT: usize = 16;
+
+/// Whether this is one or more numbers, each with one of the contract's units.
+fn has_form(mut text: &str) -> bool {
+    loop {
+        let number = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        let units = number.trim_start_matches(|c: char| c.is_ascii_lowercase());
+        let unit = &number[..number.len() - units.len()];
+        if number.len() == text.len() || !["ms", "s", "m", "h", "d"].contains(&unit) {
+            return false;
+        }
+        if units.is_empty() {
+            return true;
+        }
+        text = units;
+    }
+}
+
+/// Reads the duration that was given for `option`: from one millisecond to
+/// [`LONGEST`].
 pub fn parse(option: &str, text: &str) -> Result<Duration, BadDuration> {
     let refuse = |reason: String| BadDuration { option: option.into(), reason };
-    match humantime::parse_duration(text.trim()) {
+    let shown = escaped(text, 2 * LONGEST_TEXT);
+    // One unit of `humantime` whose letter is taken for another's.
+    if text.contains('M') {
+        return Err(refuse(format!("`{shown}` counts months, `m` is a minute")));
+    }
+    if text.len() > LONGEST_TEXT {
+        return Err(refuse(format!("`{shown}` is too long; the longest duration is `365d`")));
+    }
+    if !has_form(text) {
+        return Err(refuse(format!("`{shown}` is not a duration")));
+    }
+    match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err(refuse("zero is no limit".into())),
+        Ok(duration) if duration > LONGEST => {
+            Err(refuse(format!("`{shown}` is longer than a year; the longest duration is `365d`")))
+        }
         Ok(duration) => Ok(duration),
-        Err(_) => Err(refuse(format!("`{text}` is not a duration"))),
+        Err(_) => Err(refuse(format!("`{shown}` is not a duration"))),
     }
 }
 
@@ -91,7 +130,18 @@ mod tests {
     #[test]
     fn durations_add_up_their_units() {
         assert_eq!(parse("x", "1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(parse("x", " 500ms "), Ok(Duration::from_millis(500)));
+        assert_eq!(parse("x", "500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse("x", "1d1s"), Ok(Duration::from_secs(86_401)));
+    }
+
+    #[test]
+    fn what_other_programs_take_for_a_duration_is_refused() {
+        for text in [
+            " 5s", "5s ", "5 s", "1h 30m", "1.5h", "1hour", "2weeks", "5S", "5us", "s", "5s5",
+            "5ms5",
+        ] {
+            assert!(parse("x", text).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -102,6 +152,30 @@ mod tests {
             let error = parse("stall_timeout", text).expect_err(text).to_string();
             assert!(error.contains("`stall_timeout`") && error.contains("`30s`"), "{error}");
         }
+    }
+
+    #[test]
+    fn durations_of_more_than_a_year_are_refused_and_crash_nothing() {
+        for text in [
+            "366d",
+            "400d",
+            "18446744073709551615s",
+            "18446744073709551615s1000000000ns",
+            "18446744073709551615s1000ms",
+            "584542046090y 365d 5h 10m 15s 1000ms",
+            &"9".repeat(1 << 20),
+        ] {
+            let error = parse("max_duration", text).expect_err(text).to_string();
+            assert!(error.contains("`max_duration`") && error.contains("`365d`"), "{error}");
+            assert!(error.len() < 300, "{error}");
+        }
+        assert_eq!(parse("x", "365d"), Ok(LONGEST));
+    }
+
+    #[test]
+    fn a_month_is_not_taken_for_a_minute() {
+        let error = parse("max_duration", "1M").expect_err("refused").to_string();
+        assert!(error.contains("months") && error.contains("`m` is a minute"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! could hide a credential is ever repeated in a message.
 
 use crate::names::ENDPOINTS;
+use crate::text::escaped;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -58,7 +59,8 @@ pub struct Source<'a> {
 
 /// Why a location or an endpoint was refused.
 ///
-/// A text that holds an `@` is shown nowhere: it may hold a password.
+/// A text that holds an `@` is shown nowhere, and nothing that follows a `?` or a
+/// `#`: it may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}; {remedy}", place(.option, .text))]
 pub struct BadLocation {
@@ -83,7 +85,7 @@ pub fn parse<'a>(
 ) -> Result<Source<'a>, BadLocation> {
     let bad = |reason: &str, remedy: String| BadLocation {
         option: "location",
-        text: without_credentials(location),
+        text: shown(location),
         reason: reason.into(),
         remedy,
     };
@@ -95,15 +97,18 @@ pub fn parse<'a>(
     let Some((name, rest)) = location.split_once(':') else {
         return Err(bad("it has no protocol", forms()));
     };
-    let Some(&protocol) = protocols.iter().find(|p| p.name == name) else {
-        return Err(bad("its protocol is unknown", forms()));
+    let Some(&protocol) = protocols.iter().find(|p| is_called(p, name)) else {
+        return Err(match is_socket_file(name) {
+            true => bad(SOCKET_FILE.reason, SOCKET_FILE.remedy.into()),
+            false => bad("its protocol is unknown", forms()),
+        });
     };
     let rest = rest.strip_prefix("//").unwrap_or(rest);
 
     // Even where the endpoints go before it, a bad location is not let pass.
     let named = match rest.trim_end_matches('/') {
         "" => None,
-        host => Some(authority(host, protocol).map_err(|fault| bad(&fault.reason, fault.remedy))?),
+        host => Some(authority(host, protocol).map_err(|f| bad(f.reason, f.remedy.into()))?),
     };
     let authorities = match endpoints {
         Some(list) => parse_endpoints(protocols, protocol, list)?,
@@ -124,18 +129,22 @@ fn parse_endpoints(
     for endpoint in list.split(',').map(str::trim) {
         let bad = |reason: String, remedy: String| BadLocation {
             option: ENDPOINTS,
-            text: without_credentials(endpoint),
+            // A password may hold a comma, and be in several entries then.
+            text: if list.contains('@') { shown(list) } else { shown(endpoint) },
             reason,
             remedy,
         };
         let address = match endpoint.split_once("://") {
             None => endpoint,
             Some((scheme, address)) => {
-                let tls = match scheme {
+                let tls = match scheme.to_ascii_lowercase().as_str() {
                     "http" => false,
                     "https" => true,
-                    other => match protocols.iter().find(|p| p.name == other) {
+                    other => match protocols.iter().find(|p| is_called(p, other)) {
                         Some(named) => named.tls,
+                        None if is_socket_file(other) => {
+                            return Err(bad(SOCKET_FILE.reason.into(), SOCKET_FILE.remedy.into()));
+                        }
                         None => {
                             return Err(bad(
                                 "its scheme is unknown".into(),
@@ -167,8 +176,15 @@ fn parse_endpoints(
                 address.trim_end_matches('/')
             }
         };
-        let authority =
-            authority(address, protocol).map_err(|fault| bad(fault.reason, fault.remedy))?;
+        // An empty entry is one more comma than there should be, or nothing at all.
+        if endpoint.is_empty() {
+            return Err(bad(
+                "its host is empty".into(),
+                "write HOST or HOST:PORT, with one comma between two of them".into(),
+            ));
+        }
+        let authority = authority(address, protocol)
+            .map_err(|fault| bad(fault.reason.into(), fault.remedy.into()))?;
         if !authorities.contains(&authority) {
             authorities.push(authority);
         }
@@ -176,17 +192,35 @@ fn parse_endpoints(
     Ok(authorities)
 }
 
-struct Fault {
-    reason: String,
-    remedy: String,
+/// What is wrong with an authority, and what to write in its place.
+#[derive(Debug)]
+pub struct Fault {
+    reason: &'static str,
+    remedy: &'static str,
 }
 
-fn fault(reason: &str, remedy: &str) -> Fault {
-    Fault { reason: reason.into(), remedy: remedy.into() }
+const fn fault(reason: &'static str, remedy: &'static str) -> Fault {
+    Fault { reason, remedy }
 }
 
-/// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`.
-fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault> {
+/// etcd can serve on a socket file, which no sandbox reaches.
+const SOCKET_FILE: Fault = fault(
+    "it is a socket file, and those cannot be used",
+    "name the address of a TCP listener: HOST:PORT",
+);
+
+fn is_socket_file(scheme: &str) -> bool {
+    ["unix", "unixs"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
+}
+
+/// Schemes have no case (RFC 3986, section 3.1).
+fn is_called(protocol: &Protocol<'_>, name: &str) -> bool {
+    protocol.name.eq_ignore_ascii_case(name)
+}
+
+/// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`: what is typed, and what a
+/// component asks for. That one function reads both is what a grant rests on.
+pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault> {
     if text.contains('@') {
         return Err(fault(
             "it holds credentials",
@@ -196,14 +230,26 @@ fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault> {
     if text.contains(['/', '?', '#']) {
         return Err(fault("it has a path or a query", "end it after the port"));
     }
+    if text.contains([',', ';']) || text.contains(char::is_whitespace) {
+        return Err(fault(
+            "its host is neither a DNS name nor an address: it holds a comma, a semicolon or a blank",
+            "give several as `endpoints`, with commas between them: `endpoints=node1:2379,node2:2379`",
+        ));
+    }
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (inner, after) = rest.split_once(']').ok_or_else(|| {
                 fault("its IPv6 address has no closing bracket", "write `[::1]:2379`")
             })?;
+            if inner.contains('%') {
+                return Err(LINK_LOCAL);
+            }
             let address: Ipv6Addr = inner.parse().map_err(|_| {
                 fault("what stands in brackets is no IPv6 address", "write `[::1]:2379`")
             })?;
+            if address.is_unicast_link_local() {
+                return Err(LINK_LOCAL);
+            }
             let port = match after {
                 "" => None,
                 _ => Some(after.strip_prefix(':').ok_or_else(|| {
@@ -252,8 +298,8 @@ fn dns_name_or_ipv4(host: &str) -> Result<String, Fault> {
                 && !label.ends_with('-')
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         });
-    // `1.2.3` and `1.2.3.256` look like addresses and resolve to surprises.
-    let looks_like_ipv4 = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    // `1.2.3`, `1.2.3.256` and `0x7f000001` look like addresses and resolve to surprises.
+    let looks_like_ipv4 = host.split('.').all(is_number);
     if !labels_are_good || (looks_like_ipv4 && host.parse::<Ipv4Addr>().is_err()) {
         return Err(fault(
             "its host is neither a DNS name nor an address",
@@ -263,11 +309,32 @@ fn dns_name_or_ipv4(host: &str) -> Result<String, Fault> {
     Ok(host.to_ascii_lowercase())
 }
 
+/// As the resolver of C takes one for a part of an address: decimal, octal or
+/// hexadecimal.
+fn is_number(label: &str) -> bool {
+    match label.strip_prefix("0x").or(label.strip_prefix("0X")) {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => label.bytes().all(|b| b.is_ascii_digit()),
+    }
+}
+
+/// Which interface it is on would have to be said too, and no request can.
+const LINK_LOCAL: Fault = fault(
+    "it is a link-local IPv6 address or has a zone, and those cannot be used",
+    "name another address of that member, such as `[2001:db8::1]:2379`",
+);
+
+/// The longest part of a location or an endpoint in a message, in characters.
+const LONGEST_SHOWN: usize = 256;
+
 /// What a message may show of a text that the user typed.
-fn without_credentials(text: &str) -> String {
-    match text.contains('@') {
-        true => "…".into(),
-        false => text.into(),
+fn shown(text: &str) -> String {
+    if text.contains('@') {
+        return "…".into();
+    }
+    match text.split_once(['?', '#']) {
+        Some((before, _)) => format!("{}…", escaped(before, LONGEST_SHOWN)),
+        None => escaped(text, LONGEST_SHOWN),
     }
 }
 
@@ -301,6 +368,10 @@ mod tests {
             ("etcd:node1:1234", "http://node1:1234"),
             ("etcd://Node1.Example.:1234/", "http://node1.example.:1234"),
             ("etcd+http://10.0.0.1", "http://10.0.0.1:2379"),
+            ("ETCD://node1", "http://node1:2379"),
+            ("etcd+HTTPS:node1", "https://node1:2379"),
+            ("etcd://0xcafe.example", "http://0xcafe.example:2379"),
+            ("etcd://[::ffff:127.0.0.1]", "http://[::ffff:127.0.0.1]:2379"),
             ("etcd+https://node1:2379", "https://node1:2379"),
             ("etcd://[::1]", "http://[::1]:2379"),
             ("etcd://[0:0::1]:2380/", "http://[::1]:2380"),
@@ -316,8 +387,8 @@ mod tests {
             ["http://a:1", "http://b:2379", "http://c:2379", "http://[::1]:2"]
         );
         assert_eq!(
-            granted("etcd+https://", Some("a,https://b:1")),
-            ["https://a:2379", "https://b:1"]
+            granted("etcd+https://", Some("a,https://b:1,HTTPS://c,Etcd+Https://d/")),
+            ["https://a:2379", "https://b:1", "https://c:2379", "https://d:2379"]
         );
     }
 
@@ -356,10 +427,48 @@ mod tests {
     }
 
     #[test]
+    fn what_may_hold_a_password_or_act_on_a_terminal_is_not_repeated() {
+        for (location, endpoints) in [
+            ("etcd://node1/?password=hunter2", None),
+            ("etcd://node1#hunter2", None),
+            ("nope://node1?password=hunter2", None),
+            ("etcd://", Some("a,b?password=hunter2")),
+            ("etcd://", Some("http://root:hunter2,x@b")),
+        ] {
+            let message = refused(location, endpoints);
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+        for text in ["etcd://a\nb", "etcd://\x1b[2Ja", "\u{9b}2J", "etcd://a\u{202e}b"] {
+            let message = refused(text, None);
+            assert!(!message.contains(crate::text::is_hidden), "{message:?}");
+        }
+        assert!(refused(&"x".repeat(1 << 20), None).len() < 1000);
+    }
+
+    #[test]
+    fn what_others_take_says_what_to_write_here() {
+        for (location, endpoints, words) in [
+            ("etcd://a:2379,b:2379", None, "`endpoints=node1:2379,node2:2379`"),
+            ("etcd://a:2379 b:2379", None, "`endpoints=node1:2379,node2:2379`"),
+            ("etcd://", Some("a:2379;b:2379"), "with commas between them"),
+            ("etcd://", Some("a:2379\nb:2379"), "with commas between them"),
+            ("etcd://", Some("a:2379,"), "one comma between two of them"),
+            ("etcd://", Some("unix:///run/etcd.sock"), "socket file"),
+            ("unixs:///run/etcd.sock", None, "socket file"),
+            ("etcd://[fe80::1%25eth0]", None, "link-local"),
+            ("etcd://[fe80::1%lo]:2379", None, "link-local"),
+            ("etcd://[fe80::1]", None, "link-local"),
+        ] {
+            let message = refused(location, endpoints);
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
     fn bad_locations_say_what_is_wrong_and_how_to_write_it() {
         for (location, reason) in [
             ("node1", "no protocol"),
-            ("ETCD://node1", "protocol is unknown"),
+            ("etc://node1", "protocol is unknown"),
             ("http://node1", "`etcd://HOST:PORT`"),
             ("etcd://", "names no host"),
             ("etcd:///", "names no host"),
@@ -377,6 +486,10 @@ mod tests {
             ("etcd://no de", "neither a DNS name"),
             ("etcd://-a", "neither a DNS name"),
             ("etcd://1.2.3.256", "neither a DNS name"),
+            ("etcd://127.1", "neither a DNS name"),
+            ("etcd://0x7f000001", "neither a DNS name"),
+            ("etcd://0X7f.1", "neither a DNS name"),
+            ("etcd://0177.0.0.1", "neither a DNS name"),
             ("etcd://a..b", "neither a DNS name"),
         ] {
             let message = refused(location, None);

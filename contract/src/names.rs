@@ -18,28 +18,49 @@ pub const FILE_SUFFIX: &str = "_file";
 pub const CONNECTION: &str = "plakar-connection";
 
 /// How the text begins by which the host reports that a server agrees on no HTTP/2
-/// over TLS, where a request needed it.
+/// over TLS, where a request needed it. HTTP/1.1 may still work.
 pub const NO_HTTP2: &str = "tls: the server takes no HTTP/2";
 
-/// The known name that `name` was most probably meant to be, if one is near.
+/// The longest name of an option, and the longest word that is looked up among
+/// known names: comparing two texts takes the product of their lengths.
+pub const LONGEST: usize = 64;
+
+/// The known name that `name` was most probably meant to be, if one is near: one that
+/// has all of its words, or one that differs in a few letters.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        // A third of the letters wrong is another word.
-        .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(3))
-        .min()
-        .map(|(_, candidate)| candidate)
+    if name.len() > LONGEST {
+        return None;
+    }
+    let known: Vec<&str> = known.into_iter().filter(|known| known.len() <= LONGEST).collect();
+    let words: Vec<&str> = name.split('_').collect();
+    // One word alone, such as `timeout`, may be in many.
+    let longer = known.iter().filter(|candidate| {
+        words.len() > 1 && words.iter().all(|word| candidate.split('_').any(|own| own == *word))
+    });
+    let nearest = || {
+        known
+            .iter()
+            .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
+            // A third of the letters wrong is another word.
+            .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(3))
+            .min()
+            .map(|(_, candidate)| candidate)
+    };
+    longer.min_by_key(|candidate| candidate.len()).copied().or_else(nearest)
 }
 
-/// The sentence for an option that nobody knows: the near name, then all names.
+/// The sentence for an option that nobody knows: the near name, then all names. Of the
+/// name typed it shows what could be one: a secret may follow, as in `password:hunter2`.
 pub fn unknown_option<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     let hint = match suggest(name, known.clone()) {
         Some(near) => format!("did you mean `{near}`? "),
         None => String::new(),
     };
     let list: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
-    format!("unknown option `{name}`; {hint}valid options are {}", list.join(", "))
+    let is_of_name = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let shown: String = name.chars().take(LONGEST).take_while(is_of_name).collect();
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    format!("unknown option `{shown}{more}`; {hint}valid options are {}", list.join(", "))
 }
 
 #[cfg(test)]
@@ -57,7 +78,24 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_lacks_a_word_is_told_the_whole_one() {
+        let known = ["tls_ca_file", "tls_cert_file", "tls_private_key_file", "connect_timeout"];
+        assert_eq!(suggest("tls_key_file", known), Some("tls_private_key_file"));
+        assert_eq!(suggest("tls_cart_file", known), Some("tls_cert_file"));
+        assert_eq!(suggest("timeout", known), None);
+    }
+
+    #[test]
     fn a_wholly_other_word_gets_no_suggestion() {
         assert_eq!(suggest("verbose", ["endpoints", "transport"]), None);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_compared_with_none() {
+        let long = "a".repeat(1 << 20);
+        assert_eq!(suggest(&long, [long.as_str()]), None);
+        assert!(unknown_option(&format!("\x1b{long}"), ["endpoints"]).len() < 200);
+        assert!(unknown_option("x\x1b[2J", ["endpoints"]).contains("`x…`"));
+        assert!(unknown_option("password:hunter2", ["password"]).contains("`password…`"));
     }
 }

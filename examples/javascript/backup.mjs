@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { transpile, writeFiles } from '@bytecodealliance/jco-transpile';
 
 // How much is read at a time, in bytes.
@@ -23,7 +24,7 @@ const MISBEHAVED = 11;
 async function load(connector) {
   const hash = createHash('sha256').update(fs.readFileSync(connector)).digest('hex');
   // Below this folder, where the module finds WASI.
-  const folder = path.join(import.meta.dirname, 'node_modules', '.transpiled', hash);
+  const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), 'node_modules', '.transpiled', hash);
   if (!fs.existsSync(folder)) {
     fs.mkdirSync(path.dirname(folder), { recursive: true });
     const scratch = fs.mkdtempSync(`${folder}-`);

@@ -1,13 +1,14 @@
 //! Certificates, good and bad, for servers and clients.
 
+use crate::process::command;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, PKCS_ED25519, date_time_ymd,
+    Issuer, KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, date_time_ymd,
 };
-use rsa::pkcs8::EncodePrivateKey;
 use std::cell::Cell;
 use std::fs;
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// The files of a certificate and its key.
@@ -148,6 +149,86 @@ impl Default for Authority {
     }
 }
 
+/// A folder where the real `openssl` makes what no library would.
+#[derive(Debug)]
+pub struct OpenSsl {
+    folder: TempDir,
+}
+
+impl OpenSsl {
+    /// With an authority in `ca.crt` and `ca.key`: ECDSA on P-256.
+    pub fn new() -> OpenSsl {
+        let folder = TempDir::with_prefix("openssl-").expect("a temporary directory");
+        let openssl = OpenSsl { folder };
+        openssl.run("ecparam -name prime256v1 -genkey -noout -out ca.key");
+        openssl.run("req -x509 -key ca.key -out ca.crt -days 9 -subj /CN=openssl-ca");
+        openssl
+    }
+
+    /// Runs it with these arguments, none of which holds a blank, in the folder.
+    #[track_caller]
+    pub fn run(&self, arguments: &str) {
+        let mut command = command("openssl");
+        command.current_dir(self.folder.path()).args(arguments.split_whitespace());
+        let output = command.output().expect("`openssl` is installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "openssl {arguments}: {said}");
+    }
+
+    /// Issues `NAME.crt` for the key in `NAME.key` by the authority, with these
+    /// extensions, in the words of its configuration files; of version 1 without any.
+    #[track_caller]
+    pub fn issue(&self, name: &str, extensions: &str) -> Identity {
+        self.run(&format!("req -new -key {name}.key -out {name}.csr -subj /CN={name}"));
+        let by = "-CA ca.crt -CAkey ca.key -CAcreateserial -days 9";
+        let extended = match extensions {
+            "" => String::new(),
+            text => {
+                self.write(&format!("{name}.ext"), text.as_bytes());
+                format!("-extfile {name}.ext")
+            }
+        };
+        self.run(&format!("x509 -req -in {name}.csr -out {name}.crt {by} {extended}"));
+        self.identity(name)
+    }
+
+    /// `NAME.crt` and `NAME.key`.
+    pub fn identity(&self, name: &str) -> Identity {
+        Identity { cert: self.path(&format!("{name}.crt")), key: self.path(&format!("{name}.key")) }
+    }
+
+    /// The path of a file.
+    pub fn path(&self, name: &str) -> String {
+        self.place(name).to_str().expect("a path of letters").into()
+    }
+
+    /// A file's content.
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.place(name)).expect("it is there")
+    }
+
+    /// A file of one's own making; returns its path.
+    pub fn write(&self, name: &str, content: &[u8]) -> String {
+        fs::write(self.place(name), content).expect("a temporary directory can be written");
+        self.path(name)
+    }
+
+    /// The option that trusts this file.
+    pub fn trusts(&self, name: &str) -> String {
+        format!("tls_ca_file={}", self.path(name))
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Default for OpenSsl {
+    fn default() -> OpenSsl {
+        OpenSsl::new()
+    }
+}
+
 fn named(organization: &str, common_name: Option<&str>) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     if !organization.is_empty() {
@@ -162,11 +243,7 @@ fn generate(kind: Key) -> (KeyPair, String) {
     let key = match kind {
         Key::Ec | Key::EcSec1 => KeyPair::generate(),
         Key::Ed25519 => KeyPair::generate_for(&PKCS_ED25519),
-        Key::Rsa | Key::RsaPkcs1 => {
-            let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).expect("a key");
-            let der = key.to_pkcs8_der().expect("it can be written");
-            KeyPair::try_from(der.as_bytes())
-        }
+        Key::Rsa | Key::RsaPkcs1 => KeyPair::generate_for(&PKCS_RSA_SHA256),
     };
     let key = key.expect("a key");
     let pem = match kind {

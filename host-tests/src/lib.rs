@@ -11,6 +11,7 @@
 //! | [`etcd`] | real members of four versions: load them, ask them, stop them, restore them |
 //! | [`certs`] | certificates, good and bad, for servers and clients |
 //! | [`balancer`] | one address in front of several members |
+//! | [`tls_front`] | what ends TLS in front of a member |
 //! | [`gateway`] | a scripted server in the place of etcd, for what a real one cannot be made to do |
 //! | [`grpc`] | the same over native gRPC |
 //! | [`recorded`] | texts that real servers were seen to send, for those two |
@@ -33,4 +34,5 @@ pub mod process;
 pub mod recorded;
 pub mod run;
 pub mod target;
+pub mod tls_front;
 pub mod tools;

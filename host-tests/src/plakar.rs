@@ -41,12 +41,12 @@ pub struct Plakar {
 impl Plakar {
     /// With a store that is not encrypted, which is faster, and the package.
     pub fn new() -> Plakar {
-        Plakar::with_package(None, &package_of(&manifest(), &[]))
+        Plakar::with_package(None, &package_of(&manifest(), &files()))
     }
 
     /// With an encrypted store.
     pub fn encrypted(passphrase: &str) -> Plakar {
-        Plakar::with_package(Some(passphrase), &package_of(&manifest(), &[]))
+        Plakar::with_package(Some(passphrase), &package_of(&manifest(), &files()))
     }
 
     /// With the component that misbehaves, packaged as ours is.
@@ -60,8 +60,20 @@ connectors:
     args: [plugin]
     extra_files: [dist/connector.wasm]
 ";
-        let replaced = [("dist/connector.wasm", tools::misbehaving_connector())];
-        Plakar::with_package(None, &package_of(manifest, &replaced))
+        let files = [
+            ("dist/plakar-wasm", tools::plakar_wasm()),
+            ("dist/connector.wasm", tools::misbehaving_connector()),
+        ];
+        Plakar::with_package(None, &package_of(manifest, &files))
+    }
+
+    /// With the small connector of the examples, packaged as its README says.
+    pub fn hello() -> Plakar {
+        let manifest = tools::repository().join("examples/hello-connector/manifest.yaml");
+        let manifest = fs::read_to_string(manifest).expect("it is in the repository");
+        let files =
+            [("plakar-wasm", tools::plakar_wasm()), ("connector.wasm", tools::hello_connector())];
+        Plakar::with_package(None, &package_of(&manifest, &files))
     }
 
     /// Without a package and without a store.
@@ -324,17 +336,19 @@ pub fn manifest() -> String {
     fs::read_to_string(tools::repository().join("manifest.yaml")).expect("it is in the repository")
 }
 
-/// A folder with this manifest and the files that ours names, some of them
-/// replaced.
-fn package_of(manifest: &str, replaced: &[(&str, PathBuf)]) -> TempDir {
-    let folder = TempDir::with_prefix("package-").expect("the temporary directory can be written");
-    let files = [
+/// The files that it names.
+fn files() -> [(&'static str, PathBuf); 3] {
+    [
         ("dist/plakar-wasm", tools::plakar_wasm()),
         ("dist/connector.wasm", tools::connector()),
         ("packaging/schema.json", tools::repository().join("packaging/schema.json")),
-    ];
-    for (name, file) in &files {
-        let file = replaced.iter().find(|(other, _)| other == name).map_or(file, |(_, file)| file);
+    ]
+}
+
+/// A folder with this manifest and these files.
+fn package_of(manifest: &str, files: &[(&str, PathBuf)]) -> TempDir {
+    let folder = TempDir::with_prefix("package-").expect("the temporary directory can be written");
+    for (name, file) in files {
         let place = folder.path().join(name);
         fs::create_dir_all(place.parent().expect("it lies in a folder")).expect("it is ours");
         fs::copy(file, place).expect("a file can be copied");

@@ -71,6 +71,12 @@ impl Run {
         run.path(tools::connector()).args(arguments)
     }
 
+    /// The example that backs up under Node.
+    pub fn node(location: &str, to: &str) -> Run {
+        let run = Run::of(command("node")).path(tools::backup_under_node());
+        run.path(tools::connector()).args([location, to])
+    }
+
     /// `plakar-wasm run CONNECTOR -- …`: the same command line in our sandbox.
     pub fn in_our_sandbox(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
         Run::plakar_wasm(["run"]).path(tools::connector()).args(["--"]).args(arguments)

@@ -20,6 +20,18 @@ pub fn misbehaving_connector() -> PathBuf {
     built("target/wasm32-wasip2/connector/misbehaving_connector.wasm")
 }
 
+/// The small connector of the examples.
+pub fn hello_connector() -> PathBuf {
+    built("target/wasm32-wasip2/connector/hello_connector.wasm")
+}
+
+/// The example that runs a connector under Node, with the packages that it uses.
+pub fn backup_under_node() -> PathBuf {
+    let folder = repository().join("examples/javascript");
+    existing(folder.join("node_modules/.of-lock-file"), "./just tools");
+    folder.join("backup.mjs")
+}
+
 /// The stock command line that knows nothing of Plakar.
 pub fn wasmtime() -> PathBuf {
     installed("wasmtime-48.0.8", "wasmtime")

@@ -1,7 +1,13 @@
 //! What a connector says it is, checked against the contract's rules.
 
 use crate::Error;
+use plakar_connector::limits;
+use plakar_connector::names::{ENDPOINTS, FILE_SUFFIX, LOCATION, LONGEST, TLS_PREFIX};
+use plakar_connector::text::{escaped, is_hidden};
 use std::collections::HashSet;
+
+/// The most protocols, options, or words of one choice.
+const MOST: usize = 256;
 
 /// What a connector is and what it can be told.
 #[derive(Debug, Clone)]
@@ -85,16 +91,21 @@ impl Description {
             Err(Error::component(format!("the component describes itself wrongly: {what}")))
         };
         let word = |text: &str, more: &[u8]| {
-            !text.is_empty()
+            (1..=LONGEST).contains(&text.len())
                 && text
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || more.contains(&b))
         };
         if !word(&self.name, b"-") {
-            return refuse("its name is not lower case, digits and dashes".into());
+            return refuse(format!(
+                "its name is not lower case, digits and dashes, at most {LONGEST}"
+            ));
         }
         if self.protocols.is_empty() {
             return refuse("it has no protocol".into());
+        }
+        if self.protocols.len() > MOST || self.options.len() > MOST {
+            return refuse(format!("it has more than {MOST} protocols or options"));
         }
         let mut seen = HashSet::new();
         for protocol in &self.protocols {
@@ -104,7 +115,7 @@ impl Description {
             {
                 return refuse(format!(
                     "protocol `{}` is malformed",
-                    protocol.name.escape_default()
+                    escaped(&protocol.name, LONGEST)
                 ));
             }
             if !seen.insert(&protocol.name) {
@@ -113,13 +124,107 @@ impl Description {
         }
         let mut seen = HashSet::new();
         for option in &self.options {
+            let name = escaped(&option.name, LONGEST);
             if !word(&option.name, b"_") {
-                return refuse(format!("option `{}` is malformed", option.name.escape_default()));
+                return refuse(format!("option `{name}` is malformed"));
             }
             if !seen.insert(&option.name) {
-                return refuse(format!("option `{}` occurs twice", option.name));
+                return refuse(format!("option `{name}` occurs twice"));
+            }
+            if is_of_host(&option.name) {
+                return refuse(format!("option `{name}` has a name that belongs to the host"));
+            }
+            let fits = match (option.name.as_str(), &option.kind) {
+                // Programs pass a list on as text, too.
+                (ENDPOINTS, kind) => matches!(kind, OptionKind::Authorities | OptionKind::Text),
+                (name, kind) if limits::ALL.iter().any(|limit| limit.name == name) => {
+                    matches!(kind, OptionKind::Duration)
+                }
+                (_, OptionKind::Choice(words)) => {
+                    (1..=MOST).contains(&words.len())
+                        && words.iter().all(|word| {
+                            (1..=LONGEST).contains(&word.len()) && !word.contains(is_hidden)
+                        })
+                }
+                _ => true,
+            };
+            if !fits {
+                return refuse(format!("option `{name}` takes other values than it may"));
             }
         }
         Ok(self)
+    }
+}
+
+/// Whether the host alone may give this name a meaning: the location, its own TLS,
+/// and `X_file` for every option X.
+fn is_of_host(name: &str) -> bool {
+    name == LOCATION || name.starts_with(TLS_PREFIX) || name.ends_with(FILE_SUFFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn option(name: &str, kind: OptionKind) -> OptionDescription {
+        OptionDescription {
+            name: name.into(),
+            kind,
+            secret: false,
+            help: String::new(),
+            default: None,
+        }
+    }
+
+    fn with(options: Vec<OptionDescription>) -> Description {
+        Description {
+            name: "test".into(),
+            version: "0.1.0".into(),
+            summary: String::new(),
+            kind: "test".into(),
+            protocols: vec![Protocol { name: "test".into(), tls: true, default_port: 1 }],
+            options,
+        }
+    }
+
+    #[track_caller]
+    fn refused(options: Vec<OptionDescription>, words: &str) {
+        let said = with(options).check().expect_err("refused").to_string();
+        assert!(said.contains(words) && said.len() < 700, "{said}");
+    }
+
+    #[test]
+    fn a_connector_may_not_declare_what_belongs_to_the_host() {
+        for name in ["tls_private_key", "tls_x", "location", "password_file", "_file"] {
+            refused(vec![option(name, OptionKind::Text)], "belongs to the host");
+        }
+        refused(vec![option("max_duration", OptionKind::Text)], "takes other values");
+        refused(vec![option("endpoints", OptionKind::Boolean)], "takes other values");
+    }
+
+    #[test]
+    fn what_a_connector_declares_is_bounded() {
+        let choice = |words: Vec<String>| vec![option("x", OptionKind::Choice(words))];
+        refused(vec![option(&"x".repeat(65), OptionKind::Text)], "is malformed");
+        refused(vec![option(&"\x1b".repeat(1 << 20), OptionKind::Text)], "is malformed");
+        let many = (0..257).map(|n| option(&format!("x{n}"), OptionKind::Text)).collect();
+        refused(many, "more than 256");
+        refused(choice(vec!["x".into(); 5000]), "takes other values");
+        refused(choice(vec!["x".repeat(65)]), "takes other values");
+        refused(choice(vec!["x\x1b[2J".into()]), "takes other values");
+        refused(choice(Vec::new()), "takes other values");
+        let mut named = with(Vec::new());
+        named.name = "x".repeat(65);
+        assert!(named.check().is_err());
+    }
+
+    #[test]
+    fn a_plain_description_is_taken() {
+        let options = vec![
+            option("endpoints", OptionKind::Authorities),
+            option("max_duration", OptionKind::Duration),
+            option("transport", OptionKind::Choice(vec!["auto".into(), "grpc".into()])),
+        ];
+        assert!(with(options).check().is_ok());
     }
 }

@@ -28,6 +28,7 @@
 //! | [`plugin`] | serves an import to plakar |
 //! | [`sink`] | what takes the records; [`DirectorySink`] |
 //! | `events` | what a run tells its [`Observer`] |
+//! | [`files`] | reads the files that options name |
 //!
 //! # Example
 //!
@@ -43,7 +44,7 @@
 //!
 //! let mut options = Options::default();
 //! options.set("max_duration", "10m");
-//! let plan = connector.plan("test://127.0.0.1:8080", &options)?;
+//! let plan = connector.plan("test://127.0.0.1:8080", &options).await?;
 //! println!("it may reach {}", plan.grant);
 //!
 //! let importer = connector.open(plan, Arc::new(())).await?;
@@ -61,6 +62,7 @@ mod bindings;
 mod description;
 mod error;
 mod events;
+pub mod files;
 #[cfg(feature = "sandbox")]
 mod http;
 #[cfg(feature = "sandbox")]

@@ -42,6 +42,11 @@ impl Settings {
         flags.iter().fold(settings, |settings, flag| settings.flag(flag))
     }
 
+    /// The same with a certificate that etcd makes for itself.
+    pub fn auto_tls(self) -> Settings {
+        Settings { secure: true, ..self.flag("--auto-tls") }
+    }
+
     /// Lets in at that endpoint only who has a certificate of this authority, as
     /// kubeadm sets etcd up.
     pub fn client_auth(self, authority: &Authority) -> Settings {
@@ -127,6 +132,11 @@ impl Etcd {
     pub fn secure_endpoint(&self) -> String {
         let port = self.secure_port.expect("it was set up to serve TLS");
         format!("127.0.0.1:{port}")
+    }
+
+    /// The certificate that it has made for itself.
+    pub fn own_certificate(&self) -> PathBuf {
+        data_dir(self.folder.path()).join("fixtures/client/cert.pem")
     }
 
     /// Sends the member a signal.

@@ -2,11 +2,14 @@
 //! to write it.
 
 use host_tests::database::database;
+use host_tests::etcd::{Etcd, Version};
 use host_tests::gateway::{Gateway, Member};
+use host_tests::process::{self, Signal};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use plakar_connector::Kind;
 use std::fs;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Tries to back up with this location and these options; it has to be refused
@@ -74,7 +77,7 @@ fn a_bad_location_says_what_is_wrong_and_how_to_write_it() {
     for (location, reason) in [
         ("127.0.0.1:2379", "`etcd://HOST:PORT`"),
         ("http://127.0.0.1:2379", "`etcd://HOST:PORT`"),
-        ("ETCD://127.0.0.1:2379", "`etcd://HOST:PORT`"),
+        ("etc://127.0.0.1:2379", "`etcd://HOST:PORT`"),
         ("etcd://", "names no host"),
         ("etcd://:2379", "host is empty"),
         ("etcd://127.0.0.1:", "port is no number"),
@@ -89,13 +92,59 @@ fn a_bad_location_says_what_is_wrong_and_how_to_write_it() {
         ("etcd://no such host", "neither a DNS name"),
         ("etcd://300.1.2.3", "neither a DNS name"),
         ("etcd://a,b", "neither a DNS name"),
+        ("etcd://a:2379,b:2379", "`endpoints=node1:2379,node2:2379`"),
+        ("etcd://a:2379 b:2379", "`endpoints=node1:2379,node2:2379`"),
+        ("etcd://[fe80::1]", "link-local"),
+        ("etcd://0x7f000001", "neither a DNS name"),
+        ("unix:///run/etcd.sock", "socket file"),
     ] {
         refused_at(location, &[], &[reason]);
     }
 }
 
 #[test]
+fn what_may_hold_a_password_or_act_on_a_terminal_is_not_shown() {
+    for (location, options) in [
+        ("etcd://node1/?password=hunter2", &[][..]),
+        ("etcd://node1#hunter2", &[]),
+        ("etcd://", &["endpoints=node1,node2?password=hunter2"]),
+        ("etcd://node1\n\x1b[2J\u{202e}\u{9b}2J", &[]),
+        ("etcd://", &["endpoints=node1\x1b[2J"]),
+        ("etcd://node1", &["x\x1b[2J=y"]),
+        ("etcd://node1", &["max_duration=\x1b[2J"]),
+        ("etcd://node1", &["password_file=/no/\x1b[2J"]),
+    ] {
+        let outcome = refused_at(location, options, &[]);
+        assert!(!outcome.says("hunter2"), "{outcome}");
+        for hidden in ["\x1b", "\u{202e}", "\u{9b}"] {
+            assert!(!outcome.says(hidden), "{outcome:?}");
+        }
+        let errors = outcome.stderr.lines().filter(|line| !line.starts_with("warning: "));
+        assert_eq!(errors.count(), 1, "{outcome}");
+    }
+}
+
+/// A scheme has no case (RFC 3986).
+#[test]
+fn a_location_may_be_typed_in_any_case() {
+    let gateway = Gateway::start(Member::with(&database(2)));
+    for (location, options) in [
+        (format!("ETCD://{}", gateway.endpoint()), String::new()),
+        ("Etcd+HTTP://".into(), format!("endpoints=HTTP://{}", gateway.endpoint())),
+    ] {
+        let target = Target::new();
+        let more = if options.is_empty() { &[][..] } else { &["-o", options.as_str()] };
+        Run::backup(&location, &target.argument(), more).wait().assert_ok();
+        target.assert_whole_backup();
+    }
+}
+
+#[test]
 fn bad_endpoints_are_named() {
+    refused(&["endpoints=127.0.0.1:1,"], &["`endpoints`", "host is empty"]);
+    refused(&["endpoints=127.0.0.1:1;127.0.0.1:2"], &["`endpoints`", "commas between them"]);
+    refused(&["endpoints=127.0.0.1:1\n127.0.0.1:2"], &["`endpoints`", "commas between them"]);
+    refused(&["endpoints=unixs:///run/etcd.sock"], &["`endpoints`", "socket file"]);
     refused(&["endpoints=127.0.0.1:1,,127.0.0.1:2"], &["`endpoints`", "host is empty"]);
     refused(&["endpoints="], &["`endpoints`", "host is empty"]);
     refused(&["endpoints=ftp://127.0.0.1"], &["`endpoints`", "`ftp://127.0.0.1`"]);
@@ -112,7 +161,100 @@ fn bad_durations_are_told_the_right_form() {
             let words = [&format!("`{option}`"), "`30s`"];
             refused(&[&format!("{option}={value}")], &words);
         }
+        for value in ["366d", "18446744073709551615s", "18446744073709551615s1000000000ns"] {
+            refused(&[&format!("{option}={value}")], &[&format!("`{option}`"), "`365d`"]);
+        }
+        refused(&[&format!("{option}=1M")], &["`m` is a minute"]);
     }
+}
+
+/// The shortest way to the limits that are added up, for a ping waits for each endpoint.
+#[test]
+fn the_longest_durations_crash_nothing() {
+    let gateway = Gateway::start(Member::with(&database(2)));
+    let limits = ["connect_timeout", "stall_timeout", "store_timeout", "max_duration"];
+    let options: Vec<String> = limits.iter().map(|name| format!("{name}=365d")).collect();
+    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option.as_str()]).collect();
+    Run::ping(&gateway.location(), &more).wait().assert_ok();
+    let target = Target::new();
+    Run::backup(&gateway.location(), &target.argument(), &more).wait().assert_ok();
+}
+
+fn pipe(folder: &TempDir) -> String {
+    let path = folder.path().join("pipe");
+    let made = process::command("mkfifo").arg(&path).status().expect("mkfifo of coreutils");
+    assert!(made.success());
+    path.to_str().expect("UTF-8").into()
+}
+
+#[test]
+fn a_file_that_gives_nothing_is_not_waited_for_longer_than_the_run_may_last() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let option = format!("password_file={}", pipe(&folder));
+    let begun = Instant::now();
+    refused(
+        &["username=root", &option, "max_duration=500ms"],
+        &["`password_file`", "does not end in time"],
+    );
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_file_that_gives_nothing() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let pipe = pipe(&folder);
+    let option = format!("password_file={pipe}");
+    for more in [&["-o", option.as_str()][..], &["--config", &pipe]] {
+        for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+            let running = Run::ping("etcd://127.0.0.1:1", more).start();
+            // It waits for a writer, and this is one that never writes.
+            let writer = fs::OpenOptions::new().write(true).open(&pipe).expect("it is opened");
+            let begun = Instant::now();
+            running.signal(signal);
+            running.wait().assert_exit(code, &[]);
+            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+            drop(writer);
+        }
+    }
+}
+
+#[test]
+fn a_file_without_an_end_is_not_read_to_it() {
+    refused(&["username=root", "password_file=/dev/zero"], &["`/dev/zero` is longer than"]);
+    let target = Target::new();
+    let more = ["--config", "/dev/zero"];
+    Run::backup("etcd://127.0.0.1:1", &target.argument(), &more)
+        .wait()
+        .assert_failed(Kind::InvalidConfig, &["config file `/dev/zero`", "is longer than"]);
+}
+
+#[test]
+fn a_password_comes_from_its_file_as_it_stands_there() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.enable_authentication("hunter2");
+    // The file is a pipe, too.
+    let more = ["-o", "username=root", "-o", "password_file=/dev/stdin"];
+    let backup = |password: &str| {
+        let target = Target::new();
+        let outcome = Run::backup(&etcd.location(), &target.argument(), &more);
+        outcome.input(password).wait()
+    };
+    for password in ["hunter2", "hunter2\n", "\u{feff}hunter2\r\n"] {
+        let outcome = backup(password);
+        outcome.assert_ok();
+        assert!(!outcome.says("begins or ends with a blank"), "{outcome}");
+    }
+    for password in ["hunter2\n\n", "hunter2\r", " hunter2"] {
+        let outcome = backup(password);
+        outcome.assert_failed(Kind::Unauthenticated, &["begins or ends with a blank"]);
+        assert!(!outcome.says("hunter2"), "{outcome}");
+    }
+}
+
+#[test]
+fn a_password_that_is_typed_in_place_of_its_file_is_not_shown() {
+    let outcome = refused(&["username=root", "password_file=hunter2"], &["`password_file`"]);
+    assert!(!outcome.says("hunter2"), "{outcome}");
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn the_connector_imports_wasi_and_nothing_else() {
     );
     let exports = names(&shown["exports"]);
     assert!(
-        exports.iter().any(|name| name.starts_with("plakar:connector/importer@0.1.")),
+        exports.iter().any(|name| name.starts_with("plakar:connector/importer@0.2.")),
         "{exports:?}"
     );
     assert!(exports.iter().any(|name| name.starts_with("wasi:cli/run@0.2.")), "{exports:?}");

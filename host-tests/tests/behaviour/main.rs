@@ -22,6 +22,8 @@
 //! | [`signals`] | Ctrl-C and SIGTERM in the middle of a backup |
 //! | [`sandbox`] | components that misbehave |
 //! | [`machine`] | machines that give too little, or forbid something |
+//! | [`contract`] | digests and the end of an import, under every kind of host |
+//! | [`examples`] | the small connector, and Node as a host |
 //! | [`bad_input`] | errors before anything is contacted or written |
 //! | [`target_directory`] | the directory that is backed up into |
 //! | [`plakar`] | backups through the real plakar |
@@ -34,6 +36,8 @@ mod authentication;
 mod bad_input;
 mod clusters;
 mod command_line;
+mod contract;
+mod examples;
 mod faults;
 mod lenient_reading;
 mod machine;

@@ -67,6 +67,10 @@ fn every_breach_of_the_contract_is_named() {
         ("duplicate-path", &["`/data`"]),
         ("unclean-path", &["`/../data`"]),
         ("short-of-its-size", &["1000000", "1000001"]),
+        ("file-for-directory", &["`/in` is a file, and something lies in it"]),
+        ("late-directory", &["the directory `/in` comes after what lies in it"]),
+        ("setuid-mode", &["mode 0o4600"]),
+        ("duplicate-fact", &["`stored-bytes` occurs twice"]),
     ] {
         let outcome = caught(behaviour, &[], MISBEHAVED, words);
         assert!(outcome.says("broke the contract"), "{behaviour}: {outcome}");

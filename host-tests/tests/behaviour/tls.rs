@@ -1,11 +1,12 @@
 //! Members that are reached over TLS: who is trusted, who is let in, and what is
 //! said where it fails.
 
-use host_tests::certs::{Authority, Identity, Key, Leaf};
+use host_tests::certs::{Authority, Identity, Key, Leaf, OpenSsl};
 use host_tests::etcd::{Etcd, Settings, Version};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use host_tests::tls_front::TlsFront;
+use plakar_connector::{Kind, names};
 use std::io::Read;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -169,6 +170,376 @@ fn keys_of_every_format_and_certificates_without_a_common_name_are_taken() {
         let client = authority.issue(Leaf::client(None).key(key));
         backs_up(&etcd, &shown(&authority, &client));
     }
+}
+
+/// P-521 in every version; an authority's certificate from 3.6 on.
+#[test]
+fn a_certificate_that_etcd_makes_for_itself_is_taken() {
+    for version in Version::ALL {
+        let etcd = Etcd::start_with(version, Settings::default().auto_tls());
+        let own = etcd.own_certificate();
+        backs_up(&etcd, &[format!("tls_ca_file={}", own.display())]);
+        backs_up(&etcd, &["tls_insecure_skip_verify=true".into()]);
+        is_refused(&etcd, &[Authority::new().option()], &["authority that is not trusted here"]);
+    }
+}
+
+/// As everybody makes one in a hurry: it says that it is an authority's.
+#[test]
+fn a_self_signed_certificate_is_taken_when_it_is_trusted_itself() {
+    for (key, version) in [("-newkey rsa:2048", Version::V3_4_23), ("-key ca.key", Version::V3_7_1)]
+    {
+        let openssl = OpenSsl::new();
+        openssl.run(&format!(
+            "req -x509 {key} -nodes -keyout own.key -out own.crt -subj /CN=etcd -days 9 \
+             -addext subjectAltName=IP:127.0.0.1"
+        ));
+        if key == "-key ca.key" {
+            openssl.write("own.key", &openssl.read("ca.key"));
+        }
+        let etcd = Etcd::start_with(version, Settings::default().secure(&openssl.identity("own")));
+        backs_up(&etcd, &[openssl.trusts("own.crt")]);
+        is_refused(
+            &etcd,
+            &[openssl.trusts("own.crt"), "tls_server_name=node1".into()],
+            &["is for `127.0.0.1`, and not for `node1`"],
+        );
+    }
+}
+
+#[test]
+fn a_servers_own_certificate_or_one_of_an_authority_is_taken() {
+    for basic in ["CA:TRUE", "CA:FALSE"] {
+        let openssl = OpenSsl::new();
+        openssl.run("ecparam -name secp384r1 -genkey -noout -out leaf.key");
+        let leaf = openssl.issue(
+            "leaf",
+            &format!(
+                "subjectAltName=IP:127.0.0.1\nbasicConstraints=critical,{basic}\n\
+                 certificatePolicies=critical,1.2.3.4\n"
+            ),
+        );
+        let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&leaf));
+        backs_up(&etcd, &[openssl.trusts("ca.crt")]);
+        backs_up(&etcd, &[openssl.trusts("leaf.crt")]);
+    }
+}
+
+#[test]
+fn every_curve_and_digest_of_etcds_own_tools_is_taken() {
+    for (curve, digest) in
+        [("secp521r1", "sha512"), ("prime256v1", "sha512"), ("secp521r1", "sha256")]
+    {
+        let openssl = OpenSsl::new();
+        openssl.run(&format!("ecparam -name {curve} -genkey -noout -out ca.key"));
+        openssl
+            .run(&format!("req -x509 -{digest} -key ca.key -out ca.crt -days 9 -subj /CN=strong"));
+        openssl.run("ecparam -name secp521r1 -genkey -noout -out leaf.key");
+        let leaf = openssl.issue("leaf", "subjectAltName=IP:127.0.0.1\n");
+        let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&leaf));
+        backs_up(&etcd, &[openssl.trusts("ca.crt")]);
+    }
+}
+
+/// Which version, extensions and form a client's certificate and key have is for the
+/// server to judge.
+#[test]
+fn client_certificates_and_keys_are_taken_in_every_form() {
+    let openssl = OpenSsl::new();
+    let generate = |name: &str, curve: &str| {
+        openssl.run(&format!("ecparam -name {curve} -genkey -noout -out {name}.key"));
+    };
+    generate("server", "prime256v1");
+    let server = openssl.issue("server", "subjectAltName=IP:127.0.0.1\n");
+    let trusted = format!("--trusted-ca-file={}", openssl.path("ca.crt"));
+    let settings = || Settings::default().secure(&server).flag("--client-cert-auth").flag(&trusted);
+    let shown = |client: &Identity| [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
+    generate("v1", "prime256v1");
+    let version_1 = openssl.issue("v1", "");
+    for version in Version::ALL {
+        backs_up(&Etcd::start_with(version, settings()), &shown(&version_1));
+    }
+
+    let etcd = Etcd::start_with(Version::V3_6_14, settings());
+    let lets_in = |client: &Identity| backs_up(&etcd, &shown(client));
+    generate("p521", "secp521r1");
+    lets_in(&openssl.issue("p521", "extendedKeyUsage=clientAuth\n"));
+    generate("policies", "secp384r1");
+    lets_in(&openssl.issue("policies", "certificatePolicies=critical,1.2.3.4\n"));
+    openssl.run("genrsa -out rsa.key 8192");
+    lets_in(&openssl.issue("rsa", "extendedKeyUsage=clientAuth\n"));
+
+    // The same key without its public part, with it compressed, in PKCS#8, and under
+    // the mark of another form.
+    for (name, how) in [
+        ("bare", "ec -in v1.key -no_public -out"),
+        ("short", "ec -in v1.key -conv_form compressed -out"),
+        ("pkcs8", "pkcs8 -topk8 -nocrypt -in v1.key -out"),
+    ] {
+        openssl.run(&format!("{how} {name}.key"));
+        openssl.write(&format!("{name}.crt"), &openssl.read("v1.crt"));
+        lets_in(&openssl.identity(name));
+    }
+    let pkcs8 = String::from_utf8(openssl.read("pkcs8.key")).expect("text");
+    openssl.write("pkcs8.key", pkcs8.replace("PRIVATE KEY", "EC PRIVATE KEY").as_bytes());
+    lets_in(&openssl.identity("pkcs8"));
+
+    // Comments of the last century, and a mark that some editors leave.
+    let cert = [b"\xef\xbb\xbf", &openssl.read("p521.crt")[..], b"caf\xe9\n"].concat();
+    openssl.write("p521.crt", &cert);
+    lets_in(&openssl.identity("p521"));
+}
+
+#[test]
+fn a_file_in_another_form_is_named_with_the_command_that_converts_it() {
+    let openssl = OpenSsl::new();
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out client.key");
+    openssl.issue("client", "extendedKeyUsage=clientAuth\n");
+    openssl.run("x509 -in ca.crt -outform DER -out ca.der");
+    openssl.run("x509 -in ca.crt -trustout -out trusted.pem");
+    openssl.run("crl2pkcs7 -nocrl -certfile ca.crt -out ca.p7b");
+    openssl.run("crl2pkcs7 -nocrl -certfile ca.crt -outform DER -out ca.p7");
+    openssl.run("pkcs12 -export -in client.crt -inkey client.key -passout pass:x -out client.p12");
+    openssl.run("pkey -in client.key -outform DER -out key.der");
+    openssl.run("ec -in client.key -aes256 -passout pass:x -out legacy.key");
+    openssl.run("pkcs8 -topk8 -in client.key -passout pass:x -out encrypted.key");
+    let text = String::from_utf8(openssl.read("ca.crt")).expect("text");
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    openssl.write("utf16.pem", &[b"\xff\xfe", &utf16[..]].concat());
+    openssl.write("one-line.pem", text.replace('\n', "").as_bytes());
+    openssl.write("escaped.pem", text.replace('\n', "\\n").as_bytes());
+    for (file, words) in [
+        ("ca.der", "`openssl x509 -inform DER -in FILE -out FILE.pem`"),
+        ("trusted.pem", "`openssl x509 -in FILE -out FILE.pem`"),
+        ("ca.p7b", "`openssl pkcs7 -print_certs -in FILE"),
+        ("ca.p7", "`openssl pkcs7 -inform DER -print_certs -in FILE"),
+        ("client.p12", "`openssl pkcs12 -in FILE -nodes"),
+        ("client.csr", "holds a request for a certificate"),
+        ("client.key", "holds a private key where a certificate belongs"),
+        ("key.der", "`openssl pkey -inform DER -in FILE"),
+        ("utf16.pem", "`iconv -f UTF-16 -t UTF-8 FILE"),
+        ("one-line.pem", "its line breaks are lost"),
+        ("escaped.pem", "written out in place of its line breaks"),
+    ] {
+        is_bad_input(&[openssl.trusts(file)], &["`tls_ca_file`", words]);
+    }
+    let cert = format!("tls_cert_file={}", openssl.path("client.crt"));
+    for (file, words) in [
+        ("legacy.key", "is encrypted"),
+        ("encrypted.key", "is encrypted"),
+        ("key.der", "`openssl pkey -inform DER -in FILE"),
+        ("client.crt", "holds a certificate where a private key belongs"),
+    ] {
+        let key = format!("tls_private_key_file={}", openssl.path(file));
+        is_bad_input(&[cert.clone(), key], &["`tls_private_key_file`", words]);
+    }
+    is_bad_input(
+        &[format!("tls_ca={}", openssl.path("ca.crt"))],
+        &["`tls_ca` holds a path: that belongs into `tls_ca_file`"],
+    );
+}
+
+/// `webpki` could not read its dates.
+#[test]
+fn a_client_certificate_of_version_1_out_of_its_time_is_refused_with_the_date() {
+    let openssl = OpenSsl::new();
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out old.key");
+    openssl.run("req -new -key old.key -out old.csr -subj /CN=old");
+    openssl.run(
+        "x509 -req -in old.csr -out old.crt -CA ca.crt -CAkey ca.key -CAcreateserial -days -1",
+    );
+    is_bad_input(&openssl.identity("old").options(), &["`tls_cert_file` expired on 20"]);
+}
+
+#[test]
+fn a_key_that_is_typed_in_place_of_its_path_is_not_shown() {
+    let openssl = OpenSsl::new();
+    let key = String::from_utf8(openssl.read("ca.key")).expect("text");
+    let typed = format!("tls_private_key_file={key}");
+    let target = Target::new();
+    for more in [&["-o", &typed][..], &["-vv", "-o", &typed], &["--json", "-o", &typed]] {
+        let outcome = Run::backup("etcd+https://127.0.0.1:1", &target.argument(), more).wait();
+        outcome.assert_failed(
+            Kind::InvalidConfig,
+            &["`tls_private_key_file` takes the path of a file", "`tls_private_key`"],
+        );
+        let secret = key.lines().nth(1).expect("a line of the key");
+        assert!(!outcome.says(secret), "the key was shown: {outcome}");
+    }
+}
+
+#[test]
+fn weak_keys_and_signatures_are_named() {
+    let openssl = OpenSsl::new();
+    openssl.run("genrsa -out weak.key 1024");
+    let weak = openssl.issue("weak", "subjectAltName=IP:127.0.0.1\n");
+    let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&weak));
+    for trust in [openssl.trusts("ca.crt"), "tls_insecure_skip_verify=true".into()] {
+        is_refused(&etcd, &[trust], &["an RSA key of 1024 bits", "2048 to 8192 bits"]);
+    }
+
+    // By an authority whose key is weak, or with an old digest.
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out leaf.key");
+    for (generate, digest, words) in [
+        (
+            "genrsa -out ca.key 1024",
+            "sha256",
+            "an authority of the server's certificate has an RSA key of 1024",
+        ),
+        ("ecparam -name prime256v1 -genkey -noout -out ca.key", "sha1", "is signed with SHA-1"),
+    ] {
+        openssl.run(generate);
+        openssl.run("req -x509 -key ca.key -out ca.crt -days 9 -subj /CN=weak-ca");
+        openssl.write("leaf.ext", b"subjectAltName=IP:127.0.0.1\n");
+        openssl.run("req -new -key leaf.key -out leaf.csr -subj /CN=leaf");
+        openssl.run(&format!(
+            "x509 -req -{digest} -in leaf.csr -out leaf.crt -CA ca.crt -CAkey ca.key \
+             -CAcreateserial -days 9 -extfile leaf.ext"
+        ));
+        let leaf = Settings::default().secure(&openssl.identity("leaf"));
+        let etcd = Etcd::start_with(Version::V3_6_14, leaf);
+        is_refused(&etcd, &[openssl.trusts("ca.crt")], &[words]);
+    }
+}
+
+#[test]
+fn a_server_certificate_of_version_1_works_only_unchecked() {
+    let openssl = OpenSsl::new();
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out old.key");
+    let old = openssl.issue("old", "");
+    let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&old));
+    is_refused(&etcd, &[openssl.trusts("ca.crt")], &["X.509 version 1, which holds no names"]);
+    backs_up(&etcd, &["tls_insecure_skip_verify=true".into()]);
+}
+
+/// Go refuses them, too.
+#[test]
+fn a_trusted_certificate_that_may_not_vouch_is_named() {
+    let openssl = OpenSsl::new();
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out leaf.key");
+    let leaf = openssl.issue("leaf", "subjectAltName=IP:127.0.0.1\n");
+    let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&leaf));
+    backs_up(&etcd, &[openssl.trusts("ca.crt")]);
+    for (name, extension, words) in [
+        ("leaf-only", "basicConstraints=CA:FALSE", "is not an authority's (CA:FALSE)"),
+        ("no-sign", "keyUsage=critical,digitalSignature", "without `keyCertSign`"),
+        ("clients", "extendedKeyUsage=clientAuth", "without `serverAuth`"),
+    ] {
+        openssl.run(&format!(
+            "req -x509 -key ca.key -out {name}.crt -days 9 -subj /CN=openssl-ca -addext {extension}"
+        ));
+        is_refused(&etcd, &[openssl.trusts(&format!("{name}.crt"))], &["among `tls_ca`", words]);
+    }
+}
+
+/// What agrees on HTTP/1.1 alone, as nginx does without `http2`.
+#[test]
+fn a_front_that_agrees_on_no_http2_says_so_over_grpc_alone() {
+    let authority = Authority::new();
+    let etcd = Etcd::start(Version::V3_6_14);
+    let server = authority.issue(Leaf::server(&HERE));
+    let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
+    let grpc = [authority.option(), "transport=grpc".into()];
+    let (outcome, target) = backup(&front.location(), &grpc);
+    outcome.assert_failed(Kind::Unreachable, &[&front.endpoint(), names::NO_HTTP2]);
+    target.assert_nothing_left();
+    backs_up_over("transport=gateway", &front.endpoint(), &[authority.option()]);
+}
+
+#[test]
+fn a_front_that_agrees_on_no_http2_is_spoken_to_over_the_gateway() {
+    let authority = Authority::new();
+    let server = authority.issue(Leaf::server(&HERE));
+    for version in Version::ALL {
+        let etcd = Etcd::start(version);
+        let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
+        Run::ping(&front.location(), &["-o", &authority.option()]).wait().assert_ok();
+        backs_up_over("transport=auto", &front.endpoint(), &[authority.option()]);
+    }
+}
+
+#[test]
+fn a_server_has_to_hold_the_key_of_its_certificate() {
+    let authority = Authority::new();
+    let etcd = Etcd::start(Version::V3_6_14);
+    let openssl = OpenSsl::new();
+    let issue = |name: &str, extensions: &str| {
+        openssl.run(&format!("ecparam -name secp521r1 -genkey -noout -out {name}.key"));
+        openssl.issue(name, extensions)
+    };
+    let checked = [openssl.trusts("ca.crt")];
+    let pinned = [openssl.trusts("good.crt")];
+    let unchecked = ["tls_insecure_skip_verify=true".to_owned()];
+    let good = issue("good", "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:TRUE\n");
+    let version_1 = issue("old", "");
+    // Of another curve, which another check finds.
+    let other_kind = authority.issue(Leaf::server(&HERE)).key;
+    for start in [TlsFront::start, TlsFront::start_old] {
+        for (server, options, other) in [
+            (&good, &checked[..], &version_1.key),
+            (&good, &pinned, &version_1.key),
+            (&good, &unchecked, &version_1.key),
+            (&version_1, &unchecked, &good.key),
+        ] {
+            let honest = start(server, etcd.endpoint(), &["h2", "http/1.1"]);
+            backs_up_over("transport=grpc", &honest.endpoint(), options);
+            for key in [other, &other_kind] {
+                let thief = Identity { cert: server.cert.clone(), key: key.clone() };
+                let thief = start(&thief, etcd.endpoint(), &["h2", "http/1.1"]);
+                for transport in TRANSPORTS {
+                    let options = [options, &[transport.into()]].concat();
+                    let (outcome, target) = backup(&thief.location(), &options);
+                    outcome.assert_failed(Kind::Unreachable, &["tls: ", "does not hold the key"]);
+                    target.assert_nothing_left();
+                }
+            }
+        }
+    }
+}
+
+/// Where nothing is agreed upon, whatever is spoken works.
+#[test]
+fn a_front_that_agrees_on_nothing_is_spoken_to_in_any_way() {
+    let authority = Authority::new();
+    let etcd = Etcd::start(Version::V3_6_14);
+    let server = authority.issue(Leaf::server(&HERE));
+    let front = TlsFront::start(&server, etcd.endpoint(), &[]);
+    for transport in ["transport=auto", "transport=grpc", "transport=gateway"] {
+        backs_up_over(transport, &front.endpoint(), &[authority.option()]);
+    }
+}
+
+#[test]
+fn a_file_of_trusted_certificates_that_is_not_there_is_named() {
+    let openssl = OpenSsl::new();
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out leaf.key");
+    let leaf = openssl.issue("leaf", "subjectAltName=IP:127.0.0.1\n");
+    let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&leaf));
+    let ping = || Run::ping(&etcd.secure_location(), &[]);
+    ping().env("SSL_CERT_FILE", &openssl.path("ca.crt")).wait().assert_ok();
+    ping()
+        .env("SSL_CERT_FILE", "/no/such")
+        .wait()
+        .assert_failed(Kind::InvalidConfig, &["`SSL_CERT_FILE`", "`/no/such` cannot be read"]);
+}
+
+/// The variables are for browsers and the like; etcd is never behind such a proxy.
+#[test]
+fn proxies_variables_are_not_used() {
+    let (authority, etcd) = member(Leaf::server(&HERE));
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", proxy.local_addr().expect("an address"));
+    for location in [etcd.location(), etcd.secure_location()] {
+        let trust = authority.option();
+        let trust = if location.contains("https") { &["-o", trust.as_str()][..] } else { &[] };
+        let mut ping = Run::ping(&location, trust);
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "GRPC_PROXY"] {
+            ping = ping.env(name, &url).env(&name.to_lowercase(), &url);
+        }
+        ping.wait().assert_ok();
+    }
+    proxy.set_nonblocking(true).expect("a socket");
+    assert!(proxy.accept().is_err(), "the proxy was asked");
 }
 
 #[test]

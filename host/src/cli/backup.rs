@@ -32,8 +32,8 @@ async fn run(arguments: &Backup, report: &Report) -> Result<Summary, Error> {
 pub(super) async fn open(source: &Source, report: &Report) -> Result<Importer, Error> {
     let sandbox = Sandbox::new()?;
     let connector = sandbox.connector(&source.connector).await?;
-    let options = config::read(&source.options, connector.description(), report)?;
-    let plan = connector.plan(&source.location, &options)?;
+    let options = config::read(&source.options, connector.description(), report).await?;
+    let plan = connector.plan(&source.location, &options).await?;
     tracing::info!("granted: {}", plan.grant);
     connector.open(plan, Arc::new(report.clone())).await
 }

@@ -1,24 +1,24 @@
 //! Options from a file and from `-o`, one over the other.
 
 use super::arguments;
+use plakar_connector::names::LONGEST;
+use plakar_connector::text::escaped;
 use plakar_wasm::policy::options::Options;
 use plakar_wasm::policy::tls;
-use plakar_wasm::{Description, Error, Event, Observer, Speaker};
+use plakar_wasm::{Description, Error, Event, Observer, Speaker, files};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Reads the options typed and those of the file, and warns about secrets that
 /// others can see.
-pub(super) fn read(
+pub(super) async fn read(
     arguments: &arguments::Options,
     description: &Description,
     observer: &dyn Observer,
 ) -> Result<Options, Error> {
     let of_host = tls::options();
-    let is_secret = |name: &str| {
-        let host = of_host.iter().find(|option| option.name == name);
-        description.option(name).or(host).is_some_and(|option| option.secret)
-    };
+    let is_secret =
+        |name: &str| description.options.iter().chain(&of_host).any(|o| o.secret && o.name == name);
     let warn = |line: String| observer.event(Event::Warning { from: Speaker::Host, line: &line });
 
     let mut typed = Options::default();
@@ -37,7 +37,7 @@ pub(super) fn read(
         ));
     }
     let Some(path) = &arguments.config else { return Ok(typed) };
-    let base = from_file(path)?;
+    let base = from_file(path).await?;
     let secret = base.names().find(|name| is_secret(name));
     let mode = path.metadata().map(|metadata| metadata.permissions().mode()).unwrap_or(0);
     if let Some(name) = secret
@@ -49,14 +49,17 @@ pub(super) fn read(
 }
 
 /// A flat table of texts, numbers and yes or no. A message never repeats a value.
-fn from_file(path: &Path) -> Result<Options, Error> {
-    let refuse =
-        |reason: String| Error::invalid(format!("config file `{}`: {reason}", path.display()));
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+async fn from_file(path: &Path) -> Result<Options, Error> {
+    let place = escaped(&path.to_string_lossy(), 512);
+    let refuse = |reason: String| Error::invalid(format!("config file `{place}`: {reason}"));
+    let bytes = files::read(path, files::PATIENCE).await.map_err(&refuse)?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| refuse("is not text: save it as UTF-8".into()))?;
+    // As some editors write it; TOML has none.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-        refuse(format!("line {line} is no TOML: {}", error.message()))
+        refuse(format!("line {line} is not TOML: {}", error.message()))
     })?;
     let mut options = Options::default();
     for (name, value) in table {
@@ -66,7 +69,8 @@ fn from_file(path: &Path) -> Result<Options, Error> {
             toml::Value::Integer(number) => number.to_string(),
             other => {
                 return Err(refuse(format!(
-                    "`{name}` is of the type {}; write a string, an integer or a boolean",
+                    "`{}` is of the type {}; write a string, an integer or a boolean",
+                    escaped(&name, LONGEST),
                     other.type_str()
                 )));
             }

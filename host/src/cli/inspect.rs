@@ -25,13 +25,16 @@ async fn run(arguments: &Inspect, json: bool) -> Result<String, Error> {
     let grant = match &arguments.location {
         None => None,
         Some(location) => {
-            let options = config::read(&arguments.options, connector.description(), &())?;
-            let plan = connector.plan(location, &options)?;
+            let options = config::read(&arguments.options, connector.description(), &()).await?;
+            let plan = connector.plan(location, &options).await?;
             Some(plan.grant.iter().map(|a| format!("{}://{a}", a.scheme())).collect())
         }
     };
     Ok(if json { as_json(&connector, grant) } else { as_text(&connector, grant) })
 }
+
+/// The widest column; what is wider sticks out.
+const WIDEST: usize = 64;
 
 fn kind(kind: &OptionKind) -> String {
     match kind {
@@ -70,8 +73,9 @@ fn as_text(connector: &Connector, grant: Option<Vec<String>>) -> String {
         .chain(of_host.iter().map(|option| (option, true)))
         .map(|(option, host)| (&option.name, kind(&option.kind), help(option, host)))
         .collect();
-    let name_width = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);
-    let kind_width = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
+    // The longest name has 64 bytes; of a choice the words may fill pages.
+    let name_width = rows.iter().map(|row| row.0.len()).max().unwrap_or(0).min(WIDEST);
+    let kind_width = rows.iter().map(|row| row.1.len()).max().unwrap_or(0).min(WIDEST);
     for (name, kind, help) in rows {
         let _ = writeln!(text, "  {name:name_width$}  {kind:kind_width$}  {help}");
     }

@@ -47,12 +47,13 @@ async fn run(arguments: &Run, report: &Report) -> Result<u8, Error> {
     let grant = Grant::of_arguments(connector.description(), args, option(args, names::ENDPOINTS))?;
     tracing::info!("granted: {grant}");
     let options = arguments::Options { options: arguments.options.clone(), config: None };
-    let options = config::read(&options, connector.description(), &warnings)?;
+    let options = config::read(&options, connector.description(), &warnings).await?;
     if let Some(name) = options.names().find(|name| !name.starts_with(names::TLS_PREFIX)) {
         return Err(Error::invalid(format!(
             "option `{name}` is not one of the host's TLS options: give it after `--`"
         )));
     }
+    let options = options.load(connector.description()).await?;
     let tls = Tls::read(connector.description(), &options, grant.is_secure())?;
     // The component reads them as well. Those that it does not declare it refuses.
     let limits = TimeLimits::read(|name| option(args, name))

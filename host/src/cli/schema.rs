@@ -6,7 +6,7 @@ use plakar_wasm::{Description, OptionDescription, OptionKind};
 use serde_json::{Map, Value, json};
 
 /// A duration as the contract has it.
-const DURATION: &str = "^([0-9]+(ms|s|m|h))+$";
+const DURATION: &str = "^([0-9]+(ms|s|m|h|d))+$";
 
 /// Describes the configuration of a source. Values are texts, as plakar passes them.
 pub(super) fn of(description: &Description) -> Value {

@@ -79,7 +79,9 @@ impl Client {
                 .pool_max_idle_per_host(IDLE_PER_HOST);
             pool
         };
-        let http1 = pool().build(Connector(secure().enable_http1().wrap_connector(tcp.clone())));
+        let http1 = secure().enable_http1().wrap_connector(tcp.clone());
+        let http1 = pool().build(Connector { inner: http1, http2: false });
+        let http2 = secure().enable_http2().wrap_connector(tcp);
         let http2 = pool()
             .http2_only(true)
             // Here a connection counts as idle from its last request on, however
@@ -92,7 +94,7 @@ impl Client {
             .http2_keep_alive_timeout(limits.stall)
             .http2_initial_stream_window_size(STREAM_WINDOW)
             .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .build(Connector(secure().enable_http2().wrap_connector(tcp)));
+            .build(Connector { inner: http2, http2: true });
         Ok(Self { http1, http2, limits, under_way: Arc::new(Semaphore::new(REQUESTS)) })
     }
 

@@ -27,7 +27,11 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Connects as [`HttpsConnector`] does.
 #[derive(Clone)]
-pub(super) struct Connector(pub(super) HttpsConnector<HttpConnector<Resolver>>);
+pub(super) struct Connector {
+    pub(super) inner: HttpsConnector<HttpConnector<Resolver>>,
+    /// Whether nothing but HTTP/2 will do.
+    pub(super) http2: bool,
+}
 
 impl Service<http::Uri> for Connector {
     type Response = Connection;
@@ -35,21 +39,23 @@ impl Service<http::Uri> for Connector {
     type Future = Pin<Box<dyn Future<Output = Result<Connection, Failure>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, to: http::Uri) -> Self::Future {
-        let connecting = self.0.call(to);
-        Box::pin(async {
+        let connecting = self.inner.call(to);
+        let http2 = self.http2;
+        Box::pin(async move {
             match connecting.await {
                 Ok(stream) => Ok(Connection {
                     stream,
                     unread: Vec::new(),
                     broken: None,
                     obituary: Obituary::default(),
+                    http2,
                     number: Number(MADE.fetch_add(1, Ordering::Relaxed)),
                 }),
-                Err(failure) => Err(match tls::told(failure.as_ref()) {
+                Err(failure) => Err(match tls::told(failure.as_ref(), http2) {
                     Some(told) => told.into(),
                     None => failure,
                 }),
@@ -66,6 +72,7 @@ pub(super) struct Connection {
     /// How writing failed, until the reason is known.
     broken: Option<io::Error>,
     obituary: Obituary,
+    http2: bool,
     number: Number,
 }
 
@@ -93,7 +100,7 @@ impl Obituary {
 impl Connection {
     /// The error in words that say what to do about it.
     fn explained(&self, error: io::Error) -> io::Error {
-        match tls::told(&error) {
+        match tls::told(&error, self.http2) {
             None => error,
             Some(told) => {
                 let told = self.obituary.0.get_or_init(|| told);

@@ -42,7 +42,10 @@ fn of_connection(error: &legacy::Error) -> Error {
         }
         // TCP is set up or refused; only a handshake can be cut short.
         Some(kind) if is_cut(kind) => Error::InternalError(Some(tls::CUT.into())),
-        _ => Error::InternalError(Some(format!("connect: {}", text(error)))),
+        _ => Error::InternalError(Some(format!(
+            "connect: {}; check the address, and this machine's routes, firewall and limits",
+            innermost(error)
+        ))),
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn reported(error: types::Error) -> Error {
 }
 
 pub(super) fn into_description(description: wit::Description) -> Description {
+    // Names and the words of a choice are checked, not changed: they are typed.
     let option = |option: wit::OptionDescription| OptionDescription {
         name: option.name,
         kind: match option.kind {

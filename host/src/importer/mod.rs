@@ -56,14 +56,6 @@ fn default_limits() -> Result<TimeLimits, Error> {
     TimeLimits::read(|_| None).map_err(|error| Error::invalid(error.to_string()))
 }
 
-/// A client for one run, which is warned of where it believes too much.
-fn client(limits: TimeLimits, tls: Option<&Tls>, observer: &dyn Observer) -> Result<Client, Error> {
-    if let Some(line) = tls.and_then(Tls::warning) {
-        observer.event(Event::Warning { from: Speaker::Host, line });
-    }
-    Client::new(limits, tls)
-}
-
 impl Connector {
     /// What it says it is.
     pub fn description(&self) -> &Description {
@@ -79,16 +71,21 @@ impl Connector {
         (imports, exports)
     }
 
-    /// Decides what a run on `location` may do and will be told. Contacts nothing.
-    pub fn plan(&self, location: &str, options: &Options) -> Result<Plan, Error> {
-        Plan::new(&self.description, location, options)
+    /// Decides what a run on `location` may do and will be told. Reads the files that
+    /// options name, and contacts nothing.
+    pub async fn plan(&self, location: &str, options: &Options) -> Result<Plan, Error> {
+        let options = options.load(&self.description).await?;
+        Plan::new(&self.description, location, &options)
     }
 
     /// Gives a fresh instance what was planned. The component checks it and
     /// contacts nothing.
     pub async fn open(&self, plan: Plan, observer: Arc<dyn Observer>) -> Result<Importer, Error> {
-        let Plan { protocol, config, grant, tls, limits } = plan;
-        let client = client(limits, tls.as_ref(), observer.as_ref())?;
+        let Plan { protocol, config, grant, tls, limits, warnings } = plan;
+        for line in &warnings {
+            observer.event(Event::Warning { from: Speaker::Host, line });
+        }
+        let client = Client::new(limits, tls.as_ref())?;
         let authority = |authority: &plakar_connector::Authority| types::Authority {
             host: authority.host.clone(),
             port: authority.port,
@@ -132,7 +129,10 @@ impl Connector {
         tls: Option<Tls>,
         observer: Arc<dyn Observer>,
     ) -> Result<u8, Error> {
-        let client = client(limits, tls.as_ref(), observer.as_ref())?;
+        if let Some(line) = tls.as_ref().and_then(Tls::warning) {
+            observer.event(Event::Warning { from: Speaker::Host, line });
+        }
+        let client = Client::new(limits, tls.as_ref())?;
         let log = Log::new(observer);
         let all = [std::slice::from_ref(&self.description.name), arguments].concat();
         let code = self.loaded.run(&all, variables, grant, client, limits.max_duration, &log).await;

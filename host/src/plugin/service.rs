@@ -156,7 +156,7 @@ async fn configure(
         options.set(name, value);
     }
 
-    let plan = connector.plan(&location, &options)?;
+    let plan = connector.plan(&location, &options).await?;
     let exemption = Exemption {
         dry_run: invocation.is_dry_run(),
         excludes: request.options.unwrap_or_default().excludes,

@@ -2,9 +2,8 @@
 
 use crate::{Description, Error};
 use http::Uri;
-use plakar_connector::{Authority, location};
+use plakar_connector::{Authority, Protocol, location};
 use std::fmt;
-use std::net::Ipv6Addr;
 
 /// What a component may send HTTP requests to.
 #[derive(Debug, Clone, Default)]
@@ -32,9 +31,10 @@ impl Grant {
     ) -> Result<Self, Error> {
         let protocols = description.protocols();
         let is_location = |argument: &&String| {
-            argument
-                .split_once("://")
-                .is_some_and(|(name, _)| protocols.iter().any(|protocol| protocol.name == name))
+            let is_protocol = |name: &str| {
+                protocols.iter().any(|protocol| protocol.name.eq_ignore_ascii_case(name))
+            };
+            argument.split_once(':').is_some_and(|(name, _)| is_protocol(name))
         };
         let mut locations: Vec<String> = arguments.iter().filter(is_location).cloned().collect();
         if locations.is_empty() && endpoints.is_some() {
@@ -114,30 +114,17 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The authority of a URI in the spelling of [`Authority`]; none where it holds
-/// anything that a location may not hold, user information above all.
+/// The schemes of requests, and the ports that they leave out.
+const SCHEMES: [Protocol<'static>; 2] = [
+    Protocol { name: "http", tls: false, default_port: 80 },
+    Protocol { name: "https", tls: true, default_port: 443 },
+];
+
+/// The authority of a URI, read as that of a location is; none where a location could
+/// not hold it.
 fn asked(uri: &Uri) -> Option<Authority> {
-    let authority = uri.authority()?;
-    if authority.as_str().contains('@') {
-        return None;
-    }
-    let (tls, default_port) = match uri.scheme_str()? {
-        "http" => (false, 80),
-        "https" => (true, 443),
-        _ => return None,
-    };
-    let host = match authority.host().strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.to_string(),
-        None => authority.host().to_ascii_lowercase(),
-    };
-    // `host:` and `host:99999` have no port that can be read, which is not the
-    // same as naming none.
-    let port = match authority.port_u16() {
-        Some(port) => port,
-        None if authority.as_str().len() == authority.host().len() => default_port,
-        None => return None,
-    };
-    Some(Authority { host, port, tls })
+    let scheme = SCHEMES.into_iter().find(|scheme| uri.scheme_str() == Some(scheme.name))?;
+    location::authority(uri.authority()?.as_str(), scheme).ok()
 }
 
 #[cfg(test)]
@@ -162,6 +149,23 @@ mod tests {
     }
 
     #[test]
+    fn a_location_among_arguments_is_granted_in_every_form_that_the_component_takes() {
+        let description = Description {
+            name: "test".into(),
+            version: "0.1.0".into(),
+            summary: String::new(),
+            kind: "test".into(),
+            protocols: vec![crate::Protocol { name: "test".into(), tls: false, default_port: 7 }],
+            options: Vec::new(),
+        };
+        for location in ["test://node1", "test:node1", "TEST://node1/"] {
+            let arguments = ["backup", "-o", "a=test:x", location].map(String::from);
+            let grant = Grant::of_arguments(&description, &arguments, None).expect(location);
+            assert_eq!(grant.to_string(), "http://node1:7", "{location}");
+        }
+    }
+
+    #[test]
     fn nothing_else_is_granted() {
         let grant = grant(&[("node1", 2379)]);
         for uri in [
@@ -172,6 +176,7 @@ mod tests {
             "http://node1.:2379",
             "http://root:hunter2@node1:2379",
             "http://node1:2379@evil:2379",
+            "http://node1:",
             "/v3/status",
         ] {
             let refusal = grant.allows(&Uri::from_static(uri)).expect_err(uri).to_string();

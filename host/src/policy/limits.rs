@@ -12,6 +12,7 @@
 //!
 //! A backup of ours takes 35 MiB in all.
 
+use plakar_connector::text::is_hidden;
 use std::time::{Duration, Instant};
 
 /// Linear memory in bytes, all memories together. The contract promises it.
@@ -112,7 +113,7 @@ impl LogBudget {
 }
 
 /// A text of the component as people may be shown it: one line, bounded, and
-/// without the control characters by which it could rule a terminal.
+/// without the characters by which it could rule a terminal or turn the line around.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LINE));
     for c in text.trim_end().chars() {
@@ -120,7 +121,7 @@ pub fn one_line(text: &str) -> String {
             line.push('…');
             break;
         }
-        line.push(if c.is_control() { ' ' } else { c });
+        line.push(if is_hidden(c) { ' ' } else { c });
     }
     line
 }
@@ -142,6 +143,7 @@ mod tests {
     #[test]
     fn a_shown_line_is_bounded_and_rules_no_terminal() {
         assert_eq!(one_line("a\x1b[31mb\tc\nd\n"), "a [31mb c d");
+        assert_eq!(one_line("a\u{202e}b\u{2066}c\u{9b}d"), "a b c d");
         let long = one_line(&"é".repeat(LINE));
         assert!(long.len() <= LINE + '…'.len_utf8() && long.ends_with('…'));
     }

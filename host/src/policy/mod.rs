@@ -13,7 +13,8 @@
 //! | [`invocation`] | what plakar's command line means, where its protocol does not say |
 //! | [`limits`] | how much memory, log and patience a component gets |
 //!
-//! All of it is pure but for the reading of `X_file` options and of that command line.
+//! All of it is pure, except that [`options`] reads files and [`invocation`] that
+//! command line.
 
 pub mod account;
 pub mod contract;
@@ -28,7 +29,7 @@ pub mod tls;
 
 use crate::{Description, Error};
 use grant::Grant;
-use options::{Config, Options};
+use options::{Config, Loaded};
 use plakar_connector::{TimeLimits, location, names};
 use tls::Tls;
 
@@ -46,11 +47,13 @@ pub struct Plan {
     pub tls: Option<Tls>,
     /// How long it may take.
     pub limits: TimeLimits,
+    /// What the user should hear before it starts.
+    pub warnings: Vec<String>,
 }
 
 impl Plan {
     /// Decides a run of the connector described from the location and options typed.
-    pub fn new(description: &Description, typed: &str, options: &Options) -> Result<Self, Error> {
+    pub fn new(description: &Description, typed: &str, options: &Loaded) -> Result<Self, Error> {
         let mut config = Config::read(description, options)?;
         let endpoints = config.get(names::ENDPOINTS);
         let protocols = description.protocols();
@@ -58,6 +61,8 @@ impl Plan {
             .map_err(|error| Error::invalid(error.to_string()))?;
         let grant = Grant::new(source.authorities);
         let tls = Tls::read(description, options, grant.is_secure())?;
+        let mut warnings = options.warnings();
+        warnings.extend(tls.as_ref().and_then(Tls::warning).map(str::to_owned));
         // As the component is told them, for they may have come from a file.
         let limits = TimeLimits::read(|name| config.get(name).or(options.get(name)))
             .map_err(|error| Error::invalid(error.to_string()))?;
@@ -66,6 +71,6 @@ impl Plan {
         let rest = &typed[protocol.len() + 1..];
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         config.push_location(format!("{protocol}://{rest}"));
-        Ok(Self { protocol, config, grant, tls, limits })
+        Ok(Self { protocol, config, grant, tls, limits, warnings })
     }
 }

@@ -1,16 +1,20 @@
 //! Which of the typed options reach the component, and which the host keeps.
+//!
+//! ```text
+//! Options ─load─▶ Loaded ─▶ Config, which the component is told
+//!  as typed       with the       └▶ Tls, which the host keeps
+//!                 files read
+//! ```
 
 use super::tls;
+use crate::files;
 use crate::{Description, Error, OptionDescription, OptionKind};
+use plakar_connector::limits;
 use plakar_connector::names::{ENDPOINTS, FILE_SUFFIX, LOCATION, TLS_PREFIX, unknown_option};
-use plakar_connector::{Kind, limits};
+use plakar_connector::text::escaped;
 use std::fmt;
-use std::io::Read;
 use std::path::Path;
-
-/// The largest file that an `X_file` option may name; a chain of certificates
-/// has some kilobytes.
-const LARGEST_FILE: u64 = 1 << 20;
+use std::time::{Duration, Instant};
 
 /// Options as they were typed, each name once.
 #[derive(Clone, Default)]
@@ -34,21 +38,37 @@ impl Options {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The value of `stem`, which was typed as such or stands in the file that
-    /// `stem_file` names.
-    pub(super) fn given(&self, stem: &str) -> Result<Option<Given>, Error> {
-        let file = format!("{stem}{FILE_SUFFIX}");
-        match (self.get(stem), self.get(&file)) {
-            (None, None) => Ok(None),
-            (Some(value), None) => Ok(Some(Given { name: stem.into(), value: value.into() })),
-            (None, Some(path)) => {
-                let value = content(&file, Path::new(path))?;
-                Ok(Some(Given { name: file, value }))
+    /// Reads the files of `X_file` options, in at most [`files::PATIENCE`] or the
+    /// `max_duration` typed, whichever is shorter.
+    pub async fn load(&self, description: &Description) -> Result<Loaded, Error> {
+        let typed = self.get(limits::MAX_DURATION.name);
+        let typed = typed.and_then(|text| limits::parse(limits::MAX_DURATION.name, text).ok());
+        let limit = typed.unwrap_or(Duration::MAX).min(files::PATIENCE);
+        let begun = Instant::now();
+        let mut loaded = Loaded { typed: self.clone(), files: Vec::new() };
+        for (name, path) in &self.0 {
+            let Some(stem) = name.strip_suffix(FILE_SUFFIX) else { continue };
+            let declared = description.option(stem);
+            if declared.is_none() && !tls::PEM.contains(&stem) {
+                continue;
             }
-            (Some(_), Some(_)) => Err(Error::invalid(format!(
-                "options `{stem}` and `{file}` exclude each other: give one of them"
-            ))),
+            if self.get(stem).is_some() {
+                return Err(Error::invalid(format!(
+                    "options `{stem}` and `{name}` exclude each other: give one of them"
+                )));
+            }
+            let secret = stem.starts_with(TLS_PREFIX) || declared.is_some_and(|o| o.secret);
+            let place = place(name, stem, path, secret)?;
+            let left = limit.saturating_sub(begun.elapsed());
+            let content = files::read(Path::new(path), left).await.map_err(|reason| {
+                Error::invalid(format!("option `{name}`: {place} {reason}{}", hint(path)))
+            })?;
+            if content.is_empty() || content == b"\n" || content == b"\r\n" {
+                return Err(Error::invalid(format!("option `{name}`: {place} is empty")));
+            }
+            loaded.files.push(File { name: name.clone(), place, content });
         }
+        Ok(loaded)
     }
 
     /// These options over those of a file: what is typed here hides what is
@@ -62,11 +82,140 @@ impl Options {
     }
 }
 
-/// An option's value, wherever it stood. No `Debug`: it may be secret.
+/// How a message calls the file. What was typed in place of a path is not repeated
+/// where it may be the secret itself.
+fn place(name: &str, stem: &str, path: &str, secret: bool) -> Result<String, Error> {
+    if path.contains(['\n', '\r']) || path.contains("-----BEGIN") {
+        return Err(Error::invalid(format!(
+            "option `{name}` takes the path of a file, and holds the text itself: \
+             that belongs into `{stem}`"
+        )));
+    }
+    Ok(match secret && !path.starts_with(['/', '.', '~']) {
+        true => "the file that it names".into(),
+        false => format!("file `{}`", escaped(path, 512)),
+    })
+}
+
+/// Why a file may not be where its path says.
+fn hint(path: &str) -> String {
+    let path = Path::new(path);
+    if path.starts_with("~") {
+        return "; a `~` is no shorthand here: write the whole path".into();
+    }
+    match std::env::current_dir() {
+        Ok(here) if path.is_relative() && !path.exists() => {
+            format!("; it was looked for in `{}`", escaped(&here.to_string_lossy(), 512))
+        }
+        _ => String::new(),
+    }
+}
+
+/// Options with the content of the files that they name.
+#[derive(Clone, Default)]
+pub struct Loaded {
+    typed: Options,
+    files: Vec<File>,
+}
+
+#[derive(Clone)]
+struct File {
+    /// The option, `_file` included.
+    name: String,
+    /// The file in a message.
+    place: String,
+    content: Vec<u8>,
+}
+
+/// Shows names only, as [`Options`] does.
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.typed.fmt(f)
+    }
+}
+
+impl Loaded {
+    /// The value that was typed for `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.typed.get(name)
+    }
+
+    /// The names, in the order last set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.typed.names()
+    }
+
+    fn file(&self, stem: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.name.strip_suffix(FILE_SUFFIX) == Some(stem))
+    }
+
+    /// The PEM of `stem`, which was typed as such or stands in the file that
+    /// `stem_file` names.
+    pub(super) fn pem(&self, stem: &str) -> Result<Option<Given>, Error> {
+        let given = |name: &str, bytes: &[u8]| Given {
+            name: name.into(),
+            bytes: bytes.into(),
+            text: String::from_utf8_lossy(bytes).into_owned(),
+        };
+        Ok(match (self.get(stem), self.file(stem)) {
+            (Some(value), _) => Some(given(stem, value.as_bytes())),
+            (None, Some(file)) => Some(given(&file.name, &file.content)),
+            (None, None) => None,
+        })
+    }
+
+    /// The text in the file that `stem_file` names: in UTF-8, less a byte order mark
+    /// and one line end after it.
+    fn text(&self, stem: &str) -> Result<Option<&str>, Error> {
+        let Some(File { name, place, content }) = self.file(stem) else { return Ok(None) };
+        let refuse = |reason: &str| Error::invalid(format!("option `{name}`: {place} {reason}"));
+        if content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
+            return Err(refuse("cannot be read as text, for it is UTF-16: save it as UTF-8"));
+        }
+        let text = std::str::from_utf8(content)
+            .map_err(|_| refuse("cannot be read as text: save it as UTF-8"))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text =
+            text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+        match text.is_empty() {
+            true => Err(refuse("is empty")),
+            false => Ok(Some(text)),
+        }
+    }
+
+    /// What is probably not meant, and is done as it was said.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let warning = |file: &File| {
+            let stem =
+                file.name.strip_suffix(FILE_SUFFIX).filter(|stem| !tls::PEM.contains(stem))?;
+            let what = doubt(self.text(stem).ok()??)?;
+            Some(format!(
+                "option `{}`: the text in {} {what}, which is taken as a part of it",
+                file.name, file.place
+            ))
+        };
+        self.files.iter().filter_map(warning).collect()
+    }
+}
+
+/// What looks as if it had got into a text by mistake.
+fn doubt(text: &str) -> Option<&'static str> {
+    let quoted = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
+    match () {
+        () if text.trim() != text => Some("begins or ends with a blank or an empty line"),
+        () if text.contains('\0') => Some("holds NUL characters, as UTF-16 does"),
+        () if quoted('"') || quoted('\'') => Some("stands in quotes"),
+        () => None,
+    }
+}
+
+/// The PEM of an option, wherever it stood. No `Debug`: it may be secret.
 pub(super) struct Given {
     /// The option as it was typed, `_file` included.
     pub(super) name: String,
-    pub(super) value: String,
+    pub(super) bytes: Vec<u8>,
+    /// The same as text; what is no UTF-8 in it is replaced.
+    pub(super) text: String,
 }
 
 /// Shows names only: which values are secret is for the description to say.
@@ -88,28 +237,31 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    /// Picks what reaches the component, and reads the files of `X_file` options.
-    pub(super) fn read(description: &Description, options: &Options) -> Result<Self, Error> {
+    /// Picks what reaches the component.
+    pub(super) fn read(description: &Description, options: &Loaded) -> Result<Self, Error> {
         let mut config = Vec::new();
-        for (name, value) in &options.0 {
+        for (name, value) in &options.typed.0 {
             if name == LOCATION {
                 return Err(Error::invalid(format!(
                     "option `{LOCATION}`: give the location as an argument"
                 )));
             }
+            // The host keeps TLS to itself, whatever the component declares.
+            if name.starts_with(TLS_PREFIX) {
+                continue;
+            }
             if description.option(name).is_some() {
                 config.push((name.clone(), value.clone()));
                 continue;
             }
-            // The host heeds the time limits whether or not the component does, and
-            // keeps TLS to itself.
-            if limits::ALL.iter().any(|limit| limit.name == name) || name.starts_with(TLS_PREFIX) {
+            // It keeps the time limits whether or not the component does.
+            if limits::ALL.iter().any(|limit| limit.name == name) {
                 continue;
             }
             match name.strip_suffix(FILE_SUFFIX) {
                 Some(stem) if description.option(stem).is_some() => {
-                    let given = options.given(stem)?;
-                    config.extend(given.map(|given| (stem.to_owned(), given.value)));
+                    let text = options.text(stem)?;
+                    config.extend(text.map(|text| (stem.to_owned(), text.to_owned())));
                 }
                 _ => return Err(Error::invalid(unknown(description, name))),
             }
@@ -166,35 +318,11 @@ fn unknown(description: &Description, name: &str) -> String {
     }
 }
 
-/// The content of the file that option `name` gives, less one trailing newline.
-fn content(name: &str, path: &Path) -> Result<String, Error> {
-    let refuse = |reason: String| {
-        Error::reported(
-            Kind::InvalidConfig,
-            format!("option `{name}`: file `{}` {reason}", path.display()),
-        )
-    };
-    let file = std::fs::File::open(path).map_err(|e| refuse(format!("cannot be opened: {e}")))?;
-    let mut text = String::new();
-    file.take(LARGEST_FILE + 1)
-        .read_to_string(&mut text)
-        .map_err(|e| refuse(format!("cannot be read as text: {e}")))?;
-    if text.len() as u64 > LARGEST_FILE {
-        return Err(refuse(format!("is longer than {LARGEST_FILE} bytes")));
-    }
-    if let Some(line) = text.strip_suffix('\n') {
-        text.truncate(line.strip_suffix('\r').unwrap_or(line).len());
-    }
-    if text.is_empty() {
-        return Err(refuse("is empty".into()));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::io::Write;
+    use std::process::Command;
 
     fn connector() -> Description {
         let option = |name: &str, secret| OptionDescription {
@@ -220,27 +348,153 @@ mod tests {
         options
     }
 
+    /// With the files read.
+    pub(in super::super) fn load(
+        description: &Description,
+        pairs: &[(&str, &str)],
+    ) -> Result<Loaded, Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build();
+        let runtime = runtime.expect("threads");
+        let loaded = runtime.block_on(options(pairs).load(description));
+        runtime.shutdown_background();
+        loaded
+    }
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, Error> {
+        load(&connector(), pairs).and_then(|loaded| Config::read(&connector(), &loaded))
+    }
+
     fn refused(pairs: &[(&str, &str)]) -> String {
-        Config::read(&connector(), &options(pairs)).expect_err("refused").to_string()
+        read(pairs).expect_err("refused").to_string()
     }
 
-    #[test]
-    fn a_file_option_passes_its_content_less_one_newline() {
+    fn file(content: &[u8]) -> (tempfile::NamedTempFile, String) {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        file.write_all(b"hunter2\n\n").expect("written");
-        let path = file.path().to_str().expect("UTF-8");
-        let config =
-            Config::read(&connector(), &options(&[("password_file", path)])).expect("read");
-        assert_eq!(config.get("password"), Some("hunter2\n"));
-        assert!(!format!("{config:?}").contains("hunter2"));
+        file.write_all(content).expect("written");
+        let path = file.path().to_str().expect("UTF-8").to_owned();
+        (file, path)
     }
 
     #[test]
-    fn an_empty_or_missing_file_is_refused_by_name() {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        let path = file.path().to_str().expect("UTF-8");
-        assert!(refused(&[("password_file", path)]).contains("is empty"));
+    fn a_file_option_passes_its_content_less_one_newline_and_a_byte_order_mark() {
+        for (content, value) in [
+            (&b"hunter2\n\n"[..], "hunter2\n"),
+            (b"hunter2\r\n", "hunter2"),
+            (b" hunter2 ", " hunter2 "),
+            (b"\xef\xbb\xbfhunter2\r\n", "hunter2"),
+        ] {
+            let (_file, path) = file(content);
+            let config = read(&[("password_file", &path)]).expect("read");
+            assert_eq!(config.get("password"), Some(value));
+            assert!(!format!("{config:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_usable_text_is_refused_by_name() {
+        for (content, words) in [
+            (&b""[..], "is empty"),
+            (b"\n", "is empty"),
+            (b"\r\n", "is empty"),
+            (b"\xef\xbb\xbf\n", "is empty"),
+            (b"\xff\xfeh\0u\0", "it is UTF-16: save it as UTF-8"),
+            (b"\xfe\xff\0h\0u", "it is UTF-16: save it as UTF-8"),
+            (b"caf\xe9", "save it as UTF-8"),
+            (&[b'x'; (1 << 20) + 1], "is longer than"),
+        ] {
+            let (_file, path) = file(content);
+            let said = refused(&[("password_file", &path)]);
+            assert!(said.contains(words) && said.contains(&format!("file `{path}`")), "{said}");
+        }
         assert!(refused(&[("password_file", "/no/such")]).contains("`/no/such` cannot be opened"));
+        assert!(refused(&[("password_file", "/")]).contains("file `/` cannot be read"));
+    }
+
+    #[test]
+    fn what_was_hardly_meant_is_warned_of_without_the_value() {
+        for (content, warned) in [
+            (&b"hunter2"[..], false),
+            (b"hunt\"er'2", false),
+            (b"\"", false),
+            (b"\"hunter2\"\n", true),
+            (b"'hunter2'", true),
+            (b"h\0u\0n\0t\0e\0r\0", true),
+            (b"hunter2\n", false),
+            (b"hunter2\n\n", true),
+            (b"hunter2\r", true),
+            (b"hunter2 \n", true),
+            (b"\thunter2\n", true),
+        ] {
+            let (_file, path) = file(content);
+            let warnings =
+                load(&connector(), &[("password_file", &path)]).expect("read").warnings();
+            assert_eq!(!warnings.is_empty(), warned, "{content:?}");
+            assert!(warnings.iter().all(|line| line.contains("`password_file`")), "{warnings:?}");
+            assert!(!warnings.concat().contains("hunter2"), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_typed_in_place_of_a_path_is_not_repeated() {
+        let mut secure = connector();
+        secure.protocols.push(crate::Protocol { name: "t".into(), tls: true, default_port: 1 });
+        let key = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n";
+        let one_line = key.replace('\n', " ");
+        for (name, value) in [
+            ("tls_private_key_file", key),
+            ("tls_private_key_file", one_line.as_str()),
+            ("tls_ca_file", key),
+            ("username_file", "hunter2\n"),
+            ("password_file", "hunter2"),
+            ("password_file", "hunter2/x"),
+            ("tls_private_key_file", "hunter2"),
+        ] {
+            let said = load(&secure, &[(name, value)]).expect_err("refused").to_string();
+            assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
+        }
+        let said = load(&secure, &[("tls_private_key_file", key)]).expect_err("refused");
+        assert!(said.to_string().contains("that belongs into `tls_private_key`"), "{said}");
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_says_where_it_was_looked_for() {
+        let here = std::env::current_dir().expect("a directory");
+        let said = refused(&[("password_file", "./no/such")]);
+        assert!(
+            said.contains("`./no/such`") && said.contains(here.to_str().expect("UTF-8")),
+            "{said}"
+        );
+        let said = refused(&[("password_file", "~/pw")]);
+        assert!(said.contains("`~/pw`") && said.contains("write the whole path"), "{said}");
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end_and_not_waited_for_without_one() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let pipe = folder.path().join("pipe");
+        let path = pipe.to_str().expect("UTF-8").to_owned();
+        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+        let begun = Instant::now();
+        let said = refused(&[("password_file", &path), ("max_duration", "300ms")]);
+        assert!(said.contains("does not end in time") && said.contains(&path), "{said}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        // The one that nobody waits for any more reads the first.
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || {
+                std::fs::write(&pipe, "").expect("written");
+            }
+        });
+        writer.join().expect("it only writes");
+        let second = folder.path().join("second");
+        assert!(Command::new("mkfifo").arg(&second).status().expect("mkfifo").success());
+        let writer = std::thread::spawn({
+            let second = second.clone();
+            move || std::fs::write(second, "hunter2\n").expect("written")
+        });
+        let config = read(&[("password_file", second.to_str().expect("UTF-8"))]).expect("read");
+        assert_eq!(config.get("password"), Some("hunter2"));
+        writer.join().expect("it only writes");
     }
 
     #[test]
@@ -253,14 +507,33 @@ mod tests {
     #[test]
     fn an_unknown_option_is_told_the_near_one() {
         assert!(refused(&[("pasword", "x")]).contains("did you mean `password`?"));
+        assert!(refused(&[("pasword_file", "/no/such")]).contains("did you mean `password_file`?"));
         assert!(refused(&[("endpoints", "x")]).contains("one endpoint"));
         assert!(refused(&[("location", "x")]).contains("argument"));
     }
 
     #[test]
     fn time_limits_that_the_connector_does_not_declare_stay_with_the_host() {
-        let config = Config::read(&connector(), &options(&[("max_duration", "1s")])).expect("read");
+        let config = read(&[("max_duration", "1s")]).expect("read");
         assert_eq!(config.get("max_duration"), None);
+    }
+
+    #[test]
+    fn tls_stays_with_the_host_whatever_the_connector_declares() {
+        let mut greedy = connector();
+        greedy.options.push(OptionDescription {
+            name: "tls_private_key".into(),
+            kind: OptionKind::Text,
+            secret: false,
+            help: String::new(),
+            default: None,
+        });
+        let (_file, path) = file(b"a key");
+        for pair in [("tls_private_key", "a key"), ("tls_private_key_file", path.as_str())] {
+            let loaded = load(&greedy, &[pair]).expect("read");
+            let config = Config::read(&greedy, &loaded).expect("read");
+            assert!(config.0.is_empty(), "{config:?}");
+        }
     }
 
     #[test]

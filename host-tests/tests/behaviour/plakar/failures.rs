@@ -91,6 +91,9 @@ fn a_component_that_misbehaves_fails_the_backup() {
         ("unclean-path", "has a component `.` or `..`"),
         ("read-error", "`/data`: told to fail"),
         ("short-of-its-size", "was to have 1000001 bytes and ended after 1000000"),
+        ("wrong-digest", "told to state another digest"),
+        ("finish-error", "told to fail in the end"),
+        ("file-for-directory", "`/in` is a file, and something lies in it"),
         ("spin", "`max_duration` of 2s"),
         ("stall", "`max_duration` of 2s"),
     ] {

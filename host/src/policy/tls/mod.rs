@@ -1,19 +1,32 @@
 //! The options `tls_*`: whom the host trusts, and who it is to a server.
 //!
-//! They are checked as far as that goes without a server. No key is kept in a
-//! form that could be printed.
+//! | module | what it decides |
+//! | --- | --- |
+//! | `pem` | what stands in a file of certificates or keys |
+//! | `trust` | whether a server is who it should be |
+//! | `refusal` | what is said where TLS fails |
+//! | `x509` | nothing: it reads what a certificate says |
+//!
+//! The options are checked as far as that goes without a server. No key is kept in
+//! a form that could be printed.
 
-use super::options::{Given, Options};
+mod pem;
+mod refusal;
+mod trust;
+mod x509;
+
+pub use refusal::{CUT, MARK, explain};
+pub use trust::{Trust, Verifier};
+
+use super::options::{Given, Loaded};
 use crate::{Description, Error, OptionDescription, OptionKind};
 use plakar_connector::names::{FILE_SUFFIX, TLS_PREFIX, unknown_option};
-use rustls::RootCertStore;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::{PemObject, SectionKind};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use plakar_connector::text::escaped;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use std::fmt;
-use std::time::{Duration, UNIX_EPOCH};
-use webpki::{EndEntityCert, KeyUsage};
+use x509::{Certificate, date};
 
 const CA: &str = "tls_ca";
 const CERT: &str = "tls_cert";
@@ -59,8 +72,8 @@ pub fn options() -> [OptionDescription; 5] {
 
 /// How connections are secured.
 pub struct Tls {
-    /// The authorities to trust; those of this machine where none are given.
-    pub authorities: Option<RootCertStore>,
+    /// Whom to trust; whom this machine trusts where none are given.
+    pub trust: Option<Trust>,
     /// What to show to a server that asks who this is.
     pub certificate: Option<CertifiedKey>,
     /// What to look for in the server's certificate instead of the endpoint's host.
@@ -73,7 +86,7 @@ pub struct Tls {
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
-            .field("authorities", &self.authorities.as_ref().map(RootCertStore::len))
+            .field("trust", &self.trust)
             .field("certificate", &self.certificate.is_some())
             .field("server_name", &self.server_name)
             .field("verify", &self.verify)
@@ -86,7 +99,7 @@ impl Tls {
     /// authority over TLS. None where it is not.
     pub fn read(
         description: &Description,
-        options: &Options,
+        options: &Loaded,
         secure: bool,
     ) -> Result<Option<Self>, Error> {
         let typed = || options.names().filter(|name| name.starts_with(TLS_PREFIX));
@@ -104,7 +117,7 @@ impl Tls {
                 }
             ))),
             _ => Ok(Some(Self {
-                authorities: options.given(CA)?.map(authorities).transpose()?,
+                trust: options.pem(CA)?.map(trust).transpose()?,
                 certificate: certificate(options)?,
                 server_name: options.get(SERVER_NAME).map(server_name).transpose()?,
                 verify: !skip_verify(options)?,
@@ -121,24 +134,26 @@ impl Tls {
     }
 }
 
+/// What computes all of it. As in Go, a key exchange that quantum computers do not
+/// break is preferred.
+pub fn provider() -> CryptoProvider {
+    aws_lc_rs::default_provider()
+}
+
 /// Every name that may be typed.
 fn names() -> Vec<String> {
     let own = options().into_iter().map(|option| option.name);
     own.chain(PEM.iter().map(|name| format!("{name}{FILE_SUFFIX}"))).collect()
 }
 
-fn authorities(given: Given) -> Result<RootCertStore, Error> {
-    let mut store = RootCertStore::empty();
-    for certificate in certificates(&given)? {
-        store
-            .add(certificate)
-            .map_err(|_| refuse(&given, "holds a certificate that cannot be read"))?;
-    }
-    Ok(store)
+fn trust(given: Given) -> Result<Trust, Error> {
+    Trust::given(pem::certificates(&given)?, UnixTime::now()).map_err(|number| {
+        refuse(&given, &format!("is damaged: certificate {number} in it cannot be read"))
+    })
 }
 
-fn certificate(options: &Options) -> Result<Option<CertifiedKey>, Error> {
-    let (cert, key) = match (options.given(CERT)?, options.given(PRIVATE_KEY)?) {
+fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
+    let (cert, key) = match (options.pem(CERT)?, options.pem(PRIVATE_KEY)?) {
         (None, None) => return Ok(None),
         (Some(cert), Some(key)) => (cert, key),
         (Some(cert), None) => {
@@ -154,110 +169,61 @@ fn certificate(options: &Options) -> Result<Option<CertifiedKey>, Error> {
             ));
         }
     };
-    let chain = certificates(&cert)?;
-    in_force(&cert, &chain[0])?;
-    let provider = ring::default_provider();
-    let private = private_key(&key)?;
-    let private = provider.key_provider.load_private_key(private).map_err(|_| {
-        refuse(
+    let chain = pem::certificates(&cert)?;
+    // Whatever else it is, of version 1 or with extensions that are unknown here, is
+    // for the server to judge.
+    let own = Certificate::read(&chain[0])
+        .ok_or_else(|| refuse(&cert, "holds a certificate that cannot be read"))?;
+    in_force(&cert, &own)?;
+    let provider = provider().key_provider;
+    let mut usable = false;
+    for private in pem::private_keys(&key)? {
+        let Ok(private) = provider.load_private_key(private) else { continue };
+        usable = true;
+        // A file may hold several keys; some kinds do not tell their public part.
+        if private.public_key().is_none_or(|public| public.as_ref() == own.key()) {
+            return Ok(Some(CertifiedKey::new(chain, private)));
+        }
+    }
+    Err(match usable {
+        true => {
+            refuse(&key, &format!("is not the key of the first certificate in `{}`", cert.name))
+        }
+        false => refuse(
             &key,
             "holds a private key that cannot be used; RSA with 2048 to 8192 bits, \
-             ECDSA on P-256 or P-384 and Ed25519 can",
-        )
-    })?;
-    let certified = CertifiedKey::new(chain, private);
-    match certified.keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-            Ok(Some(certified))
-        }
-        Err(_) => Err(refuse(
-            &key,
-            &format!("is not the key of the first certificate in `{}`", cert.name),
-        )),
-    }
-}
-
-/// Refuses a certificate that every server would refuse today.
-fn in_force(given: &Given, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-    let unreadable = |_| refuse(given, "holds a certificate that cannot be read");
-    let certificate = EndEntityCert::try_from(certificate).map_err(unreadable)?;
-    // Which authority vouches for it is the server's business, so there is none
-    // here and the check must fail; but time is looked at first.
-    let algorithms = webpki::ALL_VERIFICATION_ALGS;
-    let usage = KeyUsage::client_auth();
-    match certificate.verify_for_usage(algorithms, &[], &[], UnixTime::now(), usage, None, None) {
-        Err(webpki::Error::CertExpired { not_after, .. }) => {
-            Err(refuse(given, &format!("expired on {}: renew it", date(not_after))))
-        }
-        Err(webpki::Error::CertNotValidYet { not_before, .. }) => Err(refuse(
-            given,
-            &format!("is not valid before {}: check this machine's clock", date(not_before)),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// As people read it, in UTC.
-pub(crate) fn date(time: UnixTime) -> String {
-    let time = UNIX_EPOCH.checked_add(Duration::from_secs(time.as_secs()));
-    time.map_or("a day beyond all calendars".into(), |time| {
-        humantime::format_rfc3339_seconds(time).to_string()
+             ECDSA on P-256, P-384 or P-521 and Ed25519 can",
+        ),
     })
 }
 
-fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let certificates: Vec<_> = sections(given)?
-        .into_iter()
-        .filter_map(|(kind, der)| CertificateDer::from_pem(kind, der))
-        .collect();
-    match certificates.is_empty() {
-        false => Ok(certificates),
-        true if given.value.contains("PRIVATE KEY-----") => {
-            Err(refuse(given, "holds a private key where a certificate belongs"))
+/// Refuses a certificate that every server would refuse today.
+fn in_force(given: &Given, certificate: &Certificate<'_>) -> Result<(), Error> {
+    let now = UnixTime::now();
+    match (certificate.not_before, certificate.not_after) {
+        (_, Some(end)) if end < now => {
+            Err(refuse(given, &format!("expired on {}: renew it", date(end))))
         }
-        true => Err(refuse(given, "holds no certificate in PEM")),
-    }
-}
-
-fn private_key(given: &Given) -> Result<PrivateKeyDer<'static>, Error> {
-    let mut keys =
-        sections(given)?.into_iter().filter_map(|(kind, der)| PrivateKeyDer::from_pem(kind, der));
-    // The two marks of an encrypted key, those of PKCS#8 and of PKCS#1.
-    if ["ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED"]
-        .iter()
-        .any(|mark| given.value.contains(mark))
-    {
-        return Err(refuse(
+        (Some(begin), _) if begin > now => Err(refuse(
             given,
-            "is encrypted, and nobody is here to type its passphrase: decrypt it",
-        ));
+            &format!("is not valid before {}: check this machine's clock", date(begin)),
+        )),
+        _ => Ok(()),
     }
-    match keys.next() {
-        Some(key) => Ok(key),
-        None if given.value.contains("CERTIFICATE-----") => {
-            Err(refuse(given, "holds a certificate where a private key belongs"))
-        }
-        None => Err(refuse(given, "holds no private key in PEM")),
-    }
-}
-
-fn sections(given: &Given) -> Result<Vec<(SectionKind, Vec<u8>)>, Error> {
-    PemObject::pem_slice_iter(given.value.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|_| refuse(given, "is damaged: its PEM cannot be decoded"))
 }
 
 fn server_name(text: &str) -> Result<ServerName<'static>, Error> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     ServerName::try_from(bare.to_owned()).map_err(|_| {
         Error::invalid(format!(
-            "option `{SERVER_NAME}`: `{text}` is neither a DNS name nor an address; \
-             write it without a scheme and a port"
+            "option `{SERVER_NAME}`: `{}` is neither a DNS name nor an address; \
+             write it without a scheme and a port",
+            escaped(text, 256)
         ))
     })
 }
 
-fn skip_verify(options: &Options) -> Result<bool, Error> {
+fn skip_verify(options: &Loaded) -> Result<bool, Error> {
     match options.get(SKIP_VERIFY) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
@@ -274,6 +240,7 @@ fn refuse(given: &Given, reason: &str) -> Error {
 mod tests {
     use super::*;
     use crate::Protocol;
+    use crate::policy::options::tests::load;
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     fn connector() -> Description {
@@ -293,9 +260,8 @@ mod tests {
     }
 
     fn read_for(pairs: &[(&str, &str)], secure: bool) -> Result<Option<Tls>, Error> {
-        let mut options = Options::default();
-        pairs.iter().for_each(|(name, value)| options.set(*name, *value));
-        Tls::read(&connector(), &options, secure)
+        let loaded = load(&connector(), pairs)?;
+        Tls::read(&connector(), &loaded, secure)
     }
 
     #[track_caller]
@@ -303,8 +269,8 @@ mod tests {
         let error = read(pairs).expect_err("refused");
         assert_eq!(error.fault().exit_code(), 2, "{error}");
         let said = error.to_string();
-        assert!(said.contains(words), "{said}");
-        assert!(!said.contains("-----"), "{said}");
+        assert!(said.contains(words), "{words}: {said}");
+        assert!(!said.contains("MI"), "{said}");
     }
 
     /// A certificate and its key.
@@ -322,10 +288,16 @@ mod tests {
         let tls = read(&[("tls_ca", &cert), ("tls_cert", &cert), ("tls_private_key", &key)])
             .expect("good")
             .expect("secure");
-        assert_eq!(tls.authorities.as_ref().map(RootCertStore::len), Some(1));
         assert!(tls.certificate.is_some() && tls.verify && tls.warning().is_none());
         let shown = format!("{tls:?}");
-        assert!(shown.contains("certificate: true") && shown.len() < 120, "{shown}");
+        assert!(shown.contains("1 of `tls_ca`") && shown.contains("certificate: true"), "{shown}");
+        assert!(shown.len() < 130, "{shown}");
+    }
+
+    #[test]
+    fn the_key_exchange_that_lasts_is_preferred() {
+        let first = provider().kx_groups.first().map(|group| group.name());
+        assert_eq!(first, Some(rustls::NamedGroup::X25519MLKEM768));
     }
 
     #[test]
@@ -358,26 +330,95 @@ mod tests {
         );
     }
 
+    /// In base64, between marks.
+    fn marked(label: &str, body: &str) -> String {
+        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+    }
+
+    fn body(pem: &str) -> String {
+        let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        lines.join("\n")
+    }
+
     #[test]
     fn what_is_not_the_expected_pem_says_what_it_is() {
         let (cert, key) = issue(2000, 4000);
-        let encrypted =
-            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n";
-        let damaged = cert.replace('M', "!");
-        let empty = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-        let no_key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
-        refused(&[("tls_ca", "")], "`tls_ca` holds no certificate in PEM");
-        refused(&[("tls_ca", &key)], "holds a private key where a certificate belongs");
-        refused(&[("tls_ca", &damaged)], "`tls_ca` is damaged");
-        refused(&[("tls_ca", empty)], "`tls_ca` holds a certificate that cannot be read");
+        let (cert_body, key_body) = (body(&cert), body(&key));
+        let legacy = marked(
+            "RSA PRIVATE KEY",
+            &format!("Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n{key_body}"),
+        );
+        let ca = |text: &str, words: &str| refused(&[("tls_ca", text)], words);
+        ca("", "`tls_ca` holds no certificate in PEM");
+        ca("/etc/ca.pem", "`tls_ca` holds a path: that belongs into `tls_ca_file`");
+        ca("ca.crt", "`tls_ca` holds a path");
+        ca(&cert_body, "has no `-----BEGIN` and `-----END` lines");
+        ca(&key, "holds a private key where a certificate belongs");
+        ca(&cert.replace('M', "!"), "`tls_ca` is damaged: certificate 1 in it is not base64");
+        ca(&marked("CERTIFICATE", "AA=="), "certificate 1 in it cannot be read");
+        ca(
+            &format!("{cert}{}", marked("CERTIFICATE", "MAA=")),
+            "certificate 2 in it cannot be read",
+        );
+        ca(&cert[..cert.len() / 2], "is a part cut off?");
+        ca(&format!("{}{cert}", &cert[cert.len() / 2..]), "is a part cut off?");
+        ca(&cert.replace('\n', ""), "its line breaks are lost");
+        ca(&cert.replace('\n', " "), "its line breaks are lost");
+        ca(&cert.replace('\n', "\\n"), "`\\n` written out in place of its line breaks");
+        ca(&marked("TRUSTED CERTIFICATE", &cert_body), "`openssl x509 -in FILE");
+        ca(&marked("PKCS7", &cert_body), "`openssl pkcs7 -print_certs");
+        ca(&marked("CERTIFICATE REQUEST", &cert_body), "holds a request");
+        ca(&format!("{cert}{}", marked("X509 CRL", &cert_body)), "holds a revocation list");
+        ca(&format!("{cert}{}", marked("GIFT", &cert_body)), "holds a section `GIFT`");
         for (bad, words) in [
             (cert.as_str(), "holds a certificate where a private key belongs"),
             ("nonsense", "holds no private key in PEM"),
-            (encrypted, "`tls_private_key` is encrypted"),
-            (no_key, "holds a private key that cannot be used"),
+            (&marked("ENCRYPTED PRIVATE KEY", "AA=="), "`tls_private_key` is encrypted"),
+            (&legacy, "`tls_private_key` is encrypted"),
+            (&legacy, "`openssl pkey -in FILE"),
+            (&marked("PRIVATE KEY", "AA=="), "is damaged: the key in it cannot be read"),
+            (&marked("PRIVATE KEY", "MAYCAQAwAQA="), "holds a private key that cannot be used"),
+            (&marked("OPENSSH PRIVATE KEY", &key_body), "`ssh-keygen -p -m PEM -f FILE`"),
+            (&marked("PUBLIC KEY", &key_body), "holds a public key where a private key belongs"),
+            (&key.replace('\n', ""), "its line breaks are lost"),
         ] {
             refused(&[("tls_cert", &cert), ("tls_private_key", bad)], words);
         }
+    }
+
+    #[test]
+    fn nothing_in_a_file_is_left_out_silently() {
+        let (one, key) = issue(2000, 4000);
+        let (two, _) = issue(2000, 4000);
+        let bom = "\u{feff}";
+        let indented: String = one.lines().map(|line| format!("\t {line}\n")).collect();
+        for (text, certificates) in [
+            (format!("{bom}{one}"), 1),
+            (format!("{bom}{one}{bom}{two}"), 2),
+            (format!("{}{two}", one.trim_end()), 2),
+            (one.replace('\n', "\r\n"), 1),
+            (one.replace('\n', "\r"), 1),
+            (indented, 1),
+            (marked("X509 CERTIFICATE", &body(&one)), 1),
+            (format!("{key}{one}{}", marked("EC PARAMETERS", "BggqhkjOPQMBBw==")), 1),
+            (format!("subject=CN = caf\u{fffd}\n{one}# the end"), 1),
+        ] {
+            let tls = read(&[("tls_ca", &text)]).unwrap_or_else(|e| panic!("{e}: {text}"));
+            let shown = format!("{tls:?}");
+            assert!(shown.contains(&format!("{certificates} of `tls_ca`")), "{shown}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_whatever_stands_beside_it() {
+        let ((cert, key), (_, other)) = (issue(2000, 4000), issue(2000, 4000));
+        for keys in [format!("{cert}{key}"), format!("{key}{other}"), format!("{other}{key}")] {
+            let tls = read(&[("tls_cert", &cert), ("tls_private_key", &keys)]).expect("good");
+            assert!(tls.expect("secure").certificate.is_some());
+        }
+        // Under the mark of another form.
+        let marked = marked("EC PRIVATE KEY", &body(&key));
+        read(&[("tls_cert", &cert), ("tls_private_key", &marked)]).expect("good");
     }
 
     #[test]

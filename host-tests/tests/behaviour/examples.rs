@@ -1,0 +1,118 @@
+//! The examples do what they show: a second host, and a second connector.
+
+use host_tests::database::database;
+use host_tests::etcd::{Etcd, Version, free_port};
+use host_tests::gateway::{Answer, Gateway, Member};
+use host_tests::plakar::Plakar;
+use host_tests::run::Run;
+use host_tests::target::Target;
+use host_tests::tools;
+use plakar_connector::Kind;
+use std::fs;
+use tempfile::NamedTempFile;
+
+#[test]
+fn a_real_member_is_backed_up_under_node() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.put_many("config", 200, 500);
+    let target = Target::new();
+    let outcome = Run::node(&etcd.location(), &target.argument()).wait();
+    outcome.assert_ok();
+    assert!(outcome.stdout.contains("transport: gateway"), "Node has no HTTP/2: {outcome}");
+    target.assert_whole_backup();
+    let restored = Etcd::restore(Version::V3_6_14, &target.path().join("dump"));
+    let revision = restored.revision();
+    assert_eq!(restored.hash_kv(revision), etcd.hash_kv(revision));
+}
+
+#[test]
+fn a_backup_that_fails_under_node_has_the_exit_code_of_its_kind_and_leaves_nothing() {
+    let nobody = format!("etcd://127.0.0.1:{}", free_port());
+    for (location, options, kind) in [
+        (nobody.as_str(), &[][..], Kind::Unreachable),
+        (&nobody, &["transport=pigeon"], Kind::InvalidConfig),
+        ("nope://127.0.0.1", &[], Kind::InvalidConfig),
+    ] {
+        let target = Target::new();
+        let outcome = Run::node(location, &target.argument()).args(options).wait();
+        outcome.assert_failed(kind, &["error: "]);
+        target.assert_nothing_left();
+    }
+}
+
+const PAGES: [(&str, &str); 2] = [("/index.html", "<p>hello</p>"), ("/deep/er.txt", "below")];
+
+/// A web server with two pages, and the list of them in a file.
+fn site() -> (Gateway, NamedTempFile) {
+    let member = PAGES.iter().fold(Member::with(&database(2)), |member, (path, text)| {
+        member.on(path, Answer::new(200, "text/html", *text))
+    });
+    let site = Gateway::start(member);
+    let pages = PAGES.map(|(path, _)| format!("http://{}{path}", site.endpoint()));
+    (site, list(&pages))
+}
+
+fn list(urls: &[String]) -> NamedTempFile {
+    let file = NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), urls.join("\n") + "\n").expect("it is ours");
+    file
+}
+
+fn option(urls: &NamedTempFile) -> String {
+    format!("urls_file={}", urls.path().display())
+}
+
+fn assert_pages(site: &Gateway, target: &Target) {
+    for (path, text) in PAGES {
+        let file = target.path().join(site.endpoint()).join(path.trim_start_matches('/'));
+        assert_eq!(fs::read_to_string(file).expect("it was backed up"), text, "{path}");
+    }
+}
+
+fn hello(location: &str, urls: &NamedTempFile, target: &Target) -> Run {
+    Run::plakar_wasm(["backup"]).path(tools::hello_connector()).args([
+        location,
+        "--to",
+        &target.argument(),
+        "-o",
+        &option(urls),
+    ])
+}
+
+#[test]
+fn web_pages_are_backed_up_by_a_small_connector() {
+    let ((site, urls), target) = (site(), Target::new());
+    hello(&format!("web://{}", site.endpoint()), &urls, &target).wait().assert_ok();
+    assert_pages(&site, &target);
+}
+
+#[test]
+fn web_pages_are_backed_up_through_plakar() {
+    let ((site, urls), plakar) = (site(), Plakar::hello());
+    let location = format!("web://{}", site.endpoint());
+    plakar.backup(&location, &["-o", &option(&urls)]).wait().assert_code(0);
+    let snapshot = plakar.latest();
+    snapshot.check();
+    assert_pages(&site, &snapshot.restore());
+}
+
+#[test]
+fn a_page_that_is_missing_cut_or_elsewhere_fails_the_backup() {
+    let cut = Answer::new(200, "text/html", "half of it").announcing(1000).then_cut();
+    let gone = Answer::new(404, "text/html", "gone");
+    let member = Member::with(&database(2)).on("/cut", cut).on("/gone", gone);
+    let (site, (other, elsewhere)) = (Gateway::start(member), site());
+    let location = format!("web://{}", site.endpoint());
+    let page = |path: &str| list(&[format!("http://{}{path}", site.endpoint())]);
+    for (urls, kind, words) in [
+        (page("/gone"), Kind::Other, "/gone`: status 404"),
+        (page("/cut"), Kind::Interrupted, "/cut` was cut short"),
+        (elsewhere, Kind::Other, "is not granted"),
+        (list(&["ftp://x".into()]), Kind::InvalidConfig, "option `urls`"),
+    ] {
+        let target = Target::new();
+        hello(&location, &urls, &target).wait().assert_failed(kind, &[words]);
+        target.assert_nothing_left();
+    }
+    assert!(!other.was_contacted());
+}

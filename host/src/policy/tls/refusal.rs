@@ -1,0 +1,442 @@
+//! Failures of TLS in words that say what to do about them.
+
+use super::x509::date;
+use plakar_connector::names::NO_HTTP2;
+use plakar_connector::text::escaped;
+use rustls::pki_types::ServerName;
+use rustls::{
+    AlertDescription, CertificateError, Error, InvalidMessage, OtherError, PeerMisbehaved,
+};
+use std::fmt;
+use std::sync::Arc;
+
+/// What the text of every TLS failure begins with. A component knows by it that
+/// it can pass the text on as it is.
+pub const MARK: &str = "tls: ";
+
+/// What is said when the server went away before the handshake was done.
+pub const CUT: &str = "tls: the server closed the connection during the handshake; \
+     check that this port is one for TLS, and look into the server's log";
+
+const NOT_TLS: &str = "the server does not answer in TLS; \
+     check that this port is one for TLS, or use the protocol without it";
+const NO_HTTP1: &str = "the server takes no HTTP/1.1; check that this is the right port";
+const NOTHING_IN_COMMON: &str = "the server and this host have no TLS version, cipher or kind \
+     of key in common; let it take TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and \
+     give it a key that is ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits";
+const BROKEN: &str = "what the server sends is not TLS as it should be; \
+     check that nothing but the server itself answers on that port";
+const MALFORMED: &str = "the server's certificate, or one that it sends along, is malformed; \
+     issue another one";
+
+/// A failure that was found here, with its words.
+#[derive(Debug)]
+pub(super) struct Refusal(String);
+
+impl Refusal {
+    pub(super) fn error(text: impl Into<String>) -> Error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Self(text.into())))))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What went wrong and what to do about it; `http2` says whether HTTP/2 was asked for.
+/// No name of a library's types is in it: those are in the log at `-vv`.
+pub fn explain(error: &Error, http2: bool) -> String {
+    let said = match error {
+        Error::InvalidCertificate(fault) => of_certificate(fault),
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol)
+        | Error::NoApplicationProtocol
+        | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
+            if http2 {
+                return format!("{NO_HTTP2}; let it offer `h2`, or use HTTP/1.1");
+            }
+            NO_HTTP1.into()
+        }
+        Error::AlertReceived(alert) => of_alert(*alert),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => NOT_TLS.into(),
+        Error::PeerIncompatible(_)
+        | Error::PeerMisbehaved(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme) => {
+            NOTHING_IN_COMMON.into()
+        }
+        Error::NoCertificatesPresented => {
+            "the server shows no certificate; give it one, and look into its log".into()
+        }
+        Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes => {
+            "this machine gives no time or no random numbers; check its clock and kernel".into()
+        }
+        Error::General(_) | Error::Other(_) | Error::InconsistentKeys(_) => {
+            "the handshake failed on this side; run it again with `-vv` for the reason".into()
+        }
+        _ => BROKEN.into(),
+    };
+    format!("{MARK}{said}")
+}
+
+fn of_certificate(fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::UnknownIssuer => "the server's certificate is signed by an authority \
+             that is not trusted here; give that authority's certificate as `tls_ca_file`"
+            .into(),
+        CertificateError::BadSignature => "the server's certificate was not signed by the \
+             authority that it names; check that `tls_ca_file` holds the server's present \
+             authority, and not an older one of the same name"
+            .into(),
+        CertificateError::ExpiredContext { not_after, .. } => format!(
+            "the server's certificate, or its authority's, expired on {}; renew it, \
+             or check this machine's clock",
+            date(*not_after)
+        ),
+        CertificateError::NotValidYetContext { not_before, .. } => format!(
+            "the server's certificate is not valid before {}; check the clocks of this \
+             machine and of the one that issued it",
+            date(*not_before)
+        ),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            of_names(expected, presented)
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the server's certificate is not meant for servers; issue one with the extended key \
+             usage `serverAuth`"
+                .into()
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id, ..
+        }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id,
+            ..
+        } => of_algorithm(signature_algorithm_id),
+        CertificateError::UnhandledCriticalExtension => CRITICAL.into(),
+        CertificateError::Other(OtherError(other)) => {
+            if let Some(Refusal(said)) = other.downcast_ref() {
+                return said.clone();
+            }
+            other.downcast_ref().map_or(MALFORMED, of_path).into()
+        }
+        _ => MALFORMED.into(),
+    }
+}
+
+const CRITICAL: &str = "the server's certificate, or one of its authorities', has a critical \
+     extension that is unknown here; issue one without it";
+
+fn of_path(error: &webpki::Error) -> &'static str {
+    match error {
+        webpki::Error::UnsupportedCriticalExtension => CRITICAL,
+        webpki::Error::NameConstraintViolation => {
+            "the server's certificate holds a name that its authority may not vouch for (name \
+             constraints); issue one without that name, or by another authority"
+        }
+        webpki::Error::EndEntityUsedAsCa => {
+            "the server's certificate is signed by one that is not an authority's (CA:FALSE); \
+             issue it by an authority"
+        }
+        webpki::Error::PathLenConstraintViolated => {
+            "there are more authorities between the server's certificate and the trusted one \
+             than that allows (path length); issue it by one nearer to it"
+        }
+        webpki::Error::UnsupportedCertVersion => {
+            "an authority that the server sends along is of an older X.509 version than 3; \
+             issue it anew, or give it as `tls_ca_file`"
+        }
+        webpki::Error::EmptyEkuExtension => {
+            "the server's certificate has an empty extended key usage; \
+             issue one with `serverAuth`"
+        }
+        webpki::Error::MaximumNameConstraintComparisonsExceeded
+        | webpki::Error::MaximumPathBuildCallsExceeded
+        | webpki::Error::MaximumPathDepthExceeded
+        | webpki::Error::MaximumSignatureChecksExceeded => {
+            "the server sends too many certificates to check; \
+             let it send its own and those of the authorities above it"
+        }
+        _ => MALFORMED,
+    }
+}
+
+/// The name that was expected and those that the certificate holds, each of which
+/// rustls writes as `DnsName("node1")` or `IpAddress(10.0.0.1)`.
+fn of_names(expected: &ServerName<'_>, presented: &[String]) -> String {
+    let of_kind = |kind| presented.iter().filter_map(move |name| inner(name, kind));
+    let names: Vec<&str> = of_kind("DnsName").collect();
+    let both: Vec<&str> = names.iter().copied().chain(of_kind("IpAddress")).collect();
+    let expected = expected.to_str();
+    let expected = expected.as_ref();
+    if names.contains(&expected) {
+        return format!(
+            "the server's certificate holds `{expected}` as a DNS name, and not as an IP \
+             address; issue one with the subject alternative name `IP:{expected}`"
+        );
+    }
+    if both.is_empty() {
+        return format!(
+            "the server's certificate holds no names, and should hold `{expected}`; \
+             issue one with that subject alternative name"
+        );
+    }
+    let all: Vec<String> = both.iter().map(|name| format!("`{}`", escaped(name, 256))).collect();
+    let remedy = match both.iter().find(|name| !name.starts_with("*.")) {
+        Some(_) => {
+            "use one of these names as the endpoint, or give one as `tls_server_name`".into()
+        }
+        // What is left are patterns, which are no names.
+        None => format!(
+            "use a name such as `node1{}` as the endpoint, or give one as `tls_server_name`",
+            escaped(&both[0][1..], 256)
+        ),
+    };
+    format!(
+        "the server's certificate is for {}, and not for `{expected}`; {remedy}",
+        all.join(", ")
+    )
+}
+
+fn inner<'a>(name: &'a str, kind: &str) -> Option<&'a str> {
+    let inner = name.strip_prefix(kind)?.strip_prefix('(')?.strip_suffix(')')?;
+    Some(inner.trim_matches('"'))
+}
+
+/// Of the content of an AlgorithmIdentifier (RFC 5280, 4.1.1.2).
+fn of_algorithm(id: &[u8]) -> String {
+    let oid = match id {
+        [0x06, length, rest @ ..] => rest.get(..usize::from(*length)).unwrap_or_default(),
+        _ => &[],
+    };
+    let name = match oid {
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2 | 4] => "with MD5 or MD2",
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5] | [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1] => {
+            "with SHA-1"
+        }
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 14]
+        | [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1] => "with SHA-224",
+        [0x2a, 0x86, 0x48, 0xce, 0x38, ..] | [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 1..=8] => {
+            "with DSA"
+        }
+        [0x2b, 0x65, 0x71] => "with Ed448",
+        _ => "in a way or with a kind of key that is unknown here",
+    };
+    format!(
+        "the server's certificate, or one of its authorities', is signed {name}; issue it anew, \
+         with a key that is ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 \
+         bits, and with SHA-256, SHA-384 or SHA-512"
+    )
+}
+
+fn of_alert(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::CertificateRequired => "the server wants a client certificate; \
+             give `tls_cert_file` and `tls_private_key_file`"
+            .into(),
+        AlertDescription::BadCertificate => "the server refused the client certificate, or the \
+             lack of one; give `tls_cert_file` and `tls_private_key_file`, signed by an \
+             authority that the server trusts and with the extended key usage `clientAuth`"
+            .into(),
+        AlertDescription::UnknownCA => "the server does not trust the authority that signed the \
+             client certificate; give a `tls_cert_file` of an authority that it trusts, or append \
+             the authorities between to it"
+            .into(),
+        AlertDescription::CertificateExpired => "the server says that the client certificate has \
+             expired; renew it, or check the server's clock"
+            .into(),
+        AlertDescription::CertificateUnknown
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::AccessDenied => format!(
+            "the server refused the client certificate ({}); \
+             give another `tls_cert_file`, or look into the server's log",
+            name(alert)
+        ),
+        AlertDescription::UnrecognisedName => "the server knows no such name; \
+             give one that it knows as `tls_server_name`"
+            .into(),
+        AlertDescription::HandshakeFailure
+        | AlertDescription::ProtocolVersion
+        | AlertDescription::InsufficientSecurity => NOTHING_IN_COMMON.into(),
+        other => format!("the server broke off ({}); look into the server's log", name(other)),
+    }
+}
+
+/// `alert 50, decode error`.
+fn name(alert: AlertDescription) -> String {
+    let mut name = format!("alert {}", u8::from(alert));
+    if let Some(camel) = alert.as_str() {
+        name.push(',');
+        for c in camel.chars() {
+            name.extend(c.is_uppercase().then_some(' '));
+            name.push(c.to_ascii_lowercase());
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{
+        CertRevocationListError, ContentType, EncryptedClientHelloError, HandshakeType,
+        InconsistentKeys, PeerIncompatible,
+    };
+
+    /// One of each kind, and of each that has words of its own.
+    fn every_error() -> Vec<Error> {
+        let of_path = |error| CertificateError::Other(OtherError(Arc::new(error)));
+        let algorithm = |id: &[u8]| CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: id.into(),
+            supported_algorithms: Vec::new(),
+        };
+        let time = rustls::pki_types::UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+        let certificates = vec![
+            CertificateError::BadEncoding,
+            CertificateError::Expired,
+            CertificateError::ExpiredContext { time, not_after: time },
+            CertificateError::NotValidYet,
+            CertificateError::NotValidYetContext { time, not_before: time },
+            CertificateError::Revoked,
+            CertificateError::UnhandledCriticalExtension,
+            CertificateError::UnknownIssuer,
+            CertificateError::UnknownRevocationStatus,
+            CertificateError::ExpiredRevocationList,
+            CertificateError::BadSignature,
+            CertificateError::NotValidForName,
+            of_name("node2", &["DnsName(\"node1\")"]),
+            CertificateError::InvalidPurpose,
+            CertificateError::InvalidPurposeContext {
+                required: rustls::ExtendedKeyPurpose::ServerAuth,
+                presented: Vec::new(),
+            },
+            CertificateError::InvalidOcspResponse,
+            CertificateError::ApplicationVerificationFailure,
+            CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                signature_algorithm_id: vec![6, 1],
+                public_key_algorithm_id: vec![1],
+            },
+            algorithm(&[]),
+            algorithm(&[6, 200, 1]),
+            algorithm(&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5, 5, 0]),
+            of_path(webpki::Error::UnsupportedCriticalExtension),
+            of_path(webpki::Error::NameConstraintViolation),
+            of_path(webpki::Error::EndEntityUsedAsCa),
+            of_path(webpki::Error::CaUsedAsEndEntity),
+            of_path(webpki::Error::PathLenConstraintViolated),
+            of_path(webpki::Error::UnsupportedCertVersion),
+            of_path(webpki::Error::EmptyEkuExtension),
+            of_path(webpki::Error::MaximumPathDepthExceeded),
+            of_path(webpki::Error::MalformedExtensions),
+            CertificateError::Other(OtherError(Arc::new(std::fmt::Error))),
+        ];
+        let mut errors: Vec<Error> = certificates.into_iter().map(Error::from).collect();
+        errors.extend((0..=255).map(|code| Error::AlertReceived(AlertDescription::from(code))));
+        errors.extend([
+            Refusal::error("found here; do this"),
+            Error::InappropriateMessage {
+                expect_types: vec![ContentType::Handshake],
+                got_type: ContentType::Alert,
+            },
+            Error::InappropriateHandshakeMessage {
+                expect_types: vec![HandshakeType::ServerHello],
+                got_type: HandshakeType::Finished,
+            },
+            Error::InvalidEncryptedClientHello(EncryptedClientHelloError::NoCompatibleConfig),
+            Error::InvalidMessage(InvalidMessage::InvalidContentType),
+            Error::InvalidMessage(InvalidMessage::MissingData("ServerHello")),
+            Error::NoCertificatesPresented,
+            Error::UnsupportedNameType,
+            Error::DecryptError,
+            Error::EncryptError,
+            Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+            Error::PeerMisbehaved(PeerMisbehaved::TooManyKeyUpdateRequests),
+            Error::PeerMisbehaved(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme),
+            Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol),
+            Error::InvalidCertRevocationList(CertRevocationListError::BadSignature),
+            Error::General("BadThing".into()),
+            Error::FailedToGetCurrentTime,
+            Error::FailedToGetRandomBytes,
+            Error::HandshakeNotComplete,
+            Error::PeerSentOversizedRecord,
+            Error::NoApplicationProtocol,
+            Error::BadMaxFragmentSize,
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch),
+            Error::Other(OtherError(Arc::new(std::fmt::Error))),
+        ]);
+        errors
+    }
+
+    fn of_name(expected: &'static str, presented: &[&str]) -> CertificateError {
+        CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from(expected).expect("a name"),
+            presented: presented.iter().map(|&name| name.into()).collect(),
+        }
+    }
+
+    #[test]
+    fn every_failure_is_told_in_words_with_a_remedy() {
+        let terms = ["serverAuth", "clientAuth", "keyCertSign", "ChaCha20"];
+        for error in every_error() {
+            for http2 in [true, false] {
+                let said = explain(&error, http2);
+                assert!(said.starts_with(MARK) && said.contains("; "), "{error:?}: {said}");
+                let mut rest = said.clone();
+                terms.iter().for_each(|term| rest = rest.replace(term, ""));
+                let camel = rest
+                    .as_bytes()
+                    .windows(2)
+                    .any(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase());
+                assert!(!camel && !rest.contains(['{', '}', '"', '[']), "{error:?}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_who_asked_for_http2_hears_that_there_is_none() {
+        for error in [
+            Error::AlertReceived(AlertDescription::NoApplicationProtocol),
+            Error::NoApplicationProtocol,
+            Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol),
+        ] {
+            assert!(explain(&error, true).starts_with(NO_HTTP2));
+            assert!(explain(&error, false).contains("takes no HTTP/1.1"));
+        }
+    }
+
+    #[track_caller]
+    fn told(expected: &'static str, presented: &[&str], words: &str) {
+        let said = explain(&of_name(expected, presented).into(), false);
+        assert!(said.contains(words), "{said}");
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_the_right_ones() {
+        told(
+            "10.0.0.9",
+            &["DnsName(\"node1\")", "IpAddress(10.0.0.1)"],
+            "is for `node1`, `10.0.0.1`, and not for `10.0.0.9`; use one of these names",
+        );
+        told("127.0.0.1", &["DnsName(\"127.0.0.1\")"], "alternative name `IP:127.0.0.1`");
+        told("node1", &["DnsName(\"*.example.test\")"], "a name such as `node1.example.test`");
+        told("node1", &["DirectoryName", "Unsupported(0x81)"], "holds no names");
+        told("node1", &["UniformResourceIdentifier(\"spiffe://x\")"], "holds no names");
+        told("node1", &[], "holds no names, and should hold `node1`");
+    }
+
+    #[test]
+    fn weak_signatures_are_named() {
+        let said = of_algorithm(&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1]);
+        assert!(said.contains("is signed with SHA-1; issue it anew"), "{said}");
+        let said = of_algorithm(&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1]);
+        assert!(said.contains("with SHA-224"), "{said}");
+    }
+
+    #[test]
+    fn an_alert_is_named_as_the_standard_does() {
+        assert_eq!(name(AlertDescription::DecodeError), "alert 50, decode error");
+        assert_eq!(name(AlertDescription::from(200)), "alert 200");
+    }
+}
