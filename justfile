@@ -43,7 +43,6 @@ lint: wasm-target wit-deps-check
 unit:
     cargo test --release --package plakar-etcd --package plakar-connector
     cargo test --release --package plakar-wasm --lib --no-default-features
-    cargo test --release --package plakar-wasm --bins
 
 # the behaviour tests: the built component in the sandbox against real etcd
 host-tests *arguments: node-packages tools build test-guests

@@ -27,6 +27,7 @@
 //! | [`backup`] | drives an import and keeps the account of it |
 //! | [`plugin`] | serves an import to plakar |
 //! | [`sink`] | what takes the records; [`DirectorySink`] |
+//! | [`writer`] | what nobody may wait for |
 //! | `events` | what a run tells its [`Observer`] |
 //! | [`files`] | reads the files that options name |
 //!
@@ -73,6 +74,7 @@ pub mod policy;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 pub mod sink;
+pub mod writer;
 
 pub use description::{Description, OptionDescription, OptionKind, Protocol};
 pub use error::{Error, Fault};

@@ -6,6 +6,7 @@ use super::report::{Outcome, Report};
 use plakar_connector::text::escaped;
 use plakar_connector::{TimeLimits, names};
 use plakar_wasm::policy::grant::Grant;
+use plakar_wasm::policy::invocation::option;
 use plakar_wasm::policy::tls::Tls;
 use plakar_wasm::{Error, Event, Observer, Sandbox, Speaker};
 use std::sync::Arc;
@@ -61,36 +62,4 @@ async fn run(arguments: &Run, report: &Report) -> Result<u8, Error> {
     let limits = TimeLimits::read(|name| option(args, name))
         .map_err(|error| Error::invalid(error.to_string()))?;
     connector.run(args, &variables, grant, limits, tls, Arc::new(warnings)).await
-}
-
-/// The value of the last `-o NAME=…`, which is how a connector's own command line takes
-/// the options that a host heeds too.
-fn option<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
-    let preceded = |at: usize| at > 0 && matches!(args[at - 1].as_str(), "-o" | "--option");
-    let pairs = args.iter().enumerate().filter_map(|(at, arg)| match preceded(at) {
-        true => Some(arg.as_str()),
-        false => arg.strip_prefix("-o").map(|pair| pair.strip_prefix('=').unwrap_or(pair)),
-    });
-    pairs.filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).next_back()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_value_of_an_option_is_found_however_it_is_typed() {
-        for (line, found) in [
-            ("backup x://h -o endpoints=a", Some("a")),
-            ("backup x://h -oendpoints=a", Some("a")),
-            ("backup x://h -o=endpoints=a", Some("a")),
-            ("backup x://h --option endpoints=a -o endpoints=b", Some("b")),
-            ("backup x://h endpoints=a", None),
-            ("backup x://h -o endpoints", None),
-            ("backup x://h -o myendpoints=a", None),
-        ] {
-            let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            assert_eq!(option(&args, "endpoints"), found, "{line}");
-        }
-    }
 }

@@ -93,27 +93,10 @@ pub(super) fn survive_large_files() {
 /// The signals that this process ignores, one bit each; none where nobody says.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    mask(&status)
-}
-
-fn mask(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 fn is_in(mask: u64, number: Number) -> bool {
     mask & (1 << (number.as_raw() - 1)) != 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ignored_signals_are_read_from_the_status() {
-        let mask = mask("Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001001\n");
-        assert!(is_in(mask, Number::HUP) && is_in(mask, Number::PIPE));
-        assert!(!is_in(mask, Number::INT) && !is_in(mask, Number::TERM));
-        assert_eq!(super::mask("nothing of the kind"), 0);
-    }
 }

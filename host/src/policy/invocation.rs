@@ -61,6 +61,17 @@ impl Invocation {
     }
 }
 
+/// The value of the last `-o NAME=…`, which is how a connector's own command line takes
+/// the options that a host heeds too.
+pub fn option<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
+    let preceded = |at: usize| at > 0 && matches!(args[at - 1].as_str(), "-o" | "--option");
+    let pairs = args.iter().enumerate().filter_map(|(at, arg)| match preceded(at) {
+        true => Some(arg.as_str()),
+        false => arg.strip_prefix("-o").map(|pair| pair.strip_prefix('=').unwrap_or(pair)),
+    });
+    pairs.filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).next_back()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +116,21 @@ mod tests {
         assert!(plakar(&["backup", "-o", "password=x"]).typed("password"));
         assert!(plakar(&["backup", "-o=password=x"]).typed("password"));
         assert!(!plakar(&["backup", "-o", "password_file=x"]).typed("password"));
+    }
+
+    #[test]
+    fn the_last_value_of_an_option_is_found_however_it_is_typed() {
+        for (line, found) in [
+            ("backup x://h -o endpoints=a", Some("a")),
+            ("backup x://h -oendpoints=a", Some("a")),
+            ("backup x://h -o=endpoints=a", Some("a")),
+            ("backup x://h --option endpoints=a -o endpoints=b", Some("b")),
+            ("backup x://h endpoints=a", None),
+            ("backup x://h -o endpoints", None),
+            ("backup x://h -o myendpoints=a", None),
+        ] {
+            let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(option(&args, "endpoints"), found, "{line}");
+        }
     }
 }

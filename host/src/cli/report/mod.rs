@@ -9,20 +9,12 @@ mod people;
 
 use super::arguments::Output;
 use plakar_wasm::backup::Summary;
+use plakar_wasm::writer::{Work, Writer};
 use plakar_wasm::{Error, Event, Fact, Observer};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
-
-/// How many messages may wait for whoever reads.
-const WAITING: usize = 1024;
-
-/// How often a progress bar is drawn anew where nothing happens.
-const TICK: Duration = Duration::from_millis(200);
 
 /// How long to wait for whoever is to read the outcome.
 const OUTCOME: Duration = Duration::from_secs(5);
@@ -73,19 +65,24 @@ trait Form: Send {
     fn tick(&mut self) {}
 }
 
-/// Something to show.
-type Message = Box<dyn FnOnce(&mut State) + Send>;
-
 /// Shows what happens in the form that was asked for. Does not wait.
 #[derive(Clone)]
-pub(super) struct Report {
-    messages: SyncSender<Message>,
-    left_out: Arc<AtomicU64>,
-}
+pub(super) struct Report(Writer<State>);
 
 struct State {
     form: Box<dyn Form>,
     facts: Vec<Fact>,
+}
+
+impl Work for State {
+    fn left_out(&mut self, count: u64) {
+        let line = format!("warning: {count} messages were left out: nobody read them\n");
+        self.form.lines(line.as_bytes());
+    }
+
+    fn idle(&mut self) {
+        self.form.tick();
+    }
 }
 
 impl Report {
@@ -95,55 +92,11 @@ impl Report {
             true => Box::new(json::Json::new(command)),
             false => Box::new(people::People::new(output)),
         };
-        Self::to(form)
-    }
-
-    fn to(form: Box<dyn Form>) -> io::Result<Self> {
-        let (messages, waiting) = sync_channel::<Message>(WAITING);
-        let left_out = Arc::new(AtomicU64::new(0));
-        let report = Self { messages, left_out: Arc::clone(&left_out) };
-        let mut state = State { form, facts: Vec::new() };
-        std::thread::Builder::new().name("report".into()).spawn(move || {
-            loop {
-                match waiting.recv_timeout(TICK) {
-                    Ok(message) => {
-                        let count = left_out.swap(0, Ordering::Relaxed);
-                        if count > 0 {
-                            let line = format!("{count} messages were left out: nobody read them");
-                            state.form.lines(format!("warning: {line}\n").as_bytes());
-                        }
-                        message(&mut state);
-                    }
-                    Err(RecvTimeoutError::Timeout) => state.form.tick(),
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            }
-        })?;
-        Ok(report)
+        Ok(Self(Writer::start(State { form, facts: Vec::new() })?))
     }
 
     fn send(&self, message: impl FnOnce(&mut State) + Send + 'static) {
-        if let Err(TrySendError::Full(_)) = self.messages.try_send(Box::new(message)) {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Sends a message and waits until it is written, for so long at the most.
-    fn deliver(&self, within: Duration, message: impl FnOnce(&mut State) + Send + 'static) {
-        let end = Instant::now() + within;
-        let (written, wait) = sync_channel(1);
-        let mut message: Message = Box::new(move |state| {
-            message(state);
-            let _ = written.send(());
-        });
-        loop {
-            match self.messages.try_send(message) {
-                Err(TrySendError::Full(back)) if Instant::now() < end => message = back,
-                _ => break,
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = wait.recv_timeout(end.saturating_duration_since(Instant::now()));
+        self.0.send(message);
     }
 
     /// Shows a line on standard error.
@@ -154,18 +107,18 @@ impl Report {
 
     /// Shows a line on standard error just before the process is ended.
     pub(super) fn last_words(&self, line: &'static str) {
-        self.deliver(LAST_WORDS, move |state| state.form.lines(line.as_bytes()));
+        self.0.deliver(LAST_WORDS, move |state| state.form.lines(line.as_bytes()));
     }
 
     /// Writes what is still to be written, where somebody reads.
     pub(super) fn flush(&self) {
-        self.deliver(OUTCOME, |_| {});
+        self.0.deliver(OUTCOME, |_| {});
     }
 
     /// Shows how the command ended; answers the exit code.
     pub(super) fn end(&self, outcome: Outcome) -> u8 {
         let code = outcome.code();
-        self.deliver(OUTCOME, move |state| {
+        self.0.deliver(OUTCOME, move |state| {
             let State { form, facts } = state;
             form.outcome(&outcome, code, facts);
         });
@@ -244,56 +197,5 @@ impl Drop for Diagnostics {
     fn drop(&mut self) {
         let line = std::mem::take(&mut self.line);
         self.report.send(move |state| state.form.lines(&line));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::{Mutex, mpsc};
-
-    /// Nobody reads until the test lets go.
-    struct Stuck(Mutex<mpsc::Receiver<()>>, Arc<Mutex<Vec<String>>>);
-
-    impl Form for Stuck {
-        fn event(&mut self, _: Event<'_>) {}
-
-        fn outcome(&mut self, _: &Outcome, code: u8, _: &[Fact]) {
-            self.lines(format!("outcome {code}\n").as_bytes());
-        }
-
-        fn lines(&mut self, lines: &[u8]) {
-            let _ = self.0.lock().expect("no holder panics").recv();
-            let line = String::from_utf8_lossy(lines).trim_end().to_owned();
-            self.1.lock().expect("no holder panics").push(line);
-        }
-    }
-
-    #[test]
-    fn a_reader_that_stands_still_keeps_nobody() {
-        let (go_on, wait) = mpsc::channel();
-        let lines = Arc::default();
-        let form = Stuck(Mutex::new(wait), Arc::clone(&lines));
-        let report = Report::to(Box::new(form)).expect("a thread");
-        let begun = Instant::now();
-        let flood = 2 * WAITING + 1;
-        for number in 0..flood {
-            report.line(number.to_string());
-        }
-        assert!(begun.elapsed() < Duration::from_secs(5), "it waited");
-        assert_eq!(report.end(Outcome::Signalled(143)), 143);
-        let waited = begun.elapsed();
-        assert!(waited >= OUTCOME && waited < OUTCOME * 2, "{waited:?}");
-
-        // Once somebody reads, the number of what was left out is among it.
-        drop(go_on);
-        assert_eq!(report.end(Outcome::Signalled(130)), 130);
-        let lines = lines.lock().expect("no holder panics");
-        let left_out = lines.iter().find(|line| line.contains("left out")).expect("it is told");
-        let count: usize =
-            left_out.split(' ').nth(1).and_then(|count| count.parse().ok()).expect("a number");
-        let shown = lines.iter().filter(|line| line.parse::<usize>().is_ok()).count();
-        assert_eq!(shown + count, flood);
-        assert_eq!(lines.last().map(String::as_str), Some("outcome 130"));
     }
 }
