@@ -123,7 +123,7 @@ impl Watch {
     /// Waits for the next event. What is refused at once looks like the status in
     /// an event of type `ERROR`.
     #[track_caller]
-    pub fn next(&mut self) -> Value {
+    pub fn event(&mut self) -> Value {
         let mut line = String::new();
         self.events.read_line(&mut line).unwrap_or_else(|error| panic!("{}: {error}", self.path));
         let event: Value = serde_json::from_str(&line)

@@ -151,7 +151,27 @@ impl ControlPlane {
     /// `kubeadm init`, and what it needs for others to join.
     #[track_caller]
     pub fn init(&self) {
-        let configuration = [
+        let configuration = self.configuration();
+        for phase in ["certs all", "kubeconfig all", "etcd local", "control-plane all"] {
+            self.kubeadm(&format!("init phase {phase}"), &configuration);
+        }
+        self.wait_until_ready();
+        self.kubeadm("init phase upload-config all", &configuration);
+        self.kubeadm("init phase upload-certs --upload-certs", &configuration);
+        self.register(&self.node);
+        self.kubeadm("init phase mark-control-plane", &configuration);
+        self.kubeadm("init phase bootstrap-token", &configuration);
+        self.report_pods();
+    }
+
+    /// What `kubeadm init` has against this machine, if this is to be ignored.
+    pub fn objections(&self, ignored: &str) -> String {
+        let words = format!("init phase preflight --ignore-preflight-errors={ignored}");
+        self.kubeadm_run(&words, &self.configuration()).wait().stderr
+    }
+
+    fn configuration(&self) -> [Value; 2] {
+        [
             json!({
                 "apiVersion": "kubeadm.k8s.io/v1beta4",
                 "kind": "InitConfiguration",
@@ -166,17 +186,7 @@ impl ControlPlane {
                 "controlPlaneEndpoint": format!("{API}:6443"),
                 "etcd": { "local": { "imageTag": format!("{}-0", self.version.name()) } },
             }),
-        ];
-        for phase in ["certs all", "kubeconfig all", "etcd local", "control-plane all"] {
-            self.kubeadm(&format!("init phase {phase}"), &configuration);
-        }
-        self.wait_until_ready();
-        self.kubeadm("init phase upload-config all", &configuration);
-        self.kubeadm("init phase upload-certs --upload-certs", &configuration);
-        self.register(&self.node);
-        self.kubeadm("init phase mark-control-plane", &configuration);
-        self.kubeadm("init phase bootstrap-token", &configuration);
-        self.report_pods();
+        ]
     }
 
     /// Where `/etc/hosts` says that the API is.
@@ -303,13 +313,17 @@ impl ControlPlane {
         })
     }
 
-    /// `kubeadm` with these words and this configuration.
+    /// `kubeadm` with these words and this configuration, which has to succeed.
     #[track_caller]
     fn kubeadm(&self, words: &str, configuration: &[Value]) {
+        self.kubeadm_run(words, configuration).wait().assert_ok();
+    }
+
+    fn kubeadm_run(&self, words: &str, configuration: &[Value]) -> Run {
         let file: PathBuf = self.node.folder().join("kubeadm.yaml");
         let documents: Vec<String> = configuration.iter().map(Value::to_string).collect();
         fs::write(&file, documents.join("\n---\n")).expect("it is ours");
         let run = Run::of(self.node.command("kubeadm")).args(words.split(' '));
-        run.args([Path::new("--config"), &file]).wait().assert_ok();
+        run.args([Path::new("--config"), &file])
     }
 }

@@ -66,7 +66,7 @@ fn the_api_server_serves_the_objects_of_the_backup_and_sends_watchers_back_to_th
 
     for seen in [last_seen, highest] {
         let mut watch = server.watch("/api/v1/configmaps", seen);
-        let event = watch.next();
+        let event = watch.event();
         assert_eq!(event["type"], "ERROR", "from {seen}: {event}");
         assert_eq!(event["object"]["code"], 410, "from {seen}: {event}");
     }
@@ -80,7 +80,7 @@ fn the_api_server_serves_the_objects_of_the_backup_and_sends_watchers_back_to_th
         server.kubectl(arguments).wait().assert_ok();
     }
     for kind in ["ADDED", "MODIFIED", "DELETED"] {
-        let event = watch.next();
+        let event = watch.event();
         assert_eq!(event["type"], kind, "{event}");
         assert_eq!(event["object"]["metadata"]["name"], "new", "{event}");
         assert!(resource_version(&event["object"]) > highest, "{highest}: {event}");

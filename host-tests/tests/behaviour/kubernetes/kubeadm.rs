@@ -190,11 +190,19 @@ fn a_cluster_comes_back_on_other_hosts_one_of_them_first() {
     host.run(&[STOP, PODS], 0);
     host.run(&[MOVE], 0);
     host.run(&[RESTORE], 0);
-    cluster.control_planes[0].init();
+    let first = &cluster.control_planes[0];
+    let (_, ignored) =
+        backup.guide.split_once("`kubeadm init --ignore-preflight-errors=").expect("it is told");
+    let (ignored, _) = ignored.split_once('`').expect("it ends");
+    let objections = first.objections(ignored);
+    // Others are of the machine that this runs on.
+    assert!(objections.contains("[WARNING DirAvailable--var-lib-etcd]"), "{objections}");
+    first.init();
     host.run(&[LOOK], 0);
     for (name, address) in [("new2", "10.0.0.22"), ("new3", "10.0.0.23")] {
         let index = cluster.add(name, address);
         cluster.join(index);
     }
+    cluster.control_planes[0].kubectl(&["delete", "node", "cp1", "cp2"]).wait().assert_ok();
     assert_all_are_back(&cluster, &backup);
 }
