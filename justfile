@@ -31,7 +31,7 @@ schema-check:
     @dist/plakar-wasm inspect --schema dist/connector.wasm | diff packaging/schema.json - || { echo 'error: the options have changed: run `./just schema`' >&2; exit 1; }
 
 # all that a change must pass
-test: node-packages tools lint unit host-tests demo deny
+test: prerequisites node-packages tools lint unit host-tests demo deny
 
 # formatting, clippy for both targets, drift of the WIT packages
 lint: wasm-target wit-deps-check
@@ -45,7 +45,7 @@ unit:
     cargo test --release --package plakar-wasm --lib --no-default-features
 
 # the behaviour tests: the built component in the sandbox against real etcd
-host-tests *arguments: node-packages tools build test-guests
+host-tests *arguments: prerequisites node-packages tools build test-guests
     cargo test --release --package host-tests {{ arguments }}
 
 # build the components that the behaviour tests run beside the connector
@@ -85,6 +85,10 @@ tools: wasm-target
     tools/kubernetes
     tools/wasmtime
     tools/cargo-deny --version
+
+[private]
+prerequisites:
+    @tools/prerequisites
 
 [private]
 node-packages:

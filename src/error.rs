@@ -3,6 +3,7 @@
 //! Every message has the same grammar: the endpoint and the stage where it
 //! happened, what failed, and after a semicolon what to do about it.
 
+use plakar_connector::text::is_hidden;
 use plakar_connector::{Authority, Kind};
 use std::fmt;
 
@@ -159,20 +160,13 @@ pub fn quote(text: &str) -> String {
 /// A text that came from a server, fit for a terminal: one line, bounded, without
 /// characters that act on what shows them.
 pub fn plain(text: &str) -> String {
-    let plain = |c: char| if acts(c) { ' ' } else { c };
+    let plain = |c: char| if is_hidden(c) { ' ' } else { c };
     let mut line: String = text.trim().chars().map(plain).take(SHOWN + 1).collect();
     if line.chars().count() > SHOWN {
         line.pop();
         line.push('…');
     }
     line
-}
-
-/// Whether a character acts on a terminal or on the order of the text around it:
-/// control characters, and those that turn the direction of writing.
-pub fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! The manifest tells what was proven of the dump, so it follows only once the
 //! store has kept every byte of it.
 
-use crate::error::{Error, Result, Stage, acts};
+use crate::error::{Error, Result, Stage};
 use crate::etcd::messages::Id;
 use crate::manifest::{self, Manifest};
 use crate::net::Network;
@@ -17,6 +17,7 @@ use crate::session::{Begun, Chosen, Session, Survey};
 use crate::snapshot::stream::{SnapshotStream, Stated};
 use crate::snapshot::verifier::Proof;
 use plakar_connector::Kind;
+use plakar_connector::text::is_hidden;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -188,7 +189,7 @@ impl<N: Network> Import<N> {
         let mut fact = |name, value: String| {
             if !value.is_empty() {
                 // Texts of servers are among them.
-                let plain = value.chars().map(|c| if acts(c) { ' ' } else { c }).collect();
+                let plain = value.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
                 facts.push((name, plain));
             }
         };
@@ -574,7 +575,7 @@ mod tests {
             .cloned()
             .chain([manifest, guide].map(|t| String::from_utf8(t).expect("UTF-8")))
         {
-            assert!(!text.chars().any(|c| acts(c) && c != '\n'), "{text:?}");
+            assert!(!text.chars().any(|c| is_hidden(c) && c != '\n'), "{text:?}");
         }
         assert!(facts.contains(&"m [2J 1 ".into()), "{facts:?}");
     }

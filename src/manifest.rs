@@ -4,12 +4,12 @@
 //! ignore fields that they do not know.
 
 use crate::alarm::{Alarm, AlarmType};
-use crate::error::acts;
 use crate::etcd::messages::{Id, Member, Status};
 use crate::etcd::transport::Transport;
 use crate::import::Dumped;
 use crate::member::{Candidate, Rejected};
 use crate::session::Chosen;
+use plakar_connector::text::is_hidden;
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 use std::time::SystemTime;
@@ -220,7 +220,7 @@ impl Manifest {
         // strings there is no such character but the line break.
         let mut plain = String::with_capacity(json.len() + 1);
         for c in json.chars() {
-            match acts(c) && c != '\n' {
+            match is_hidden(c) && c != '\n' {
                 true => {
                     let _ = write!(plain, "\\u{:04x}", u32::from(c));
                 }
