@@ -25,6 +25,9 @@ const READY: Duration = Duration::from_secs(90);
 
 const KUBERNETES: &str = "v1.34.2";
 
+/// Where the images come from, as far as the manifests say.
+const IMAGES: &str = "images.test";
+
 /// The key of the certificates that kubeadm hands on.
 const CERTIFICATE_KEY: &str = "291666d8a17f6ecc96211c3712fe3badac3f814de7aa72e87d61acd856e6ceb4";
 
@@ -49,15 +52,15 @@ impl Kubeadm {
             fs::create_dir_all(&folder).expect("it is ours");
             folder
         };
-        let etcd = programs(&format!("registry.k8s.io/etcd:{}-0", version.name()));
+        let etcd = programs(&format!("{IMAGES}/etcd:{}-0", version.name()));
         for name in ["etcd", "etcdctl", "etcdutl"] {
             symlink(version.program(name), etcd.join(name)).expect("it is ours");
         }
         let name = "kube-apiserver";
-        let server = programs(&format!("registry.k8s.io/{name}:{KUBERNETES}")).join(name);
+        let server = programs(&format!("{IMAGES}/{name}:{KUBERNETES}")).join(name);
         symlink(tools::kubernetes(name), server).expect("it is ours");
         for name in ["kube-controller-manager", "kube-scheduler"] {
-            let idle = programs(&format!("registry.k8s.io/{name}:{KUBERNETES}")).join(name);
+            let idle = programs(&format!("{IMAGES}/{name}:{KUBERNETES}")).join(name);
             fs::write(&idle, "#!/bin/sh\nexec tail -f /dev/null\n").expect("it is ours");
             fs::set_permissions(&idle, PermissionsExt::from_mode(0o755)).expect("it is ours");
         }
@@ -184,6 +187,7 @@ impl ControlPlane {
                 "kind": "ClusterConfiguration",
                 "kubernetesVersion": KUBERNETES,
                 "controlPlaneEndpoint": format!("{API}:6443"),
+                "imageRepository": IMAGES,
                 "etcd": { "local": { "imageTag": format!("{}-0", self.version.name()) } },
             }),
         ]

@@ -182,7 +182,7 @@ fn a_cluster_comes_back_on_other_hosts_one_of_them_first() {
     cluster.add("new1", "10.0.0.21");
     let load = format!("mkdir /etc/kubernetes/pki && tar xf {place}/keys -C /etc/kubernetes/pki");
     cluster.control_planes[0].node.run(&load).wait().assert_ok();
-    let settings = "ALONE=yes ADDRESS=10.0.0.21 IMAGE=registry.k8s.io/etcd:3.6.14-0";
+    let settings = "ALONE=yes ADDRESS=10.0.0.21 IMAGE=images.test/etcd:3.6.14-0";
     let mut host = Shells::open(&cluster.control_planes, &backup, settings);
     host.run(&[WHICH], 0);
     host.run(&[CHECK], 0);
