@@ -174,6 +174,7 @@ mod tests {
 
     #[test]
     fn the_cluster_of_the_other_endpoints_is_this_ones_too() {
+        assert_eq!(Identity::of_cluster(7).cluster_id(), 7);
         let text = refused(&mut Identity::of_cluster(7), header(8, 2));
         assert!(text.contains("cluster 7"), "{text}");
     }

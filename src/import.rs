@@ -712,6 +712,8 @@ mod tests {
         assert_eq!(read(&mut dump(&mut import)).expect("a dump").len(), 1056);
         assert!(import.facts().contains(&("etcd-version", "3.5.28".into())));
         assert!(import.facts().contains(&("role", "unknown".into())));
+        let is_id = |name: &str| ["member-id", "cluster-id"].contains(&name);
+        assert!(!import.facts().iter().any(|(name, _)| is_id(name)), "nobody told one");
     }
 
     #[test]

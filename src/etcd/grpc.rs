@@ -334,6 +334,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_longest_message_is_taken() {
+        let mut frames = Frames::default();
+        frames.push(frame(&vec![7; MAX_MESSAGE]));
+        let message = frames.next().expect("a frame").expect("a whole one");
+        assert_eq!(message.len(), MAX_MESSAGE);
+    }
+
     fn head(status: u16, headers: &[(&str, &str)]) -> Head {
         let headers = headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
         Head { status, headers }

@@ -800,3 +800,36 @@ fn a_stream_that_a_clock_ended_says_whose_clock() {
         refused(backed_up(&network, &options), kind, &[words]);
     }
 }
+
+#[test]
+fn a_refusal_that_comes_in_pieces_is_read_whole() {
+    let network = Scripted::default();
+    member(&network, "a", Transport::Gateway, 2);
+    let pieces = [r#"{"code":7,"#, r#""message":"etcdserver: permission denied"}"#];
+    let pieces = pieces.map(|piece| Ok(piece.into())).to_vec();
+    network.reply("a", GATEWAY.snapshot, (json_head(403), pieces).into());
+    let words = ["role `root`"];
+    refused(back_up(&network, Transport::Gateway, "a"), Kind::PermissionDenied, &words);
+}
+
+thread_local! {
+    /// What people were told.
+    static TOLD: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[test]
+fn people_are_told_that_another_member_is_tried_where_there_is_one() {
+    for (endpoints, tried) in [("a,b", 1), ("a", 0)] {
+        let network = Scripted::default();
+        member(&network, "a", Transport::Grpc, 2);
+        member(&network, "b", Transport::Grpc, 3);
+        network.reply("a", GRPC.snapshot, Transport::Grpc.refusal(13, "disk on fire"));
+        let warn = |line: &str| TOLD.with_borrow_mut(|told| told.push(line.into()));
+        let options = options("grpc", endpoints, &[]);
+        let ping = Session::new(network, options, warn).ping();
+        assert_eq!(ping.is_ok(), tried == 1);
+        let told = TOLD.take();
+        let lines = told.iter().filter(|line| line.ends_with("; trying the next member"));
+        assert_eq!(lines.count(), tried, "{told:?}");
+    }
+}
