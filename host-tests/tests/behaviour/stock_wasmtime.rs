@@ -205,6 +205,25 @@ fn the_exit_code_tells_the_kind() {
     Run::wasmtime(["ping", &healthy(2).location()]).wait().assert_ok();
 }
 
+/// The user may read every key, which a status and a member list take for enough.
+#[test]
+fn a_ping_says_no_where_a_backup_would_be_refused() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.enable_authentication("hunter2");
+    for (user, kind) in [("reader", Some(Kind::PermissionDenied)), ("backup", None)] {
+        let username = format!("username={user}");
+        let ping = Run::wasmtime_with(
+            &["--env", "ETCD_PASSWORD=hunter2"],
+            ["ping", &etcd.location(), "-o", &username, "--password-env", "ETCD_PASSWORD"],
+        )
+        .wait();
+        match kind {
+            Some(kind) => drop(ping.assert_failed(kind, &["role `root`"])),
+            None => drop(ping.assert_ok()),
+        }
+    }
+}
+
 #[test]
 fn bad_input_is_refused_before_anything_is_contacted() {
     let gateway = healthy(2);

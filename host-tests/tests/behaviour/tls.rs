@@ -713,3 +713,37 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
         assert_eq!(target.manifest()["auth_enabled"], true);
     }
 }
+
+/// Over gRPC a client certificate is a login, be its CommonName a user or not. What
+/// `ping` says of it is what a backup comes to, and a password beside it counts.
+#[test]
+fn a_common_name_that_is_not_roots_is_told_by_ping_and_backup_alike() {
+    for version in Version::ALL {
+        let (authority, etcd) = guarded_member(version);
+        etcd.put("a", "b");
+        etcd.enable_authentication("a password");
+        let login = ["username=backup", "password=a password"].map(String::from);
+        for (name, kind) in [
+            (Some("nobody"), Kind::Unauthenticated),
+            (Some("reader"), Kind::PermissionDenied),
+            (None, Kind::Unauthenticated),
+        ] {
+            let options = shown(&authority, &authority.issue(Leaf::client(name)));
+            let location = etcd.secure_location();
+            let place = etcd.secure_endpoint();
+            let (outcome, target) = backup(&location, &options);
+            outcome.assert_failed(kind, &[&place, "; "]);
+            assert!(name != Some("nobody") || outcome.says("CommonName"), "{version}: {outcome}");
+            target.assert_nothing_left();
+            let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+            Run::ping(&location, &more).wait().assert_failed(kind, &[&place]);
+
+            let options = [&options[..], &login].concat();
+            let (outcome, target) = backup(&location, &options);
+            outcome.assert_ok();
+            let manifest = target.manifest();
+            assert_eq!(manifest["member"]["role"], "leader", "{version}: {manifest}");
+            assert!(manifest["revision"]["before"].is_u64(), "{version}: {manifest}");
+        }
+    }
+}

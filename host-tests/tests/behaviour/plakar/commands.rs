@@ -47,6 +47,15 @@ fn a_ping_says_what_is_wrong() {
     outcome.assert_code(1);
     assert!(outcome.says(&format!("`{endpoint}`: probe: connection refused")), "{outcome}");
     plakar.assert_no_plugin_left();
+
+    let etcd = Etcd::start(Version::V3_6_14);
+    etcd.enable_authentication("hunter2");
+    let location = etcd.location();
+    let add = ["source", "add", "reader", &location, "username=reader", "password=hunter2"];
+    plakar.run(&add).wait().assert_code(0);
+    let outcome = plakar.run(&["source", "ping", "reader"]).wait();
+    outcome.assert_code(1);
+    assert!(outcome.says("role `root`"), "{outcome}");
 }
 
 #[test]
