@@ -40,15 +40,17 @@ fn broken(kind: Kind, words: &[&str], change: impl FnOnce(&mut Stream)) {
 
 #[test]
 fn a_stream_is_read_however_it_is_cut() {
-    // A byte to a frame for more of them than this is an attack to the host's HTTP/2.
-    let database = database(6);
     for message in [1, 511, PAGE, 6 * PAGE] {
         for piece in [1, 5, 1000, 1 << 20] {
             // A byte to a frame for every byte of a message each would take minutes.
             if message * piece == 1 {
                 continue;
             }
+            // Some ten thousand frames of a few bytes are an attack to the host's HTTP/2,
+            // if they come faster than they are read; etcd's hold kilobytes.
+            let database = database(if message.min(piece) == 1 { 1 } else { 6 });
             let stream = Stream::cut_into(&database, message);
+            println!("messages of {message} bytes in frames of {piece}");
             let (_, target, outcome) = back_up(Snapshot::of(&stream).in_pieces_of(piece), &[]);
             outcome.assert_ok();
             target.assert_whole_backup();
