@@ -3,6 +3,13 @@
 //! The set of authorities read here **is** the network grant, so the reading is
 //! strict: what is not plainly a host and a port is refused, and nothing that
 //! could hide a credential is ever repeated in a message.
+//!
+//! The crate `url` does not read it. For a scheme such as `etcd` it neither lower-cases
+//! a host nor checks an address, it has no form `etcd:HOST`, it silently drops tabs and
+//! newlines and takes `HOST:` for `HOST`: all checks here would stay, before and behind
+//! it. And it adds 72 KB to a component of 680 KB (`url` 2.5 with the ASCII-only
+//! `idna_adapter` 1.0). The host's requests come as `http::Uri`, whose authority
+//! [`authority`] reads by the same rules.
 
 use crate::names::ENDPOINTS;
 use crate::text::escaped;
