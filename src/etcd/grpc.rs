@@ -291,16 +291,42 @@ mod tests {
         frame
     }
 
-    fn messages(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, bool) {
+    /// What a body holds, read all at once: its whole messages, and whether it ended
+    /// with the last one, or why no more is read.
+    type Held = (Vec<Vec<u8>>, std::result::Result<bool, Kind>);
+
+    fn held(mut body: &[u8]) -> Held {
+        let mut messages = Vec::new();
+        let end = loop {
+            let Some((prefix, rest)) = body.split_first_chunk() else { break Ok(body.is_empty()) };
+            let length = match *prefix {
+                [0, 0, a, b, c] if [a, b, c] <= [0x10, 0, 0] => u32::from_be_bytes([0, a, b, c]),
+                [0, ..] => break Err(Kind::Corrupt),
+                _ => break Err(Kind::Unsupported),
+            };
+            let Some((message, rest)) = rest.split_at_checked(length as usize) else {
+                break Ok(false);
+            };
+            messages.push(message.to_vec());
+            body = rest;
+        };
+        (messages, end)
+    }
+
+    fn held_in_pieces(pieces: &[&[u8]]) -> Held {
         let mut frames = Frames::default();
         let mut messages = Vec::new();
         for piece in pieces {
             frames.push(piece.to_vec());
-            while let Some(message) = frames.next().expect("frames") {
-                messages.push(message.to_vec());
+            loop {
+                match frames.next() {
+                    Ok(Some(message)) => messages.push(message.to_vec()),
+                    Ok(None) => break,
+                    Err(error) => return (messages, Err(error.kind)),
+                }
             }
         }
-        (messages, frames.is_empty())
+        (messages, Ok(frames.is_empty()))
     }
 
     #[test]
@@ -309,15 +335,42 @@ mod tests {
         let body: Vec<u8> = expected.iter().flat_map(|message| frame(message)).collect();
         for size in 1..=body.len() {
             let pieces: Vec<&[u8]> = body.chunks(size).collect();
-            assert_eq!(messages(&pieces), (expected.to_vec(), true), "pieces of {size}");
+            assert_eq!(held_in_pieces(&pieces), (expected.to_vec(), Ok(true)), "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn whole_or_broken_a_body_is_read_the_same_in_whatever_pieces_it_comes() {
+        let mut ends = [0, 0, 0];
+        for seed in 0..2000 {
+            let random = &mut fastrand::Rng::with_seed(seed);
+            let mut body: Vec<u8> = (0..random.usize(..6))
+                .flat_map(|_| frame(&vec![random.u8(..); random.usize(..20)]))
+                .collect();
+            let at = random.usize(..=body.len());
+            match random.u8(..3) {
+                0 => body.truncate(at),
+                1 => body.iter_mut().skip(at).take(1).for_each(|byte| *byte = random.u8(..)),
+                _ => {}
+            }
+            let (mut pieces, mut rest) = (Vec::new(), &body[..]);
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(random.usize(1..=rest.len().min(12)));
+                pieces.push(piece);
+                rest = after;
+            }
+            let expected = held(&body);
+            assert_eq!(held_in_pieces(&pieces), expected, "seed {seed}: {pieces:?}");
+            ends[expected.1.map_or(2, usize::from)] += 1;
+        }
+        assert!(ends.iter().all(|times| *times > 50), "{ends:?}");
     }
 
     #[test]
     fn an_unfinished_frame_is_noticed() {
         let body = frame(b"hello");
         for end in 1..body.len() {
-            assert_eq!(messages(&[&body[..end]]), (Vec::new(), false), "cut at {end}");
+            assert_eq!(held_in_pieces(&[&body[..end]]), (Vec::new(), Ok(false)), "cut at {end}");
         }
     }
 
