@@ -226,4 +226,64 @@ pub(crate) mod tests {
         assert_eq!(all.alarms, [corrupt(0), corrupt(7)]);
         assert_eq!(all.others, ["odd", "odder"]);
     }
+
+    fn one_of<'a>(of: &'a str, random: &mut fastrand::Rng) -> &'a str {
+        let of: Vec<&str> = of.split('|').collect();
+        of[random.usize(..of.len())]
+    }
+
+    /// A text made of what alarms are made of, and of what they are not.
+    fn any_text(random: &mut fastrand::Rng) -> String {
+        let parts = "memberID|member_id|alarm|:|:|:| | |,|\n|7|0|-1|18446744073709551616|CORRUPT|\
+                     corrupt|NOSPACE|READONLY|\"|{|é|\u{1b}[31m|\u{202e}|memberID:7 |alarm:CORRUPT |\
+                     etcdserver: no leader";
+        (0..random.usize(..8)).map(|_| one_of(parts, random)).collect()
+    }
+
+    #[test]
+    fn whatever_a_status_lists_is_an_alarm_or_told_as_it_stands() {
+        let mut kinds = [0, 0, 0];
+        for seed in 0..1000 {
+            let random = &mut fastrand::Rng::with_seed(seed);
+            let texts: Vec<String> = (0..10).map(|_| any_text(random)).collect();
+            let all = troubles(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+            for text in &texts {
+                let Troubles { alarms, others } = troubles(&[text]);
+                let kind = match (&alarms[..], &others[..]) {
+                    ([alarm], []) if all.alarms.contains(alarm) => 0,
+                    ([], [other]) if *other == plain(text) && all.others.contains(other) => 1,
+                    ([], []) if text.trim() == NO_LEADER => 2,
+                    _ => panic!("seed {seed}: {text:?} is lost: {alarms:?}, {others:?}, {all:?}"),
+                };
+                kinds[kind] += 1;
+            }
+        }
+        assert!(kinds.iter().all(|times| *times > 50), "{kinds:?}");
+    }
+
+    #[test]
+    fn an_alarm_is_read_in_whatever_order_case_and_blanks_it_is_written() {
+        for seed in 0..1000 {
+            let random = &mut fastrand::Rng::with_seed(seed);
+            let member_id = random.u64(..) >> random.u32(..64);
+            let member = format!("memberID:{}{member_id}", one_of(" |", random));
+            let alarm = format!("alarm:{}{}", one_of(" |", random), one_of("CORRUPT|2", random));
+            let mut pairs = vec![member, alarm];
+            if random.bool() {
+                pairs.push("since:yesterday".into());
+            }
+            if member_id == 0 && random.bool() {
+                pairs.remove(0);
+            }
+            random.shuffle(&mut pairs);
+            let mut text = pairs.join(one_of("  |,|\n|\t; ", random));
+            match random.u8(..3) {
+                0 => text.make_ascii_lowercase(),
+                1 => text.make_ascii_uppercase(),
+                _ => {}
+            }
+            let read = troubles(&[&text]);
+            assert_eq!(read.alarms, [corrupt(member_id)], "seed {seed}: {text:?}");
+        }
+    }
 }
