@@ -73,12 +73,10 @@ impl Content {
 
     /// Takes the next bytes of the database.
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.first.len() < MAGIC_AT.end {
-            let wanted = MAGIC_AT.end - self.first.len();
-            self.first.extend_from_slice(&bytes[..bytes.len().min(wanted)]);
-            if self.first.len() == MAGIC_AT.end && self.first[MAGIC_AT] != MAGIC {
-                return Err(corrupt("this is not a bbolt database"));
-            }
+        let missing = MAGIC_AT.end - self.first.len();
+        self.first.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        if self.first.get(MAGIC_AT).is_some_and(|magic| magic != MAGIC) {
+            return Err(corrupt("this is not a bbolt database"));
         }
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
@@ -374,7 +372,7 @@ mod tests {
     fn what_is_no_bbolt_database_is_refused() {
         let mut bytes = database(2);
         bytes[17] ^= 1;
-        for blob in [1, 512] {
+        for blob in [1, 19, 512] {
             refused(&messages(&bytes, blob), Kind::Corrupt, "not a bbolt database");
         }
     }
