@@ -77,14 +77,13 @@ impl Chosen {
 
     /// Takes in the member list, which came over this connection.
     pub fn told_members(&mut self, list: MemberList, connection: Option<&str>) -> Result<()> {
-        match list.header.filter(|header| header.member_id != 0) {
-            Some(header) => {
-                let told = self.identity.told(header, connection);
-                told.map_err(|error| error.at(&self.candidate.endpoint, Stage::Probe))?;
-                self.members = Some(list.members);
-            }
+        let header = list.header.unwrap_or_default();
+        let told = self.identity.told(header, connection);
+        told.map_err(|error| error.at(&self.candidate.endpoint, Stage::Probe))?;
+        match header.member_id {
             // Every etcd says who answers. Its proxy lists itself as the one member.
-            None => self.identity.hide("an `etcd grpc-proxy` stands between"),
+            0 => self.identity.hide("an `etcd grpc-proxy` stands between"),
+            _ => self.members = Some(list.members),
         }
         Ok(())
     }

@@ -389,6 +389,11 @@ fn a_second_cluster_is_noticed_whoever_tells_of_it() {
     let words = ["first cluster 1", "then cluster 8"];
     refused(back_up(&network, Transport::Grpc, "a"), Kind::Other, &words);
 
+    // An answer that names its cluster and no member.
+    let nobody = Header { cluster_id: 8, ..Header::default() };
+    network.reply("a", GRPC.members, Transport::Grpc.members(Some(nobody), &[]).over(1));
+    refused(back_up(&network, Transport::Grpc, "a"), Kind::Other, &words);
+
     // A status that is kept from this user, at an endpoint of another cluster.
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
