@@ -82,6 +82,8 @@ enum Phase {
     Guide,
     /// All was handed out.
     Finished,
+    /// A step failed, and stays so.
+    Failed(Error),
 }
 
 /// What the import and the reader of its dump share.
@@ -129,10 +131,18 @@ impl<N: Network> Import<N> {
         Self { run: Rc::new(RefCell::new(run)), phase: Phase::Opening }
     }
 
-    /// The next step; the first one contacts the members.
+    /// The next step; the first one contacts the members. An error is the last one.
     pub fn advance(&mut self) -> Result<Step<N>> {
+        let step = self.step();
+        if let Err(error) = &step {
+            self.phase = Phase::Failed(error.clone());
+        }
+        step
+    }
+
+    fn step(&mut self) -> Result<Step<N>> {
         let mut run = self.run.borrow_mut();
-        let (phase, record) = match self.phase {
+        let (phase, record) = match &self.phase {
             Phase::Opening => {
                 run.find_member()?;
                 (Phase::Dump, run.record(1, "/", 0o700, None))
@@ -160,6 +170,7 @@ impl<N: Network> Import<N> {
                 (Phase::Finished, run.record(4, GUIDE, 0o600, Some(Reader::small(guide))))
             }
             Phase::Finished => return Ok(Step::Finished),
+            Phase::Failed(error) => return Err(error.clone()),
         };
         self.phase = phase;
         Ok(Step::Record(record))
@@ -175,8 +186,9 @@ impl<N: Network> Import<N> {
     /// The end: an error where not all was handed out. There is nothing to release
     /// at a member: the stream of its snapshot is over.
     pub fn finish(&self) -> Result<()> {
-        match self.phase {
+        match &self.phase {
             Phase::Finished => Ok(()),
+            Phase::Failed(error) => Err(error.clone()),
             _ => Err(Error::new(Kind::Other, "the import was ended before its last record")
                 .during(Stage::Store)),
         }

@@ -838,3 +838,29 @@ fn people_are_told_that_another_member_is_tried_where_there_is_one() {
         assert_eq!(lines.count(), tried, "{told:?}");
     }
 }
+
+/// Whoever asks on after a failure gets it again, and no further.
+#[test]
+fn an_import_that_failed_stays_so() {
+    let network = Scripted::default();
+    member(&network, "a", Transport::Grpc, 2);
+    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 9];
+    turns.push(Transport::Grpc.status(&status(3)).over(1));
+    turns.push(Transport::Grpc.status(&status(2)).over(1));
+    network.turns("a", GRPC.status, turns);
+    let mut import = Import::new(network.clone(), options("grpc", "a", &[]), |_| {});
+    while let Step::Record(record) = import.advance().expect("a record") {
+        let mut size = 0;
+        if let Some(mut reader) = record.content {
+            while let Some(piece) = reader.read(1 << 20).expect("a dump") {
+                size += piece.len() as u64;
+            }
+            import.acknowledge(record.id, Fate::Stored(size));
+            break;
+        }
+    }
+    for _ in 0..2 {
+        refused(import.advance(), Kind::Other, &["then member 3"]);
+    }
+    refused(import.finish(), Kind::Other, &["then member 3"]);
+}
