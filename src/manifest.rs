@@ -148,7 +148,8 @@ impl Manifest {
         dumped: &Dumped,
         rejected: &[Rejected],
     ) -> Self {
-        // Figures of a member say nothing where it is unknown whose they are.
+        // Figures of a member say nothing where it is unknown whose they are, and zero
+        // is none: it is what an answer leaves out.
         let known = chosen.identity.hidden().is_none();
         let before = chosen.candidate.status.as_ref().filter(|_| known);
         let after = after.filter(|_| known);
@@ -174,12 +175,12 @@ impl Manifest {
             storage_version: told(&dumped.storage_version)
                 .or_else(|| before.and_then(|s| told(&s.storage_version))),
             revision: Revision {
-                before: before.map(|s| s.header().revision),
-                after: after.map(|s| s.header().revision),
+                before: before.map(|s| s.header().revision).filter(|&revision| revision > 0),
+                after: after.map(|s| s.header().revision).filter(|&revision| revision > 0),
             },
             raft: Raft {
-                term: before.map(|s| s.header().raft_term),
-                applied_index: before.map(|s| s.raft_applied_index),
+                term: before.map(|s| s.header().raft_term).filter(|&term| term > 0),
+                applied_index: before.map(|s| s.raft_applied_index).filter(|&index| index > 0),
             },
             members: chosen
                 .members

@@ -46,10 +46,12 @@ pub fn role(status: &Status) -> Role {
         Role::Learner
     } else if status.leader == 0 || status.errors.iter().any(|e| tells_of_no_leader(e)) {
         Role::Leaderless
-    } else if status.leader == status.header().member_id {
-        Role::Leader
     } else {
-        Role::Follower
+        match status.header().member_id {
+            0 => Role::Unknown,
+            id if id == status.leader => Role::Leader,
+            _ => Role::Follower,
+        }
     }
 }
 

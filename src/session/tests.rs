@@ -839,6 +839,24 @@ fn people_are_told_that_another_member_is_tried_where_there_is_one() {
     }
 }
 
+/// No etcd keeps to itself who it is; something that stands in for one may.
+#[test]
+fn what_a_status_does_not_tell_is_recorded_as_unknown() {
+    for transport in BOTH {
+        let network = Scripted::default();
+        member(&network, "a", transport, 2);
+        let nobodys = Status { header: None, raft_applied_index: 0, ..status(2) };
+        network.reply("a", transport.paths().status, transport.status(&nobodys).over(1));
+        let denied = transport.refusal(7, "etcdserver: permission denied");
+        network.reply("a", transport.paths().members, denied);
+        let manifest = back_up(&network, transport, "a").expect("a backup");
+        assert_eq!(manifest["member"], json!({ "id": null, "name": null, "role": "unknown" }));
+        assert_eq!(manifest["revision"], json!({ "before": null, "after": null }));
+        assert_eq!(manifest["raft"], json!({ "term": null, "applied_index": null }));
+        assert_eq!(manifest["cluster_id"], Value::Null);
+    }
+}
+
 /// Whoever asks on after a failure gets it again, and no further.
 #[test]
 fn an_import_that_failed_stays_so() {
