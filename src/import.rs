@@ -453,6 +453,9 @@ mod tests {
             read(&mut record(&mut import).content.expect("content")).expect("a manifest");
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
         assert_eq!(manifest["dump"]["bytes"], 1056);
+        // What `head -c -32 dump | sha256sum` prints.
+        let sha256 = "97254afc905676911c32307097aa0d6e2b6b6669f6524faca9f77714ee4f8bb2";
+        assert_eq!(manifest["dump"]["sha256"], sha256);
         assert_eq!(manifest["revision"]["after"], 7);
         assert!(import.finish().is_err(), "there is more");
         assert_eq!(record(&mut import).pathname, GUIDE);

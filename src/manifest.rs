@@ -262,3 +262,21 @@ impl fmt::Display for Revision {
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_is_told_as_far_as_it_is_known() {
+        for (before, after, told) in [
+            (Some(42), Some(42), "42"),
+            (Some(42), Some(45), "42 to 45"),
+            (Some(42), None, "42 or later"),
+            (None, Some(45), "45 or earlier"),
+            (None, None, "unknown"),
+        ] {
+            assert_eq!(Revision { before, after }.to_string(), told);
+        }
+    }
+}

@@ -882,3 +882,25 @@ fn an_import_that_failed_stays_so() {
     }
     refused(import.finish(), Kind::Other, &["then member 3"]);
 }
+
+/// Over gRPC and TLS a client certificate may have been the login.
+#[test]
+fn whether_a_login_was_needed_is_recorded_where_it_is_known() {
+    for (transport, tls, login, needed) in [
+        (Transport::Grpc, false, false, json!(false)),
+        (Transport::Gateway, false, false, json!(false)),
+        (Transport::Gateway, true, false, json!(false)),
+        (Transport::Grpc, true, false, json!(null)),
+        (Transport::Grpc, true, true, json!(true)),
+        (Transport::Gateway, false, true, json!(true)),
+    ] {
+        let network = Scripted::default();
+        member(&network, "a", transport, 2);
+        network.reply("a", transport.paths().login, transport.token("a-token"));
+        let more = if login { &LOGIN[..] } else { &[] };
+        let mut asked = options(&transport.to_string(), "a", more);
+        asked.endpoints[0].tls = tls;
+        let manifest = backed_up(&network, &asked).expect("a backup");
+        assert_eq!(manifest["auth_enabled"], needed, "{transport}, TLS {tls}, login {login}");
+    }
+}
