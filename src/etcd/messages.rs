@@ -110,11 +110,15 @@ impl Answer for Status {
         self.storage_version = version_or_none(&self.storage_version);
         // What speaks of corruption is kept whatever else there is.
         self.errors.sort_by_key(|error| !error.to_ascii_uppercase().contains("CORRUPT"));
+        let left_out = self.errors.len().saturating_sub(ERRORS);
         self.errors.truncate(ERRORS);
         for error in &mut self.errors {
             if let Some((end, _)) = error.char_indices().nth(NAME) {
                 error.truncate(end);
             }
+        }
+        if left_out > 0 {
+            self.errors.push(format!("and {left_out} more"));
         }
         Ok(self)
     }
@@ -369,7 +373,8 @@ mod tests {
         let mut errors = vec![text(1 << 10); 1000];
         errors.push("alarm:corrupt ".into());
         let errors = Status { errors, ..Status::default() }.bounded().expect("a status").errors;
-        assert_eq!((errors.len(), errors[0].as_str()), (ERRORS, "alarm:corrupt "));
+        assert_eq!((errors.len(), errors[0].as_str()), (ERRORS + 1, "alarm:corrupt "));
+        assert_eq!(errors[ERRORS], "and 873 more", "none is left out silently");
         assert_eq!(errors[1].len(), NAME);
 
         let member = |name: String, urls: usize| Member {
