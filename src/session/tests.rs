@@ -904,3 +904,35 @@ fn whether_a_login_was_needed_is_recorded_where_it_is_known() {
         assert_eq!(manifest["auth_enabled"], needed, "{transport}, TLS {tls}, login {login}");
     }
 }
+
+#[test]
+fn no_exchange_may_outlast_its_limit_or_the_run() {
+    for (max_duration, answer, stall) in [("1h", 5, 30), ("2s", 2, 2)] {
+        let network = Scripted::default();
+        let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        for (path, reply) in [
+            (GRPC.status, Transport::Grpc.status(&status(2)).over(1)),
+            (GRPC.members, Transport::Grpc.members(Some(header(2)), &[]).over(1)),
+            (GRPC.login, Transport::Grpc.token("a-token")),
+            (GRPC.snapshot, Transport::Grpc.snapshot().over(1)),
+        ] {
+            let seen = seen.clone();
+            network.on("a", path, move |request| {
+                seen.borrow_mut().push((path, request.timeouts));
+                Ok(reply.clone())
+            });
+        }
+        let limits = [("max_duration", max_duration), LOGIN[0], LOGIN[1]];
+        backed_up(&network, &options("grpc", "a", &limits)).expect("a backup");
+        for (path, timeouts) in seen.take() {
+            let wait = if path == GRPC.snapshot { stall } else { answer };
+            for (limit, expected) in [
+                (timeouts.connect, answer),
+                (timeouts.first_byte, wait),
+                (timeouts.between_bytes, wait),
+            ] {
+                assert_eq!(limit.as_secs_f64().round() as u64, expected, "{path}: {timeouts:?}");
+            }
+        }
+    }
+}
