@@ -213,7 +213,7 @@ fn a_ping_says_no_where_a_backup_would_be_refused() {
     for (user, kind) in [("reader", Some(Kind::PermissionDenied)), ("backup", None)] {
         let username = format!("username={user}");
         let ping = Run::wasmtime_with(
-            &["--env", "ETCD_PASSWORD=hunter2"],
+            ["--env", "ETCD_PASSWORD=hunter2"],
             ["ping", &etcd.location(), "-o", &username, "--password-env", "ETCD_PASSWORD"],
         )
         .wait();

@@ -96,9 +96,11 @@ fn assert_all_agree(cluster: &Kubeadm, backup: &Backup) {
 
 #[track_caller]
 fn assert_all_are_back(cluster: &Kubeadm, backup: &Backup) {
-    for machine in &cluster.control_planes {
-        assert_is_back(machine, backup);
-    }
+    std::thread::scope(|scope| {
+        for machine in &cluster.control_planes {
+            scope.spawn(|| assert_is_back(machine, backup));
+        }
+    });
     assert_all_agree(cluster, backup);
     let first = &cluster.control_planes[0];
     first.kubectl(&["create", "namespace", "new"]).wait().assert_ok();
@@ -125,12 +127,16 @@ impl Shells<'_> {
         Shells { shells, backup }
     }
 
-    /// Runs one of the blocks below a heading on every host.
+    /// Runs one of the blocks below a heading on every host, at the same time: a
+    /// host's API server takes long to end.
     #[track_caller]
     fn run(&mut self, headings: &[&str], number: usize) {
-        for shell in &mut self.shells {
-            shell.run(blocks(&self.backup.guide, headings)[number]);
-        }
+        let block = blocks(&self.backup.guide, headings)[number];
+        std::thread::scope(|scope| {
+            for shell in &mut self.shells {
+                scope.spawn(|| shell.run(block));
+            }
+        });
     }
 }
 
