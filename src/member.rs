@@ -46,6 +46,9 @@ pub fn role(status: &Status) -> Role {
         Role::Learner
     } else if status.leader == 0 || status.errors.iter().any(|e| tells_of_no_leader(e)) {
         Role::Leaderless
+    } else if status.header().member_id == 0 {
+        // Whether it is the leader that answers is not told.
+        Role::Unknown
     } else if status.leader == status.header().member_id {
         Role::Leader
     } else {

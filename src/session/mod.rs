@@ -215,11 +215,11 @@ impl<N: Network> Session<N> {
             }
             Err(problem) => {
                 let error = problem.into_error(&asked, &self.probe_timeouts());
-                self.warn(&format!(
-                    "`{}`: no status after the snapshot ({}): its last revision is unknown",
-                    asked.endpoint,
+                let warning = format!(
+                    "no status after the snapshot ({}): its last revision is unknown",
                     error.what()
-                ));
+                );
+                chosen.warn(warning, self.warn);
                 None
             }
         };

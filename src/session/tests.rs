@@ -661,6 +661,25 @@ fn where_both_ways_fail_both_reasons_are_told() {
         "gRPC: the server does not speak HTTP/2 (frame), gateway: the connection was closed (reset)",
     ];
     refused(backed_up(&network, &auto), Kind::Unreachable, &words);
+    // Neither reason sends people to the way that has failed.
+    let error = backed_up(&network, &auto).expect_err("no way").to_string();
+    assert!(
+        error.ends_with(
+            "; check that this is etcd's client port, whether it wants TLS, and what stands between"
+        ),
+        "{error}"
+    );
+    network.reply("a", GRPC.status, Reply::page(404));
+    let error = backed_up(&network, &auto).expect_err("no way").to_string();
+    assert!(
+        error.contains("gRPC: the answer is not gRPC") && !error.contains("`transport="),
+        "{error}"
+    );
+    network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Protocol("frame".into())));
+    // Where an answer came at all, it says more.
+    network.reply("a", GATEWAY.status, Reply::page(502));
+    let words = ["gateway: a proxy", "gRPC: the server", "; check that etcd runs behind it"];
+    refused(backed_up(&network, &auto), Kind::Unreachable, &words);
     // What can be mended leads.
     network.reply("a", GATEWAY.status, Reply::page(401));
     let words =
@@ -767,6 +786,24 @@ fn without_a_status_afterwards_the_last_revision_is_unknown() {
     let manifest = back_up(&network, Transport::Grpc, "a").expect("a backup");
     assert_eq!(manifest["revision"], json!({ "before": 42, "after": null }));
     assert_eq!(manifest["member"]["id"], "2");
+    assert!(warned(&manifest, "no status after the snapshot"), "{manifest}");
+}
+
+/// A status that does not say whose it is says nothing of a role either, and zero is
+/// no figure.
+#[test]
+fn what_a_status_leaves_out_is_unknown() {
+    for transport in BOTH {
+        let network = Scripted::default();
+        member(&network, "a", transport, 9);
+        let silent = Status { header: None, raft_applied_index: 0, ..status(9) };
+        network.reply("a", transport.paths().status, transport.status(&silent).over(1));
+        let manifest = back_up(&network, transport, "a").expect("a backup");
+        let of_the_list = json!({ "id": "9", "name": "m9", "role": "unknown" });
+        assert_eq!(manifest["member"], of_the_list);
+        assert_eq!(manifest["revision"], json!({ "before": null, "after": null }));
+        assert_eq!(manifest["raft"], json!({ "term": null, "applied_index": null }));
+    }
 }
 
 #[test]
