@@ -41,6 +41,10 @@ pub struct Status {
     /// The version of the member's binary.
     #[prost(string, tag = "2")]
     pub version: String,
+    /// The size of the member's database file, in bytes.
+    #[prost(int64, tag = "3")]
+    #[serde(rename = "dbSize", deserialize_with = "number")]
+    pub db_size: i64,
     /// The leader's id; zero where this member knows none.
     #[prost(uint64, tag = "4")]
     #[serde(deserialize_with = "number")]

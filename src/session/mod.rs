@@ -26,7 +26,7 @@ use crate::etcd::transport::{Call, Opening, Transport, Unanswered};
 use crate::member::{self, Candidate, Rejected};
 use crate::net::{Body, Network, NetworkError, Request, Response, SMALL_BODY, Timeouts};
 use crate::options::Options;
-use crate::snapshot::stream::SnapshotStream;
+use crate::snapshot::stream::{Sent, SnapshotStream};
 use plakar_connector::Authority;
 use probe::Asked;
 use std::time::{Duration, Instant};
@@ -78,9 +78,9 @@ impl<N: Network> Session<N> {
     /// snapshot to.
     pub fn ping(&self) -> Result<()> {
         let Begun { mut chosen, stream, .. } = self.begin(&mut self.survey()?, None, 1)?;
-        let connection = stream.connection();
+        let sent = stream.sent();
         drop(stream);
-        self.status_after(&mut chosen, connection.as_deref()).map(drop)
+        self.status_after(&mut chosen, &sent).map(drop)
     }
 
     /// Takes the best candidate that can be logged in to, and asks it about the
@@ -195,15 +195,11 @@ impl<N: Network> Session<N> {
         }
     }
 
-    /// The member's status once more, after its snapshot, which came over that
-    /// connection; `None` where it does not tell. Its token may have died meanwhile,
-    /// which a login mends. An error where another member answers at this endpoint
-    /// now, or where the snapshot must not be believed.
-    pub fn status_after(
-        &self,
-        chosen: &mut Chosen,
-        connection: Option<&str>,
-    ) -> Result<Option<Status>> {
+    /// The member's status once more, after the snapshot that was `sent`; `None` where
+    /// it does not tell. Its token may have died meanwhile, which a login mends. An
+    /// error where another member answers at this endpoint now, or where the snapshot
+    /// must not be believed.
+    pub fn status_after(&self, chosen: &mut Chosen, sent: &Sent) -> Result<Option<Status>> {
         let asked = Asked::of(&chosen.candidate);
         let (asked, answer) = self.probe_with_login(self.probe(vec![asked])).remove(0);
         let after = match answer {
@@ -223,7 +219,7 @@ impl<N: Network> Session<N> {
                 None
             }
         };
-        chosen.sent_over(connection);
+        chosen.sent(sent, after.as_ref());
         self.believe(chosen, Vec::new())?;
         Ok(after)
     }

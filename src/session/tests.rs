@@ -58,6 +58,7 @@ impl Transport {
                 200,
                 json!({ "header": header.unwrap_or(json!({})), "version": status.version,
                         "leader": status.leader.to_string(), "errors": status.errors,
+                        "dbSize": status.db_size.to_string(),
                         "raftAppliedIndex": status.raft_applied_index.to_string() })
                 .to_string(),
             ),
@@ -302,6 +303,62 @@ fn a_snapshot_over_a_connection_of_its_own_is_a_proven_one_of_an_unknown_member(
         assert_eq!(manifest["cluster_id"], "1", "all that answered are of it");
         assert!(warned(&manifest, "which member answers here is unknown"), "{manifest}");
         assert!(ping(&network, transport, &[]).is_ok());
+    }
+}
+
+/// A proxy may lead a call to another member by the call's own name: then everything
+/// that is asked shows one member, and the snapshot is another's.
+#[test]
+fn a_snapshot_that_a_proxy_passed_on_is_of_an_unknown_member() {
+    for transport in BOTH {
+        for name in ["server", "Via", "x-envoy-upstream-service-time"] {
+            let network = Scripted::default();
+            member(&network, "a", transport, 2);
+            let mut passed_on = transport.snapshot().over(1);
+            passed_on.head.headers.push((name.into(), b"proxy/1.0".to_vec()));
+            network.reply("a", transport.paths().snapshot, passed_on);
+            let manifest = back_up(&network, transport, "a").expect("a backup");
+            assert_eq!(manifest["member"]["id"], "2", "there is but one");
+
+            let members = [2, 3].map(|id| Member { id, ..Member::default() });
+            let list = transport.members(Some(header(2)), &members).over(1);
+            network.reply("a", transport.paths().members, list);
+            let manifest = back_up(&network, transport, "a").expect("a backup");
+            assert_eq!(manifest["member"], Value::Null, "{name}");
+            assert!(warned(&manifest, "an HTTP proxy stands between"), "{manifest}");
+            assert!(ping(&network, transport, &[]).is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_size_is_of_an_unknown_member() {
+    // What the member told before and after; the snapshot is one of 1024 bytes.
+    for (before, after, is_known) in [
+        (0, 0, true),
+        (1024, 1024, true),
+        (1000, 2000, true),
+        (1024, 0, true),
+        (0, 1024, true),
+        (1025, 2000, false),
+        (1000, 1023, false),
+        (1025, 0, false),
+        // It was defragmented meanwhile.
+        (4096, 512, true),
+    ] {
+        for transport in BOTH {
+            let network = Scripted::default();
+            member(&network, "a", transport, 2);
+            let asked = network.clone();
+            network.on("a", transport.paths().status, move |_| {
+                let begun = asked.count("a", transport.paths().snapshot) > 0;
+                let db_size = if begun { after } else { before };
+                Ok(transport.status(&Status { db_size, ..status(2) }).over(1))
+            });
+            let manifest = back_up(&network, transport, "a").expect("a backup");
+            assert_eq!(manifest["member"].is_object(), is_known, "{before} {after}");
+            assert_eq!(warned(&manifest, "not of the size"), !is_known, "{manifest}");
+        }
     }
 }
 
