@@ -7,7 +7,7 @@ use crate::import::{DUMP, Fate, Import, Step};
 use crate::net::NetworkError;
 use crate::options::Options;
 use crate::scripted::{Reply, Scripted, database, json_head, stream};
-use crate::session::Session;
+use crate::session::{Session, again};
 use plakar_connector::Kind;
 use plakar_connector::names::NO_HTTP2;
 use serde_json::{Value, json};
@@ -258,7 +258,7 @@ fn what_a_member_lists_before_or_after_the_snapshot_is_recorded_and_warned_of() 
         member(&network, "a", transport, 2);
         let before = troubled(2, &["memberID:7 alarm:CORRUPT ", "disk is slow"]);
         let after = troubled(2, &["alarm:CORRUPT ", "memberID:2 alarm:NOSPACE ", "disk is slow"]);
-        let mut turns = vec![transport.status(&before).over(1); 9];
+        let mut turns = vec![transport.status(&before).over(1); 1 + again(transport)];
         turns.push(transport.status(&after).over(1));
         network.turns("a", transport.paths().status, turns);
         let manifest = back_up(&network, transport, "a").expect("a backup");
@@ -280,7 +280,7 @@ fn a_leader_that_is_lost_meanwhile_is_warned_of() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     let lost = Status { leader: 0, ..troubled(2, &["etcdserver: no leader"]) };
-    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 9];
+    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
     turns.push(Transport::Grpc.status(&lost).over(1));
     network.turns("a", GRPC.status, turns);
     let manifest = back_up(&network, Transport::Grpc, "a").expect("a backup");
@@ -382,7 +382,7 @@ fn an_unknown_member_is_not_believed_while_any_member_is_corrupt() {
 fn a_connection_that_is_vouched_for_afterwards_is_good() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
-    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 9];
+    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
     turns.push(Transport::Grpc.status(&status(2)).over(2));
     network.turns("a", GRPC.status, turns);
     network.reply("a", GRPC.snapshot, Transport::Grpc.snapshot().over(2));
@@ -410,7 +410,8 @@ fn behind_a_grpc_proxy_member_and_members_are_unknown() {
 #[test]
 fn another_member_at_the_same_place_is_found_out_by_asking_often() {
     for transport in BOTH {
-        for turn in [1, 8, 9, 10, 17] {
+        let again = again(transport);
+        for turn in [1, again, again + 1, again + 2, 2 * again + 1] {
             let network = Scripted::default();
             member(&network, "a", transport, 2);
             let mut turns = vec![transport.status(&status(2)).over(1); turn];
@@ -419,7 +420,7 @@ fn another_member_at_the_same_place_is_found_out_by_asking_often() {
             let words = ["first member 2", "then member 3", "`endpoints`"];
             refused(back_up(&network, transport, "a"), Kind::Other, &words);
             // Before the snapshot it costs no snapshot; and then there is the next one.
-            let asked_before = turn < 9;
+            let asked_before = turn < again + 1;
             assert_eq!(network.count("a", transport.paths().snapshot) == 0, asked_before);
         }
     }
@@ -467,7 +468,8 @@ fn a_member_that_was_made_anew_is_not_the_same() {
     for (after, what) in anew.iter().zip(["revision", "raft term", "applied index"]) {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);
-        let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 9];
+        let mut turns =
+            vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
         turns.push(Transport::Grpc.status(after).over(1));
         network.turns("a", GRPC.status, turns);
         let words = [what, "went back"];
