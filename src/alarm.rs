@@ -27,7 +27,8 @@ pub enum AlarmType {
 impl AlarmType {
     /// The alarm of this name or number.
     fn named(name: &str) -> Self {
-        match name.to_ascii_uppercase().as_str() {
+        let upper = name.to_ascii_uppercase();
+        match upper.strip_prefix("ALARM_").unwrap_or(&upper) {
             "NOSPACE" | "1" => AlarmType::Nospace,
             "CORRUPT" | "2" => AlarmType::Corrupt,
             _ => AlarmType::Other(plain(name)),
@@ -58,12 +59,16 @@ impl Alarm {
     /// Reads the text of an alarm; `None` where it is not one.
     fn read(text: &str) -> Option<Self> {
         let (mut member_id, mut alarm) = (None, None);
-        let mut words =
-            text.split([' ', '\t', '\n', '\r', ',', ';']).filter(|word| !word.is_empty());
-        while let Some(word) = words.next() {
-            let (name, value) = word.split_once(':')?;
-            // Some printers put a blank behind the colon.
-            let value = if value.is_empty() { words.next()? } else { value };
+        let text: String = text
+            .chars()
+            .filter(|c| !"\"'`<>{}()[]".contains(*c))
+            .map(|c| if ",;".contains(c) { ' ' } else { c })
+            .collect();
+        let text = text.replace([':', '='], " : ");
+        let mut words = text.split_whitespace();
+        while let Some(name) = words.next() {
+            words.next().filter(|word| *word == ":")?;
+            let value = words.next()?.trim_end_matches(['.', '!']);
             let known = match name.to_ascii_lowercase().replace('_', "").as_str() {
                 "memberid" => member_id.replace(value).is_none(),
                 "alarm" => alarm.replace(value).is_none(),
@@ -73,7 +78,7 @@ impl Alarm {
                 return None;
             }
         }
-        let member_id = member_id.map_or(Some(0), |id| id.parse().ok())?;
+        let member_id = member_id.map_or(Some(0), id)?;
         Some(Alarm { member_id, alarm: AlarmType::named(alarm?) })
     }
 }
@@ -86,6 +91,26 @@ impl fmt::Display for Alarm {
             id => write!(f, "the alarm {name} is on for member {}", Id(id)),
         }
     }
+}
+
+/// An id as etcd's fields hold it, or in hexadecimal as its tools show it.
+fn id(text: &str) -> Option<u64> {
+    text.parse().ok().or_else(|| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok())
+}
+
+/// Whether a text speaks of corruption; in whatever words, it must not get lost.
+pub fn tells_of_corruption(text: &str) -> bool {
+    text.to_ascii_uppercase().contains(AlarmType::Corrupt.name())
+}
+
+/// Whether the id of this member stands in a text.
+pub fn names_member(text: &str, member_id: u64) -> bool {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    member_id != 0
+        && words.filter(|word| !word.is_empty()).any(|word| {
+            word == member_id.to_string()
+                || u64::from_str_radix(word.trim_start_matches("0x"), 16) == Ok(member_id)
+        })
 }
 
 /// The troubles that a status lists.
@@ -129,9 +154,12 @@ impl Troubles {
         }
     }
 
-    /// Whether this alarm is on for this very member.
+    /// Whether this alarm is on for this very member. Of corruption a text that names
+    /// the member is enough, though it cannot be read as an alarm.
     pub fn concerns(&self, alarm: AlarmType, member_id: u64) -> bool {
-        member_id != 0 && self.alarms.contains(&Alarm { member_id, alarm })
+        let told = |other: &String| tells_of_corruption(other) && names_member(other, member_id);
+        let is_told = alarm == AlarmType::Corrupt && self.others.iter().any(told);
+        member_id != 0 && (is_told || self.alarms.contains(&Alarm { member_id, alarm }))
     }
 }
 
@@ -186,6 +214,12 @@ pub(crate) mod tests {
             "memberID:7 alarm:2",
             "memberid:7 alarm:corrupt",
             "member_id:7 alarm:CORRUPT since:5",
+            "memberID:7 alarm:\"CORRUPT\"",
+            "{\"memberID\": \"7\", \"alarm\": \"CORRUPT\"}",
+            "<memberID:7 alarm:CORRUPT>",
+            "memberID=7 alarm=CORRUPT",
+            "memberID:0x7 alarm:ALARM_CORRUPT.",
+            "memberID:7\u{a0}alarm : CORRUPT",
         ] {
             assert_eq!(troubles(&[text]).alarms, [corrupt(7)], "{text:?}");
         }
@@ -217,6 +251,28 @@ pub(crate) mod tests {
             assert_eq!((read.alarms, read.others), (vec![], vec![text.to_string()]), "{text:?}");
         }
         assert_eq!(troubles(&["a\u{1b}[31m\u{202e}b"]).others, ["a [31m b"]);
+    }
+
+    #[test]
+    fn an_id_in_hexadecimal_is_read_as_one() {
+        let read = troubles(&["memberID:8e9e05c52164694d alarm:CORRUPT"]);
+        assert_eq!(read.alarms, [corrupt(0x8e9e_05c5_2164_694d)]);
+    }
+
+    /// Better no backup than one of a member that is said to be corrupt.
+    #[test]
+    fn corruption_concerns_a_member_whose_id_stands_beside_it() {
+        for text in
+            ["raised: memberID:255 alarm:CORRUPT", "corruption found at ff", "CORRUPT(0xff)"]
+        {
+            let read = troubles(&[text]);
+            assert_eq!(read.others, [text]);
+            assert!(read.concerns(AlarmType::Corrupt, 255), "{text}");
+            assert!(!read.concerns(AlarmType::Corrupt, 25), "{text}");
+            assert!(!read.concerns(AlarmType::Nospace, 255), "{text}");
+        }
+        assert!(!troubles(&["disk of ff is slow"]).concerns(AlarmType::Corrupt, 255));
+        assert!(!troubles(&["corruption found"]).concerns(AlarmType::Corrupt, 0));
     }
 
     #[test]

@@ -121,6 +121,11 @@ impl Error {
         self
     }
 
+    /// The same without what to do about it, where that is known not to help.
+    pub fn without_remedy(self) -> Self {
+        Self { remedy: None, ..self }
+    }
+
     /// What failed, without place and remedy: for lists that name the place.
     pub fn what(&self) -> &str {
         &self.what

@@ -14,7 +14,7 @@ use crate::net::Network;
 use crate::options::Options;
 use crate::restore;
 use crate::session::{Begun, Chosen, Session, Survey};
-use crate::snapshot::stream::{SnapshotStream, Stated};
+use crate::snapshot::stream::{Sent, SnapshotStream, Stated};
 use crate::snapshot::verifier::Proof;
 use plakar_connector::Kind;
 use plakar_connector::text::is_hidden;
@@ -111,8 +111,8 @@ pub struct Dumped {
     pub storage_version: String,
     /// From the request to the proof.
     pub duration: Duration,
-    /// The connection that it came over, where the host tells.
-    pub connection: Option<String>,
+    /// What it tells of its sender.
+    pub sent: Sent,
 }
 
 impl<N: Network> Import<N> {
@@ -289,7 +289,7 @@ impl<N: Network> Run<N> {
             )
             .during(Stage::Store));
         }
-        let after = self.session.status_after(chosen, dumped.connection.as_deref())?;
+        let after = self.session.status_after(chosen, &dumped.sent)?;
         Ok(Manifest::new(self.created_at, chosen, after.as_ref(), dumped, &self.survey.rejected))
     }
 }
@@ -383,7 +383,7 @@ impl<N: Network> DumpReader<N> {
             self.run.borrow_mut().dumped = stream.proof().map(|proof| Dumped {
                 proof,
                 storage_version: stream.storage_version().into(),
-                connection: stream.connection(),
+                sent: stream.sent(),
                 duration: stream.since().elapsed(),
             });
         }

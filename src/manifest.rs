@@ -153,7 +153,10 @@ impl Manifest {
         let known = chosen.identity.hidden().is_none();
         let before = chosen.candidate.status.as_ref().filter(|_| known);
         let after = after.filter(|_| known);
+        // Zero is what is not told.
         let id = |id: u64| (id != 0).then_some(Id(id));
+        let revision = |s: &Status| Some(s.header().revision).filter(|&revision| revision > 0);
+        let figure = |figure: u64| (figure != 0).then_some(figure);
         let told = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
         Self {
             version: VERSION,
@@ -175,12 +178,12 @@ impl Manifest {
             storage_version: told(&dumped.storage_version)
                 .or_else(|| before.and_then(|s| told(&s.storage_version))),
             revision: Revision {
-                before: before.map(|s| s.header().revision).filter(|&revision| revision > 0),
-                after: after.map(|s| s.header().revision).filter(|&revision| revision > 0),
+                before: before.and_then(revision),
+                after: after.and_then(revision),
             },
             raft: Raft {
-                term: before.map(|s| s.header().raft_term).filter(|&term| term > 0),
-                applied_index: before.map(|s| s.raft_applied_index).filter(|&index| index > 0),
+                term: before.and_then(|s| figure(s.header().raft_term)),
+                applied_index: before.and_then(|s| figure(s.raft_applied_index)),
             },
             members: chosen
                 .members

@@ -53,6 +53,14 @@ impl Head {
     pub fn connection(&self) -> Option<String> {
         self.header(CONNECTION).map(Into::into)
     }
+
+    /// Whether an HTTP proxy says in it that it passed the answer on. etcd itself sends
+    /// none of these headers; a proxy need not do so either.
+    pub fn is_proxied(&self) -> bool {
+        ["server", "via", "x-envoy-upstream-service-time"]
+            .iter()
+            .any(|name| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)))
+    }
 }
 
 /// What follows a body: more headers.

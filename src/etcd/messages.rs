@@ -3,6 +3,7 @@
 //! Both encoders that etcd's gateways ever used leave zero values out, write
 //! 64-bit numbers as strings and 32-bit ones bare; a reader takes either.
 
+use crate::alarm::{names_member, tells_of_corruption};
 use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -40,6 +41,10 @@ pub struct Status {
     /// The version of the member's binary.
     #[prost(string, tag = "2")]
     pub version: String,
+    /// The size of the member's database file, in bytes.
+    #[prost(int64, tag = "3")]
+    #[serde(rename = "dbSize", deserialize_with = "number")]
+    pub db_size: i64,
     /// The leader's id; zero where this member knows none.
     #[prost(uint64, tag = "4")]
     #[serde(deserialize_with = "number")]
@@ -108,14 +113,17 @@ impl Answer for Status {
     fn bounded(mut self) -> Result<Self, String> {
         self.version = version_or_none(&self.version);
         self.storage_version = version_or_none(&self.storage_version);
-        // What speaks of corruption is kept whatever else there is.
-        self.errors.sort_by_key(|error| !error.to_ascii_uppercase().contains("CORRUPT"));
+        // What speaks of corruption is kept whatever else there is, that of this member
+        // before that of others.
+        let id = self.header().member_id;
+        self.errors.sort_by_cached_key(|error| match tells_of_corruption(error) {
+            true => u8::from(!names_member(error, id)),
+            false => 2,
+        });
         let left_out = self.errors.len().saturating_sub(ERRORS);
         self.errors.truncate(ERRORS);
         for error in &mut self.errors {
-            if let Some((end, _)) = error.char_indices().nth(NAME) {
-                error.truncate(end);
-            }
+            *error = error.trim().chars().take(NAME).collect();
         }
         if left_out > 0 {
             self.errors.push(format!("and {left_out} more"));
@@ -373,9 +381,16 @@ mod tests {
         let mut errors = vec![text(1 << 10); 1000];
         errors.push("alarm:corrupt ".into());
         let errors = Status { errors, ..Status::default() }.bounded().expect("a status").errors;
-        assert_eq!((errors.len(), errors[0].as_str()), (ERRORS + 1, "alarm:corrupt "));
+        assert_eq!((errors.len(), errors[0].as_str()), (ERRORS + 1, "alarm:corrupt"));
         assert_eq!(errors[ERRORS], "and 873 more", "none is left out silently");
         assert_eq!(errors[1].len(), NAME);
+
+        let header = Some(Header { member_id: 1000, ..Header::default() });
+        let alarm = |id| format!("{}memberID:{id} alarm:CORRUPT ", " ".repeat(NAME));
+        let errors = (1..=1000).map(alarm).collect();
+        let errors =
+            Status { header, errors, ..Status::default() }.bounded().expect("a status").errors;
+        assert_eq!((errors.len(), errors[0].as_str()), (ERRORS + 1, "memberID:1000 alarm:CORRUPT"));
 
         let member = |name: String, urls: usize| Member {
             name,

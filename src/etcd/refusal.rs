@@ -193,8 +193,8 @@ impl Refusal {
                 Error::new(Kind::Unreachable, format!("this member is not available: {text}"))
                     .remedy("look into its log, and for a proxy between")
             }
-            _ => Error::new(Kind::Other, format!("etcd refused the request ({name}): {text}"))
-                .remedy("look into that member's log"),
+            _ => Error::new(Kind::Other, format!("the request was refused ({name}): {text}"))
+                .remedy("look into that member's log, and for a proxy between"),
         }
     }
 
@@ -245,7 +245,12 @@ impl Refusal {
                 format!("a proxy reports that etcd did not answer in time ({status}){text}"),
             )
             .remedy("look into that member's log and load, or connect to the member itself"),
-            429 | 502 | 503 => Error::new(
+            429 => Error::new(
+                Kind::Unreachable,
+                format!("a proxy takes no more requests at this time ({status}){text}"),
+            )
+            .remedy("raise the proxy's limit, or connect to the member itself"),
+            502 | 503 => Error::new(
                 Kind::Unreachable,
                 format!("a proxy reports that it does not reach etcd ({status}){text}"),
             )
@@ -300,11 +305,18 @@ impl Refusal {
                 "this member is a learner and does not serve this call",
                 "name a voting member",
             )
-        } else if self.says("no leader") || self.says("request timed out") {
+        } else if self.says("no leader") {
             of_this_member(
                 Kind::Unreachable,
                 "the cluster has no leader",
                 "bring a majority of the members back, or back up without a login",
+            )
+        } else if self.says("request timed out") {
+            of_this_member(
+                Kind::Unreachable,
+                "the cluster did not agree in time: it has lost its majority, or is overloaded",
+                "bring a majority of the members back, look at the load of the leader, or back up \
+                 without a login",
             )
         } else if self.says("corrupt cluster") {
             of_this_member(
@@ -391,6 +403,12 @@ mod tests {
             ),
             ("etcdserver: rpc not supported for learner", Kind::Unsupported, "voting", false),
             ("etcdserver: no leader", Kind::Unreachable, "majority", false),
+            (
+                "etcdserver: request timed out, possibly due to previous leader failure",
+                Kind::Unreachable,
+                "load of the leader",
+                false,
+            ),
             ("etcdserver: request timed out", Kind::Unreachable, "majority", false),
             ("etcdserver: corrupt cluster", Kind::Corrupt, "HashKV", false),
         ] {
@@ -421,7 +439,7 @@ mod tests {
             (404, "Not Found", Kind::Unsupported, "no etcd v3 API"),
             (408, "", Kind::TimedOut, "proxy"),
             (421, "", Kind::PermissionDenied, "--host-whitelist"),
-            (429, "", Kind::Unreachable, "proxy"),
+            (429, "", Kind::Unreachable, "takes no more requests"),
             (500, "", Kind::Other, "proxy"),
             (502, "<html>bad gateway</html>", Kind::Unreachable, "`<html>bad gateway</html>`"),
             (503, "upstream down", Kind::Unreachable, "proxy"),

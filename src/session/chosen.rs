@@ -5,6 +5,7 @@ use crate::error::{Result, Stage};
 use crate::etcd::messages::{Member, MemberList, Status};
 use crate::identity::Identity;
 use crate::member::{self, Candidate};
+use crate::snapshot::stream::Sent;
 
 /// The member that is asked, and what it told.
 pub struct Chosen {
@@ -88,9 +89,28 @@ impl Chosen {
         Ok(())
     }
 
-    /// Takes in the connection that the snapshot came over, where the host tells.
-    pub fn sent_over(&mut self, connection: Option<&str>) {
-        self.identity.sent_over(connection);
+    /// Takes in what the snapshot tells of its sender, which may be another member
+    /// than the one that was asked who it is. `after` is the status after it.
+    pub fn sent(&mut self, sent: &Sent, after: Option<&Status>) {
+        // A proxy may lead each call to another member, and do so by the call's name or
+        // by weights, which no number of statuses shows for sure.
+        let is_alone = self.members.as_ref().is_some_and(|members| members.len() == 1);
+        if sent.is_proxied && !is_alone {
+            self.identity.hide("an HTTP proxy stands between, which may lead to several");
+        }
+        let size =
+            |status: Option<&Status>| status.map_or(0, |s| u64::try_from(s.db_size).unwrap_or(0));
+        let (before, after) = (size(self.candidate.status.as_ref()), size(after));
+        // A database grows, or is made smaller by a defragmentation, which waits for the
+        // end of a snapshot. Zero is not told.
+        let was_defragmented = after != 0 && after < before;
+        let fits =
+            |sent: u64| was_defragmented || (before <= sent && (after == 0 || sent <= after));
+        if !sent.database.is_none_or(fits) {
+            self.identity
+                .hide("the snapshot is not of the size that this member told of its database");
+        }
+        self.identity.sent_over(sent.connection.as_deref());
     }
 
     /// Warns of something, once.

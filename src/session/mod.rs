@@ -26,7 +26,7 @@ use crate::etcd::transport::{Call, Opening, Transport, Unanswered};
 use crate::member::{self, Candidate, Rejected};
 use crate::net::{Body, Network, NetworkError, Request, Response, SMALL_BODY, Timeouts};
 use crate::options::Options;
-use crate::snapshot::stream::SnapshotStream;
+use crate::snapshot::stream::{Sent, SnapshotStream};
 use plakar_connector::Authority;
 use probe::Asked;
 use std::time::{Duration, Instant};
@@ -36,8 +36,20 @@ const GRACE: Duration = Duration::from_millis(200);
 
 /// How often a member is asked who it is before the snapshot, and again after it,
 /// beyond the first time. A proxy that spreads the calls of one connection over
-/// several members is found out by that: over two members one time in 2^17 it is not.
-const AGAIN: usize = 8;
+/// several members is found out by that. It takes so many for one that has weights:
+/// where one call in eleven goes elsewhere, 18 statuses all came from one member, and
+/// the snapshot from another, in one backup of thirty. A status costs a member some
+/// microseconds.
+const fn again(transport: Transport) -> usize {
+    match transport {
+        Transport::Grpc => 64,
+        // One goes after the other.
+        Transport::Gateway => 24,
+    }
+}
+
+/// How many statuses one connection carries at once, well below what a host allows.
+const AT_ONCE: usize = 16;
 
 /// One run against one cluster.
 pub struct Session<N> {
@@ -78,9 +90,9 @@ impl<N: Network> Session<N> {
     /// snapshot to.
     pub fn ping(&self) -> Result<()> {
         let Begun { mut chosen, stream, .. } = self.begin(&mut self.survey()?, None, 1)?;
-        let connection = stream.connection();
+        let sent = stream.sent();
         drop(stream);
-        self.status_after(&mut chosen, connection.as_deref()).map(drop)
+        self.status_after(&mut chosen, &sent).map(drop)
     }
 
     /// Takes the best candidate that can be logged in to, and asks it about the
@@ -195,15 +207,11 @@ impl<N: Network> Session<N> {
         }
     }
 
-    /// The member's status once more, after its snapshot, which came over that
-    /// connection; `None` where it does not tell. Its token may have died meanwhile,
-    /// which a login mends. An error where another member answers at this endpoint
-    /// now, or where the snapshot must not be believed.
-    pub fn status_after(
-        &self,
-        chosen: &mut Chosen,
-        connection: Option<&str>,
-    ) -> Result<Option<Status>> {
+    /// The member's status once more, after the snapshot that was `sent`; `None` where
+    /// it does not tell. Its token may have died meanwhile, which a login mends. An
+    /// error where another member answers at this endpoint now, or where the snapshot
+    /// must not be believed.
+    pub fn status_after(&self, chosen: &mut Chosen, sent: &Sent) -> Result<Option<Status>> {
         let asked = Asked::of(&chosen.candidate);
         let (asked, answer) = self.probe_with_login(self.probe(vec![asked])).remove(0);
         let after = match answer {
@@ -215,15 +223,15 @@ impl<N: Network> Session<N> {
             }
             Err(problem) => {
                 let error = problem.into_error(&asked, &self.probe_timeouts());
-                self.warn(&format!(
-                    "`{}`: no status after the snapshot ({}): its last revision is unknown",
-                    asked.endpoint,
+                let warning = format!(
+                    "no status after the snapshot ({}): its last revision is unknown",
                     error.what()
-                ));
+                );
+                chosen.warn(warning, self.warn);
                 None
             }
         };
-        chosen.sent_over(connection);
+        chosen.sent(sent, after.as_ref());
         self.believe(chosen, Vec::new())?;
         Ok(after)
     }
@@ -279,22 +287,27 @@ impl<N: Network> Session<N> {
         chosen.believe(told, self.warn)
     }
 
-    /// Asks the chosen member several times who it is: see [`AGAIN`].
+    /// Asks the chosen member several times who it is: see [`again`].
     fn ask_again(&self, chosen: &mut Chosen) -> Result<()> {
-        let asked = || Asked::of(&chosen.candidate);
-        let answers = match chosen.candidate.transport {
-            // One connection carries them all at once.
-            Transport::Grpc => self.probe((0..AGAIN).map(|_| asked()).collect()),
-            Transport::Gateway => (0..AGAIN)
-                .map(|_| self.probe(vec![asked()]).remove(0))
-                .take_while(|(_, answer)| answer.is_ok())
-                .collect(),
+        let transport = chosen.candidate.transport;
+        let at_once = match transport {
+            Transport::Grpc => AT_ONCE,
+            // A second request at a time would make a second connection.
+            Transport::Gateway => 1,
         };
-        let told = answers
-            .into_iter()
-            .filter_map(|(asked, answer)| Some((answer.ok()?, asked.connection)))
-            .collect();
-        self.believe(chosen, told)
+        for _ in 0..again(transport) / at_once {
+            let asked = (0..at_once).map(|_| Asked::of(&chosen.candidate)).collect();
+            let told: Vec<_> = self
+                .probe(asked)
+                .into_iter()
+                .filter_map(|(asked, answer)| Some((answer.ok()?, asked.connection)))
+                .collect();
+            if told.is_empty() {
+                break;
+            }
+            self.believe(chosen, told)?;
+        }
+        Ok(())
     }
 
     fn exchange(&self, requests: Vec<Request>) -> Vec<std::result::Result<Response, NetworkError>> {

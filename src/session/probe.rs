@@ -165,6 +165,8 @@ impl Problem {
     /// unless it was etcd itself that answered this time.
     pub(super) fn into_error(self, asked: &Asked, timeouts: &Timeouts) -> Error {
         let Asked { endpoint, transport, no_grpc, .. } = asked;
+        // An answer says more than a connection that could not be used.
+        let is_answer = matches!(self, Problem::Unanswered(_));
         let (error, is_etcds) = match self {
             Problem::Network(error) => {
                 (transport.failure(error, endpoint, Stage::Probe, timeouts), false)
@@ -178,8 +180,17 @@ impl Problem {
         };
         match no_grpc {
             Some(no_grpc) if !is_etcds => {
-                let both = vec![("gRPC".into(), no_grpc.clone()), ("gateway".into(), error)];
-                Error::of_several("neither gRPC nor the JSON gateway finds a way", both)
+                // Each one's remedy may be the other way, which was tried.
+                let no_grpc = no_grpc.clone().without_remedy();
+                let error = if is_answer { error } else { error.without_remedy() };
+                let mut both = vec![("gRPC".into(), no_grpc), ("gateway".into(), error)];
+                if is_answer {
+                    both.reverse();
+                }
+                Error::of_several("neither gRPC nor the JSON gateway finds a way", both).remedy(
+                    "check that this is etcd's client port, whether it wants TLS, and what stands \
+                     between",
+                )
             }
             _ => error,
         }

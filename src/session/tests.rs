@@ -7,7 +7,7 @@ use crate::import::{DUMP, Fate, Import, Step};
 use crate::net::NetworkError;
 use crate::options::Options;
 use crate::scripted::{Reply, Scripted, database, json_head, stream};
-use crate::session::Session;
+use crate::session::{Session, again};
 use plakar_connector::Kind;
 use plakar_connector::names::NO_HTTP2;
 use serde_json::{Value, json};
@@ -58,6 +58,7 @@ impl Transport {
                 200,
                 json!({ "header": header.unwrap_or(json!({})), "version": status.version,
                         "leader": status.leader.to_string(), "errors": status.errors,
+                        "dbSize": status.db_size.to_string(),
                         "raftAppliedIndex": status.raft_applied_index.to_string() })
                 .to_string(),
             ),
@@ -257,7 +258,7 @@ fn what_a_member_lists_before_or_after_the_snapshot_is_recorded_and_warned_of() 
         member(&network, "a", transport, 2);
         let before = troubled(2, &["memberID:7 alarm:CORRUPT ", "disk is slow"]);
         let after = troubled(2, &["alarm:CORRUPT ", "memberID:2 alarm:NOSPACE ", "disk is slow"]);
-        let mut turns = vec![transport.status(&before).over(1); 9];
+        let mut turns = vec![transport.status(&before).over(1); 1 + again(transport)];
         turns.push(transport.status(&after).over(1));
         network.turns("a", transport.paths().status, turns);
         let manifest = back_up(&network, transport, "a").expect("a backup");
@@ -279,7 +280,7 @@ fn a_leader_that_is_lost_meanwhile_is_warned_of() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     let lost = Status { leader: 0, ..troubled(2, &["etcdserver: no leader"]) };
-    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 9];
+    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
     turns.push(Transport::Grpc.status(&lost).over(1));
     network.turns("a", GRPC.status, turns);
     let manifest = back_up(&network, Transport::Grpc, "a").expect("a backup");
@@ -305,6 +306,62 @@ fn a_snapshot_over_a_connection_of_its_own_is_a_proven_one_of_an_unknown_member(
     }
 }
 
+/// A proxy may lead a call to another member by the call's own name: then everything
+/// that is asked shows one member, and the snapshot is another's.
+#[test]
+fn a_snapshot_that_a_proxy_passed_on_is_of_an_unknown_member() {
+    for transport in BOTH {
+        for name in ["server", "Via", "x-envoy-upstream-service-time"] {
+            let network = Scripted::default();
+            member(&network, "a", transport, 2);
+            let mut passed_on = transport.snapshot().over(1);
+            passed_on.head.headers.push((name.into(), b"proxy/1.0".to_vec()));
+            network.reply("a", transport.paths().snapshot, passed_on);
+            let manifest = back_up(&network, transport, "a").expect("a backup");
+            assert_eq!(manifest["member"]["id"], "2", "there is but one");
+
+            let members = [2, 3].map(|id| Member { id, ..Member::default() });
+            let list = transport.members(Some(header(2)), &members).over(1);
+            network.reply("a", transport.paths().members, list);
+            let manifest = back_up(&network, transport, "a").expect("a backup");
+            assert_eq!(manifest["member"], Value::Null, "{name}");
+            assert!(warned(&manifest, "an HTTP proxy stands between"), "{manifest}");
+            assert!(ping(&network, transport, &[]).is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_size_is_of_an_unknown_member() {
+    // What the member told before and after; the snapshot is one of 1024 bytes.
+    for (before, after, is_known) in [
+        (0, 0, true),
+        (1024, 1024, true),
+        (1000, 2000, true),
+        (1024, 0, true),
+        (0, 1024, true),
+        (1025, 2000, false),
+        (1000, 1023, false),
+        (1025, 0, false),
+        // It was defragmented meanwhile.
+        (4096, 512, true),
+    ] {
+        for transport in BOTH {
+            let network = Scripted::default();
+            member(&network, "a", transport, 2);
+            let asked = network.clone();
+            network.on("a", transport.paths().status, move |_| {
+                let begun = asked.count("a", transport.paths().snapshot) > 0;
+                let db_size = if begun { after } else { before };
+                Ok(transport.status(&Status { db_size, ..status(2) }).over(1))
+            });
+            let manifest = back_up(&network, transport, "a").expect("a backup");
+            assert_eq!(manifest["member"].is_object(), is_known, "{before} {after}");
+            assert_eq!(warned(&manifest, "not of the size"), !is_known, "{manifest}");
+        }
+    }
+}
+
 /// It may have been the one.
 #[test]
 fn an_unknown_member_is_not_believed_while_any_member_is_corrupt() {
@@ -325,7 +382,7 @@ fn an_unknown_member_is_not_believed_while_any_member_is_corrupt() {
 fn a_connection_that_is_vouched_for_afterwards_is_good() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
-    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 9];
+    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
     turns.push(Transport::Grpc.status(&status(2)).over(2));
     network.turns("a", GRPC.status, turns);
     network.reply("a", GRPC.snapshot, Transport::Grpc.snapshot().over(2));
@@ -353,7 +410,8 @@ fn behind_a_grpc_proxy_member_and_members_are_unknown() {
 #[test]
 fn another_member_at_the_same_place_is_found_out_by_asking_often() {
     for transport in BOTH {
-        for turn in [1, 8, 9, 10, 17] {
+        let again = again(transport);
+        for turn in [1, again, again + 1, again + 2, 2 * again + 1] {
             let network = Scripted::default();
             member(&network, "a", transport, 2);
             let mut turns = vec![transport.status(&status(2)).over(1); turn];
@@ -362,7 +420,7 @@ fn another_member_at_the_same_place_is_found_out_by_asking_often() {
             let words = ["first member 2", "then member 3", "`endpoints`"];
             refused(back_up(&network, transport, "a"), Kind::Other, &words);
             // Before the snapshot it costs no snapshot; and then there is the next one.
-            let asked_before = turn < 9;
+            let asked_before = turn < again + 1;
             assert_eq!(network.count("a", transport.paths().snapshot) == 0, asked_before);
         }
     }
@@ -415,7 +473,8 @@ fn a_member_that_was_made_anew_is_not_the_same() {
     for (after, what) in anew.iter().zip(["revision", "raft term", "applied index"]) {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);
-        let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 9];
+        let mut turns =
+            vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
         turns.push(Transport::Grpc.status(after).over(1));
         network.turns("a", GRPC.status, turns);
         let words = [what, "went back"];
@@ -666,6 +725,25 @@ fn where_both_ways_fail_both_reasons_are_told() {
         "gRPC: the server does not speak HTTP/2 (frame), gateway: the connection was closed (reset)",
     ];
     refused(backed_up(&network, &auto), Kind::Unreachable, &words);
+    // Neither reason sends people to the way that has failed.
+    let error = backed_up(&network, &auto).expect_err("no way").to_string();
+    assert!(
+        error.ends_with(
+            "; check that this is etcd's client port, whether it wants TLS, and what stands between"
+        ),
+        "{error}"
+    );
+    network.reply("a", GRPC.status, Reply::page(404));
+    let error = backed_up(&network, &auto).expect_err("no way").to_string();
+    assert!(
+        error.contains("gRPC: the answer is not gRPC") && !error.contains("`transport="),
+        "{error}"
+    );
+    network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Protocol("frame".into())));
+    // Where an answer came at all, it says more.
+    network.reply("a", GATEWAY.status, Reply::page(502));
+    let words = ["gateway: a proxy", "gRPC: the server", "; check that etcd runs behind it"];
+    refused(backed_up(&network, &auto), Kind::Unreachable, &words);
     // What can be mended leads.
     network.reply("a", GATEWAY.status, Reply::page(401));
     let words =
@@ -772,6 +850,24 @@ fn without_a_status_afterwards_the_last_revision_is_unknown() {
     let manifest = back_up(&network, Transport::Grpc, "a").expect("a backup");
     assert_eq!(manifest["revision"], json!({ "before": 42, "after": null }));
     assert_eq!(manifest["member"]["id"], "2");
+    assert!(warned(&manifest, "no status after the snapshot"), "{manifest}");
+}
+
+/// A status that does not say whose it is says nothing of a role either, and zero is
+/// no figure.
+#[test]
+fn what_a_status_leaves_out_is_unknown() {
+    for transport in BOTH {
+        let network = Scripted::default();
+        member(&network, "a", transport, 9);
+        let silent = Status { header: None, raft_applied_index: 0, ..status(9) };
+        network.reply("a", transport.paths().status, transport.status(&silent).over(1));
+        let manifest = back_up(&network, transport, "a").expect("a backup");
+        let of_the_list = json!({ "id": "9", "name": "m9", "role": "unknown" });
+        assert_eq!(manifest["member"], of_the_list);
+        assert_eq!(manifest["revision"], json!({ "before": null, "after": null }));
+        assert_eq!(manifest["raft"], json!({ "term": null, "applied_index": null }));
+    }
 }
 
 #[test]
@@ -862,7 +958,7 @@ fn what_a_status_does_not_tell_is_recorded_as_unknown() {
 fn an_import_that_failed_stays_so() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
-    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 9];
+    let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
     turns.push(Transport::Grpc.status(&status(3)).over(1));
     turns.push(Transport::Grpc.status(&status(2)).over(1));
     network.turns("a", GRPC.status, turns);

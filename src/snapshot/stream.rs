@@ -40,6 +40,17 @@ pub struct SnapshotStream<B> {
     refusal: Option<Refusal>,
 }
 
+/// What a snapshot tells of its sender, which it does not name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The connection that it came over, where the host tells.
+    pub connection: Option<String>,
+    /// Whether an HTTP proxy passed it on.
+    pub is_proxied: bool,
+    /// The announced size of the database, in bytes.
+    pub database: Option<u64>,
+}
+
 /// A digest that the host has to compare.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stated {
@@ -142,9 +153,13 @@ impl<B: Body> SnapshotStream<B> {
         self.since
     }
 
-    /// The connection that it comes over, where the host tells.
-    pub fn connection(&self) -> Option<String> {
-        self.head.connection()
+    /// What it tells of its sender.
+    pub fn sent(&self) -> Sent {
+        Sent {
+            connection: self.head.connection(),
+            is_proxied: self.head.is_proxied(),
+            database: self.size().map(|size| size - DIGEST_SIZE),
+        }
     }
 
     /// The proof, once [`read`](Self::read) has come to the end.
