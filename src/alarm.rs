@@ -35,6 +35,11 @@ impl AlarmType {
         }
     }
 
+    /// The alarm of this number.
+    pub fn numbered(number: i32) -> Self {
+        Self::named(&number.to_string())
+    }
+
     /// Its name, as etcd writes it.
     pub fn name(&self) -> &str {
         match self {

@@ -20,6 +20,7 @@
 //! | [`identity`] | who answers at an endpoint, by all that was told there |
 //! | [`member`], [`alarm`] | which member suits a backup, and which must not be trusted |
 //! | [`snapshot`] | the rules that a snapshot must keep, each once |
+//! | [`proof`] | what the pages of a database say, read while they pass |
 //! | [`etcd`] | etcd's API: requests, answers, refusals |
 //! | [`manifest`], [`restore`] | what is told of a snapshot, and the way back |
 //! | [`command`], [`bundle`] | the component's own command line and its archive |
@@ -44,6 +45,7 @@ pub mod manifest;
 pub mod member;
 pub mod net;
 pub mod options;
+pub mod proof;
 pub mod restore;
 pub mod session;
 pub mod snapshot;

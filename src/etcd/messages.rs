@@ -201,6 +201,46 @@ pub struct Member {
     pub is_learner: bool,
 }
 
+/// `AlarmMember`: an active alarm, as the database keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct AlarmMember {
+    /// The member that it is about; zero where that is the whole cluster.
+    #[prost(uint64, tag = "1")]
+    pub member_id: u64,
+    /// What is wrong.
+    #[prost(int32, tag = "2")]
+    pub alarm: i32,
+}
+
+/// `HashKVRequest`.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Serialize)]
+pub struct HashKvRequest {
+    /// The revision up to which is hashed.
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+}
+
+/// `HashKVResponse`: a member's hash of its keys.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
+#[serde(default)]
+pub struct HashKv {
+    /// Who answered.
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
+    /// The hash.
+    #[prost(uint32, tag = "2")]
+    #[serde(deserialize_with = "number")]
+    pub hash: u32,
+    /// The revision that the member is compacted at; -1 if it never was.
+    #[prost(int64, tag = "3")]
+    #[serde(deserialize_with = "number")]
+    pub compact_revision: i64,
+    /// The revision up to which it hashed, etcd 3.6 and later.
+    #[prost(int64, tag = "4")]
+    #[serde(deserialize_with = "number")]
+    pub hash_revision: i64,
+}
+
 /// `AuthenticateRequest`.
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Serialize)]
 #[prost(skip_debug)]
