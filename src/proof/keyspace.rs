@@ -82,20 +82,20 @@ impl<O: Observer> Keyspace<O> {
             let mut budget = seen.budget;
             let mut walk = Walk::new(&seen, meta)?;
             let buckets = buckets(&mut walk, meta.root)?;
-            let mut each = |name: &str, visit: Visit| -> Result<(), Fault> {
+            let mut each = |name: &[u8], visit: Visit| -> Result<(), Fault> {
                 let mut leaf = |leaf: Leaf<'_>| match leaf {
                     Leaf::Revisions(_, count) => visit(u64::from(count), None),
                     Leaf::Bytes(elements) => {
                         for (flags, key, value) in elements.pairs() {
                             if flags != 0 {
-                                return Err(unread(name));
+                                return Err(unread(&String::from_utf8_lossy(name)));
                             }
                             visit(1, key.zip(value))?;
                         }
                         Ok(())
                     }
                 };
-                match buckets.get(name.as_bytes()) {
+                match buckets.get(name) {
                     None => Ok(()),
                     Some(Bucket::At(root)) => walk.tree(*root, leaf),
                     Some(Bucket::Inline(elements)) => leaf(Leaf::Bytes(*elements)),
@@ -103,7 +103,7 @@ impl<O: Observer> Keyspace<O> {
             };
             let mut found = Found { compact_revision: -1, ..Found::default() };
             let mut finished = -1;
-            each("meta", &mut |_, pair| {
+            each(b"meta", &mut |_, pair| {
                 let Some((key, value)) = pair else { return Ok(()) };
                 let number = || (value.len() == 8).then(|| u64::from_be_bytes(value.try_into().unwrap_or_default()));
                 match key {
@@ -120,29 +120,29 @@ impl<O: Observer> Keyspace<O> {
             })?;
             found.is_compacting = found.compact_revision > finished;
             found.compact_revision = found.compact_revision.max(finished);
-            each("members", &mut |_, pair| {
+            each(b"members", &mut |_, pair| {
                 let (_, value) = pair.ok_or_else(|| unread("members"))?;
                 let member = serde_json::from_slice(value).map_err(|_| damaged("members"))?;
                 found.members.push(MemberJson::into(member));
                 Ok(())
             })?;
-            each("alarm", &mut |_, pair| {
+            each(b"alarm", &mut |_, pair| {
                 let (key, _) = pair.ok_or_else(|| unread("alarm"))?;
                 let AlarmMember { member_id, alarm } =
                     AlarmMember::decode(key).map_err(|_| damaged("alarm"))?;
                 found.alarms.push(Alarm { member_id, alarm: AlarmType::numbered(alarm) });
                 Ok(())
             })?;
-            each("auth", &mut |_, pair| {
+            each(b"auth", &mut |_, pair| {
                 if let Some((b"authEnabled", value)) = pair {
                     found.auth_enabled = value == [1];
                 }
                 Ok(())
             })?;
             for (name, count) in [
-                ("authUsers", &mut found.users),
-                ("authRoles", &mut found.roles),
-                ("lease", &mut found.leases),
+                (b"authUsers".as_slice(), &mut found.users),
+                (b"authRoles".as_slice(), &mut found.roles),
+                (b"lease".as_slice(), &mut found.leases),
             ] {
                 each(name, &mut |number, _| {
                     *count += number;
@@ -155,7 +155,7 @@ impl<O: Observer> Keyspace<O> {
                     b"meta",
                 ];
                 if !READ.contains(&name.as_slice()) {
-                    each(&String::from_utf8_lossy(name), &mut |_, _| Ok(()))?;
+                    each(name, &mut |_, _| Ok(()))?;
                 }
             }
             match buckets.get(b"key".as_slice()) {

@@ -155,3 +155,6 @@ impl<O: Observer> Reader<O> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
