@@ -147,7 +147,8 @@ impl Troubles {
         others.others.into_iter().for_each(|other| self.add_other(other));
     }
 
-    fn add_alarm(&mut self, alarm: Alarm) {
+    /// Adds an alarm, unless it is known already.
+    pub fn add_alarm(&mut self, alarm: Alarm) {
         if !self.alarms.contains(&alarm) {
             self.alarms.push(alarm);
         }

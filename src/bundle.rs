@@ -2,9 +2,11 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::import::{DUMP, GUIDE, MANIFEST, Reader, Record};
+use crate::manifest::DatabaseInfo;
 use crate::net::Network;
+use crate::options::PROOF_MEMORY_MOST;
 use crate::snapshot::file;
-use crate::snapshot::verifier::Proof;
+use crate::snapshot::verifier::{Pages, Proof};
 use plakar_connector::Kind;
 use std::io::{self, Read, Write};
 use std::time::UNIX_EPOCH;
@@ -86,7 +88,7 @@ impl<N: Network> Read for Content<N> {
 }
 
 /// Checks a dump or a bundle, whichever comes.
-pub fn verify(mut input: impl Read) -> Result<Proof> {
+pub fn verify(mut input: impl Read) -> Result<(Proof, Pages)> {
     // A tar archive says so at byte 257; a database has zeros there.
     let mut start = [0; 512];
     let mut length = 0;
@@ -104,14 +106,17 @@ pub fn verify(mut input: impl Read) -> Result<Proof> {
     let whole = start.chain(input);
     match start.get(257..262) == Some(b"ustar") {
         true => verify_bundle(whole),
-        false => file::verify(whole),
+        false => file::verify(whole, PROOF_MEMORY_MOST),
     }
 }
 
-fn verify_bundle(input: impl Read) -> Result<Proof> {
+fn verify_bundle(input: impl Read) -> Result<(Proof, Pages)> {
     #[derive(serde::Deserialize)]
     struct Manifest {
         dump: Dump,
+        /// What the pages said then.
+        #[serde(default)]
+        database: Option<serde_json::Value>,
     }
     #[derive(serde::Deserialize)]
     struct Dump {
@@ -127,8 +132,8 @@ fn verify_bundle(input: impl Read) -> Result<Proof> {
         match pathname.as_str() {
             DUMP => {
                 let size = entry.size();
-                let found = file::verify(entry)?;
-                if found.size != size {
+                let found = file::verify(entry, PROOF_MEMORY_MOST)?;
+                if found.0.size != size {
                     return Err(incomplete("its dump was cut"));
                 }
                 proof = Some(found);
@@ -138,19 +143,28 @@ fn verify_bundle(input: impl Read) -> Result<Proof> {
                     serde_json::from_reader(entry.take(MANIFEST_MOST)).map_err(|error| {
                         incomplete(&format!("its `manifest.json` cannot be read ({error})"))
                     })?;
-                manifest = Some(parsed.dump);
+                manifest = Some(parsed);
             }
             GUIDE => guide = true,
             _ => {}
         }
     }
     match (proof, manifest, guide) {
-        (Some(proof), Some(dump), true) => {
-            if dump.bytes == proof.size && dump.sha256 == crate::manifest::hex(&proof.sha256) {
-                return Ok(proof);
+        (Some((proof, pages)), Some(Manifest { dump, database }), true) => {
+            let is_the_dump =
+                dump.bytes == proof.size && dump.sha256 == crate::manifest::hex(&proof.sha256);
+            let is_as_told = match (&pages, database) {
+                (Some(Ok(keyspace)), Some(told)) => DatabaseInfo::of(keyspace).is_as_told(&told),
+                _ => true,
+            };
+            match is_the_dump && is_as_told {
+                true => Ok((proof, pages)),
+                false => Err(Error::new(
+                    Kind::Corrupt,
+                    "the dump is not the one that `manifest.json` tells of",
+                )
+                .remedy("do not restore it; take another backup")),
             }
-            Err(Error::new(Kind::Corrupt, "the dump is not the one that `manifest.json` tells of")
-                .remedy("do not restore it; take another backup"))
         }
         (None, ..) => Err(incomplete("it holds no `dump`")),
         (_, None, _) => Err(incomplete("it holds no `manifest.json`")),

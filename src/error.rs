@@ -18,6 +18,8 @@ pub enum Stage {
     Login,
     /// Receiving the snapshot.
     Snapshot,
+    /// Comparing the snapshot with what the members hold.
+    Proof,
     /// Handing bytes to whoever stores them.
     Store,
     /// Checking a dump or a bundle that was stored earlier.
@@ -31,6 +33,7 @@ impl fmt::Display for Stage {
             Stage::Probe => "probe",
             Stage::Login => "login",
             Stage::Snapshot => "snapshot",
+            Stage::Proof => "proof",
             Stage::Store => "store",
             Stage::Verify => "verify",
         })

@@ -9,13 +9,14 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::etcd::messages::Id;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, DatabaseInfo, Evidence, Manifest};
 use crate::net::Network;
 use crate::options::Options;
+use crate::quorum::{self, Outcome, Verdict};
 use crate::restore;
 use crate::session::{Begun, Chosen, Session, Survey};
 use crate::snapshot::stream::{Sent, SnapshotStream, Stated};
-use crate::snapshot::verifier::Proof;
+use crate::snapshot::verifier::{Pages, Proof};
 use plakar_connector::Kind;
 use plakar_connector::text::is_hidden;
 use std::cell::RefCell;
@@ -95,6 +96,7 @@ struct Run<N> {
     /// Whether a byte of the dump was asked for.
     dump_begun: bool,
     dumped: Option<Dumped>,
+    evidence: Evidence,
     dump_fate: Option<Fate>,
     manifest: Option<Manifest>,
 }
@@ -125,6 +127,7 @@ impl<N: Network> Import<N> {
             chosen: None,
             dump_begun: false,
             dumped: None,
+            evidence: Evidence::default(),
             dump_fate: None,
             manifest: None,
         };
@@ -237,7 +240,11 @@ impl<N: Network> Import<N> {
         if let (Some(Dumped { proof, .. }), Some(Fate::Stored(_))) = (&run.dumped, &run.dump_fate) {
             fact("bytes", proof.size.to_string());
             fact("sha256", manifest::hex(&proof.sha256));
-            fact("verified", manifest::VERIFIED.join(", "));
+            fact(
+                "proof",
+                run.evidence.outcome.as_ref().map(Outcome::to_string).unwrap_or_default(),
+            );
+            fact("verified", manifest::verified(&run.evidence).join(", "));
         }
         facts
     }
@@ -269,6 +276,63 @@ impl<N: Network> Run<N> {
         Ok((stream, first))
     }
 
+    /// Judges what the pages of a dump say, once all of it came: by itself, and by what the
+    /// members hold. An error where it must not be believed.
+    fn prove(&mut self, pages: Pages) -> Result<()> {
+        let Some(chosen) = &mut self.chosen else { return Ok(()) };
+        let endpoint = chosen.candidate.endpoint.clone();
+        let is_required = self.session.options().proof_required;
+        let keyspace = match pages {
+            None => return Ok(()),
+            Some(Err(why)) => {
+                if is_required {
+                    return Err(not_proven(&why).at(&endpoint, Stage::Proof));
+                }
+                chosen.warn(format!("the snapshot is not proven: {why}"), |line| {
+                    self.session.warn(line)
+                });
+                self.evidence.outcome = Some(Outcome::Unproven(why));
+                return Ok(());
+            }
+            Some(Ok(keyspace)) => keyspace,
+        };
+        let found = &keyspace.found;
+        chosen.told_by_pages(found, |line| self.session.warn(line))?;
+        let votes = self.session.compare(&self.survey, chosen, &keyspace);
+        let voters: Vec<u64> = manifest::members(chosen, Some(found))
+            .unwrap_or_default()
+            .iter()
+            .filter(|member| !member.is_learner)
+            .map(|member| member.id)
+            .collect();
+        let sender = chosen.identity.member_id();
+        let outcome = quorum::judge(&votes, &voters, sender)
+            .map_err(|error| error.at(&endpoint, Stage::Proof))?;
+        for vote in votes.iter().filter(|vote| vote.verdict == Verdict::Disagrees) {
+            chosen.warn(
+                format!(
+                    "member {} at `{}` holds other keys at revision {} than the snapshot: one of the \
+                     two is damaged; compare all members with `etcdctl endpoint hashkv --rev {}`",
+                    Id(vote.member_id),
+                    vote.endpoint,
+                    found.revision,
+                    found.revision
+                ),
+                |line| self.session.warn(line),
+            );
+        }
+        // A cluster of one voter has nobody else to ask.
+        let is_enough =
+            outcome == Outcome::Proven || (outcome == Outcome::SelfConsistent && voters.len() == 1);
+        if is_required && !is_enough {
+            return Err(not_proven(&outcome.to_string()).at(&endpoint, Stage::Proof));
+        }
+        let info = DatabaseInfo::of(&keyspace);
+        self.evidence =
+            Evidence { database: Some((found.clone(), info)), outcome: Some(outcome), votes };
+        Ok(())
+    }
+
     /// The manifest of a dump that the store has kept whole.
     fn manifest_of(&mut self, fate: &Fate) -> Result<Manifest> {
         let failed = |what: String| Error::new(Kind::Other, what).during(Stage::Store);
@@ -290,8 +354,18 @@ impl<N: Network> Run<N> {
             .during(Stage::Store));
         }
         let after = self.session.status_after(chosen, &dumped.sent)?;
-        Ok(Manifest::new(self.created_at, chosen, after.as_ref(), dumped, &self.survey.rejected))
+        let Self { evidence, survey, .. } = self;
+        let after = after.as_ref();
+        Ok(Manifest::new(self.created_at, chosen, after, dumped, evidence, &survey.rejected))
     }
+}
+
+fn not_proven(why: &str) -> Error {
+    Error::new(
+        Kind::Other,
+        format!("the snapshot is not proven, which `proof=require` asks for: {why}"),
+    )
+    .remedy("name all members in `endpoints`, or use `proof=auto`")
 }
 
 /// The bytes of a record.
@@ -379,12 +453,24 @@ impl<N: Network> DumpReader<N> {
                 }
             }
         };
+        if let DumpState::Open(stream) = &mut self.state
+            && stream.is_complete()
+        {
+            // Before the digest is handed out.
+            let pages = stream.take_pages();
+            if let Err(error) = self.run.borrow_mut().prove(pages) {
+                self.state = DumpState::Failed(error.clone());
+                return Err(error);
+            }
+        }
         if let (None, DumpState::Open(stream)) = (&bytes, &self.state) {
-            self.run.borrow_mut().dumped = stream.proof().map(|proof| Dumped {
+            let run = &mut *self.run.borrow_mut();
+            let revision = run.evidence.database.as_ref().map(|(found, _)| found.revision);
+            run.dumped = stream.proof().map(|proof| Dumped {
                 proof,
                 storage_version: stream.storage_version().into(),
-                sent: stream.sent(),
-                duration: stream.since().elapsed(),
+                sent: Sent { revision, ..stream.sent() },
+                duration: stream.duration(),
             });
         }
         Ok(bytes)
@@ -445,18 +531,18 @@ mod tests {
         let mut reader = dump(&mut import);
         assert!(matches!(import.advance(), Ok(Step::AwaitingAcknowledgements)));
         let bytes = read(&mut reader).expect("a dump");
-        assert_eq!(bytes[..1024], database());
-        assert_eq!(reader.size(), Some(1056));
+        assert_eq!(bytes[..1536], database());
+        assert_eq!(reader.size(), Some(1568));
         assert!(matches!(import.advance(), Ok(Step::AwaitingAcknowledgements)));
-        import.acknowledge(DUMP_ID, Fate::Stored(1056));
+        import.acknowledge(DUMP_ID, Fate::Stored(1568));
         let manifest =
             read(&mut record(&mut import).content.expect("content")).expect("a manifest");
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
-        assert_eq!(manifest["dump"]["bytes"], 1056);
+        assert_eq!(manifest["dump"]["bytes"], 1568);
         // What `head -c -32 dump | sha256sum` prints.
-        let sha256 = "97254afc905676911c32307097aa0d6e2b6b6669f6524faca9f77714ee4f8bb2";
+        let sha256 = "145e09798a4da431e343c80534eb247c25aa619786e82763bea1bd48058ec4ec";
         assert_eq!(manifest["dump"]["sha256"], sha256);
-        assert_eq!(manifest["revision"]["after"], 7);
+        assert_eq!(manifest["revision"]["after"], 42);
         assert!(import.finish().is_err(), "there is more");
         assert_eq!(record(&mut import).pathname, GUIDE);
         assert!(matches!(import.advance(), Ok(Step::Finished)));
@@ -482,7 +568,8 @@ mod tests {
             network.on("a", SNAPSHOT, answer.clone());
             let config = [("location", "etcd://a"), ("transport", "gateway")]
                 .map(|(name, value)| (name.to_string(), value.to_string()));
-            let options = Options { hashing, ..Options::read(&config).expect("options") };
+            let mut options = Options::read(&config).expect("options");
+            options.checks.hashing = hashing;
             let mut import = Import::new(network, options, |_| {});
             let mut reader = dump(&mut import);
             assert_eq!(reader.digest(), None, "not before the end");
@@ -490,8 +577,8 @@ mod tests {
                 (Hashing::Here, Err(error)) => assert_eq!(error.kind, Kind::Corrupt),
                 (Hashing::ByHost, Ok(bytes)) => {
                     let stated = reader.digest().expect("a digest for the host");
-                    assert_eq!((stated.bytes, &stated.sha256[..]), (1024, &bytes[1024..]));
-                    assert_ne!(stated.sha256[..], Sha256::digest(&bytes[..1024])[..]);
+                    assert_eq!((stated.bytes, &stated.sha256[..]), (1536, &bytes[1536..]));
+                    assert_ne!(stated.sha256[..], Sha256::digest(&bytes[..1536])[..]);
                     assert!(stated.mismatch.to_string().starts_with("`a:2379`: snapshot: "));
                     let facts = import.facts();
                     assert!(!facts.iter().any(|(name, _)| *name == "verified"), "{facts:?}");
@@ -514,7 +601,7 @@ mod tests {
 
     #[test]
     fn a_store_that_kept_another_number_of_bytes_fails_the_import() {
-        for fate in [Fate::Stored(1055), Fate::Stored(0)] {
+        for fate in [Fate::Stored(1567), Fate::Stored(0)] {
             let network = Scripted::default();
             network.member("a", 1, 1);
             let mut import = import(&network, "a", &[]);
@@ -531,7 +618,7 @@ mod tests {
         let mut import = import(&network, "a", &[]);
         let mut reader = dump(&mut import);
         reader.read(100).expect("bytes");
-        import.acknowledge(DUMP_ID, Fate::Stored(1056));
+        import.acknowledge(DUMP_ID, Fate::Stored(1568));
         assert!(import.advance().is_err());
     }
 
@@ -566,7 +653,7 @@ mod tests {
         let mut reader = dump(&mut import);
         assert_eq!(reader.read(0).expect("bytes").map(|bytes| bytes.len()), Some(1));
         read(&mut reader).expect("the rest");
-        import.acknowledge(DUMP_ID, Fate::Stored(1056));
+        import.acknowledge(DUMP_ID, Fate::Stored(1568));
         let mut manifest = record(&mut import).content.expect("content");
         assert_eq!(manifest.read(0).expect("bytes").as_deref(), Some(&b"{"[..]));
     }
@@ -581,7 +668,7 @@ mod tests {
         network.json("a", "/v3/cluster/member/list", 200, list.to_string());
         let mut import = import(&network, "a", &[]);
         read(&mut dump(&mut import)).expect("a dump");
-        import.acknowledge(DUMP_ID, Fate::Stored(1056));
+        import.acknowledge(DUMP_ID, Fate::Stored(1568));
         let manifest = read(&mut record(&mut import).content.expect("content")).expect("it");
         let guide = read(&mut record(&mut import).content.expect("content")).expect("it");
         let facts: Vec<String> = import.facts().into_iter().map(|(_, value)| value).collect();
@@ -612,7 +699,7 @@ mod tests {
                 Err(error) => break error,
             }
         };
-        assert_eq!((bytes, error.kind), (1024, Kind::Interrupted));
+        assert_eq!((bytes, error.kind), (1536, Kind::Interrupted));
         assert_eq!(reader.read(100), Err(error), "a failure stays one");
     }
 
@@ -624,7 +711,7 @@ mod tests {
         network.on("a", SNAPSHOT, |_| Err::<Reply, _>(NetworkError::Refused));
         let mut import = import(&network, "a,b", &[]);
         let bytes = read(&mut dump(&mut import)).expect("a dump");
-        assert_eq!(bytes.len(), 1056);
+        assert_eq!(bytes.len(), 1568);
         let facts = import.facts();
         assert!(facts.contains(&("endpoint", "b:2379".into())));
         assert!(
@@ -709,7 +796,7 @@ mod tests {
         let refusal = r#"{"code":9,"message":"etcdserver: authentication is not enabled"}"#;
         network.json("a", AUTHENTICATE, 400, refusal.into());
         let mut import = import(&network, "a", &LOGIN);
-        assert_eq!(read(&mut dump(&mut import)).expect("a dump").len(), 1056);
+        assert_eq!(read(&mut dump(&mut import)).expect("a dump").len(), 1568);
     }
 
     #[test]
@@ -724,7 +811,7 @@ mod tests {
         );
         network.json("a", "/version", 200, r#"{"etcdserver":"3.5.28"}"#.into());
         let mut import = import(&network, "a", &[]);
-        assert_eq!(read(&mut dump(&mut import)).expect("a dump").len(), 1056);
+        assert_eq!(read(&mut dump(&mut import)).expect("a dump").len(), 1568);
         assert!(import.facts().contains(&("etcd-version", "3.5.28".into())));
         assert!(import.facts().contains(&("role", "unknown".into())));
         let is_id = |name: &str| ["member-id", "cluster-id"].contains(&name);

@@ -21,6 +21,7 @@
 //! | [`member`], [`alarm`] | which member suits a backup, and which must not be trusted |
 //! | [`snapshot`] | the rules that a snapshot must keep, each once |
 //! | [`proof`] | what the pages of a database say, read while they pass |
+//! | [`quorum`] | what the members say of those keys, and what follows |
 //! | [`etcd`] | etcd's API: requests, answers, refusals |
 //! | [`manifest`], [`restore`] | what is told of a snapshot, and the way back |
 //! | [`command`], [`bundle`] | the component's own command line and its archive |
@@ -46,6 +47,7 @@ pub mod member;
 pub mod net;
 pub mod options;
 pub mod proof;
+pub mod quorum;
 pub mod restore;
 pub mod session;
 pub mod snapshot;

@@ -8,6 +8,8 @@ use crate::etcd::messages::{Id, Member, Status};
 use crate::etcd::transport::Transport;
 use crate::import::Dumped;
 use crate::member::{Candidate, Rejected};
+use crate::proof::{Found, Keyspace};
+use crate::quorum::{Outcome, Vote};
 use crate::session::Chosen;
 use plakar_connector::text::is_hidden;
 use serde::Serialize;
@@ -17,8 +19,17 @@ use std::time::SystemTime;
 /// The version of the schema.
 pub const VERSION: u32 = 1;
 
-/// What is proven of every dump that has a manifest.
-pub const VERIFIED: [&str; 3] = ["announced size", "sha256 of etcd", "bbolt header"];
+/// What is proven of a dump that has a manifest.
+pub fn verified(evidence: &Evidence) -> Vec<&'static str> {
+    let mut verified = vec!["announced size", "sha256 of etcd", "bbolt header"];
+    verified.extend(evidence.database.as_ref().map(|_| "bbolt pages"));
+    match evidence.outcome {
+        Some(Outcome::Proven) => verified.push("hashkv of a majority"),
+        Some(Outcome::SelfConsistent) => verified.push("hashkv of the sender"),
+        _ => {}
+    }
+    verified
+}
 
 /// What is told about a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,7 +65,11 @@ pub struct Manifest {
     pub db_size_quota: Option<u64>,
     /// The dump.
     pub dump: DumpInfo,
-    verified: [&'static str; 3],
+    /// What the pages of the dump say; `null` where they were not read.
+    pub database: Option<DatabaseInfo>,
+    /// How far the dump is proven to be what the cluster holds.
+    proof: ProofInfo,
+    verified: Vec<&'static str>,
     endpoints_rejected: Vec<RejectedInfo>,
     /// What an operator must know of this backup.
     pub warnings: Vec<String>,
@@ -87,13 +102,130 @@ pub struct MemberInfo {
     pub client_urls: Vec<String>,
 }
 
-/// The member's revision before and after the snapshot.
+/// The revision of the snapshot, and what the member told before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Revision {
     /// In the status before it.
     pub before: Option<i64>,
     /// In the status after it.
     pub after: Option<i64>,
+    /// In the pages of the dump.
+    pub exact: Option<i64>,
+}
+
+/// What the pages of a dump say.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DatabaseInfo {
+    revision: i64,
+    /// -1 where it was never compacted.
+    compact_revision: i64,
+    compaction_pending: bool,
+    consistent_index: Option<u64>,
+    term: Option<u64>,
+    storage_version: Option<String>,
+    members: Vec<MemberInfo>,
+    alarms: Vec<AlarmInfo>,
+    auth_enabled: bool,
+    users: u64,
+    roles: u64,
+    leases: u64,
+    /// The number of keys that are there.
+    pub keys: u64,
+    revisions: u64,
+    tombstones: u64,
+    page_size: u32,
+    live_pages: u64,
+    free_pages: u64,
+    /// What a defragmentation would give back, in bytes.
+    free_bytes: u64,
+    /// HashKV at the revision and the compaction revision above.
+    hash_kv: u32,
+}
+
+impl DatabaseInfo {
+    /// What was found in a database.
+    pub fn of(keyspace: &Keyspace) -> Self {
+        let found = &keyspace.found;
+        Self {
+            revision: found.revision,
+            compact_revision: found.compact_revision,
+            compaction_pending: found.is_compacting,
+            consistent_index: found.consistent_index,
+            term: found.term,
+            storage_version: found.storage_version.clone(),
+            members: found.members.iter().map(MemberInfo::of).collect(),
+            alarms: found.alarms.iter().cloned().map(AlarmInfo::from).collect(),
+            auth_enabled: found.auth_enabled,
+            users: found.users,
+            roles: found.roles,
+            leases: found.leases,
+            keys: found.keys,
+            revisions: found.revisions,
+            tombstones: found.tombstones,
+            page_size: found.page_size,
+            live_pages: found.live_pages,
+            free_pages: found.free_pages,
+            free_bytes: found.free_pages.saturating_mul(found.page_size.into()),
+            hash_kv: keyspace.hash(found.compact_revision),
+        }
+    }
+
+    /// Whether a manifest that tells this of its database tells of this one. Fields that a
+    /// later version adds are nothing against it.
+    pub fn is_as_told(&self, told: &serde_json::Value) -> bool {
+        let this = serde_json::to_value(self).unwrap_or_else(|error| unreachable!("{error}"));
+        this.as_object().is_some_and(|fields| {
+            fields.iter().all(|(name, value)| told.get(name).is_none_or(|told| told == value))
+        })
+    }
+}
+
+/// What is known of the content of a dump.
+#[derive(Default)]
+pub struct Evidence {
+    /// What its pages say; `None` where they were not read.
+    pub database: Option<(Found, DatabaseInfo)>,
+    /// How far it is proven; `None` where that was not wanted.
+    pub outcome: Option<Outcome>,
+    /// What the members say.
+    pub votes: Vec<Vote>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct ProofInfo {
+    outcome: &'static str,
+    reason: Option<String>,
+    members: Vec<VoteInfo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct VoteInfo {
+    endpoint: String,
+    member_id: Option<Id>,
+    answer: &'static str,
+    reason: Option<String>,
+    hash_kv: Option<u32>,
+    compact_revision: Option<i64>,
+    duration_ms: u64,
+}
+
+impl ProofInfo {
+    fn of(Evidence { outcome, votes, .. }: &Evidence) -> Self {
+        let vote = |vote: &Vote| VoteInfo {
+            endpoint: vote.endpoint.to_string(),
+            member_id: (vote.member_id != 0).then_some(Id(vote.member_id)),
+            answer: vote.verdict.name(),
+            reason: vote.verdict.reason().map(String::from),
+            hash_kv: vote.told.map(|told| told.hash),
+            compact_revision: vote.told.map(|told| told.compact_revision),
+            duration_ms: vote.duration.as_millis() as u64,
+        };
+        Self {
+            outcome: outcome.as_ref().map_or("off", Outcome::name),
+            reason: outcome.as_ref().and_then(Outcome::reason).map(String::from),
+            members: votes.iter().map(vote).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -146,8 +278,10 @@ impl Manifest {
         chosen: &Chosen,
         after: Option<&Status>,
         dumped: &Dumped,
+        evidence: &Evidence,
         rejected: &[Rejected],
     ) -> Self {
+        let database = evidence.database.as_ref();
         // Figures of a member say nothing where it is unknown whose they are, and zero
         // is none: it is what an answer leaves out.
         let known = chosen.identity.hidden().is_none();
@@ -175,24 +309,26 @@ impl Manifest {
             choice: known.then(|| chosen.choice.clone()),
             cluster_id: id(chosen.identity.cluster_id()),
             etcd_version: chosen.version.clone(),
-            storage_version: told(&dumped.storage_version)
+            storage_version: database
+                .and_then(|(found, _)| found.storage_version.clone())
+                .or_else(|| told(&dumped.storage_version))
                 .or_else(|| before.and_then(|s| told(&s.storage_version))),
             revision: Revision {
                 before: before.and_then(revision),
                 after: after.and_then(revision),
+                exact: database.map(|(found, _)| found.revision),
             },
             raft: Raft {
                 term: before.and_then(|s| figure(s.header().raft_term)),
                 applied_index: before.and_then(|s| figure(s.raft_applied_index)),
             },
-            members: chosen
-                .members
-                .as_ref()
+            members: members(chosen, database.map(|(found, _)| found))
                 .map(|members| members.iter().map(MemberInfo::of).collect()),
             alarms: chosen.troubles.alarms.iter().cloned().map(AlarmInfo::from).collect(),
             status_errors: chosen.troubles.others.clone(),
             auth_enabled: match &chosen.candidate {
                 Candidate { token: Some(_), .. } => Some(true),
+                _ if database.is_some() => database.map(|(found, _)| found.auth_enabled),
                 Candidate { transport: Transport::Grpc, endpoint, .. } if endpoint.tls => None,
                 _ => Some(false),
             },
@@ -204,7 +340,9 @@ impl Manifest {
                 sha256: hex(&dumped.proof.sha256),
                 duration_ms: dumped.duration.as_millis() as u64,
             },
-            verified: VERIFIED,
+            database: database.map(|(_, info)| info.clone()),
+            proof: ProofInfo::of(evidence),
+            verified: verified(evidence),
             endpoints_rejected: rejected
                 .iter()
                 .map(|r| RejectedInfo {
@@ -251,6 +389,9 @@ impl MemberInfo {
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(exact) = self.exact {
+            return write!(f, "{exact}");
+        }
         match (self.before, self.after) {
             (Some(before), Some(after)) if before == after => write!(f, "{before}"),
             (Some(before), Some(after)) => write!(f, "{before} to {after}"),
@@ -259,6 +400,13 @@ impl fmt::Display for Revision {
             (None, None) => f.write_str("unknown"),
         }
     }
+}
+
+/// All members, as the member told or else as the pages say; `None` where neither does. A
+/// member that was restored keeps none in its pages until it has run.
+pub fn members<'a>(chosen: &'a Chosen, found: Option<&'a Found>) -> Option<&'a [Member]> {
+    let found = found.map(|found| found.members.as_slice()).filter(|members| !members.is_empty());
+    chosen.members.as_deref().or(found)
 }
 
 /// Bytes in hexadecimal.
@@ -272,14 +420,16 @@ mod tests {
 
     #[test]
     fn a_revision_is_told_as_far_as_it_is_known() {
-        for (before, after, told) in [
-            (Some(42), Some(42), "42"),
-            (Some(42), Some(45), "42 to 45"),
-            (Some(42), None, "42 or later"),
-            (None, Some(45), "45 or earlier"),
-            (None, None, "unknown"),
+        for (before, after, exact, told) in [
+            (Some(42), Some(42), None, "42"),
+            (Some(42), Some(45), None, "42 to 45"),
+            (Some(42), None, None, "42 or later"),
+            (None, Some(45), None, "45 or earlier"),
+            (None, None, None, "unknown"),
+            (Some(42), Some(45), Some(43), "43"),
+            (None, None, Some(43), "43"),
         ] {
-            assert_eq!(Revision { before, after }.to_string(), told);
+            assert_eq!(Revision { before, after, exact }.to_string(), told);
         }
     }
 }

@@ -166,23 +166,25 @@ pub fn warnings(status: &Status) -> Vec<String> {
         _ => {}
     }
     let troubles = Troubles::of(status);
-    for alarm in &troubles.alarms {
-        warnings.push(match (&alarm.alarm, alarm.member_id) {
-            (AlarmType::Nospace, _) => format!(
-                "{alarm}: the snapshot is good, but a cluster restored from it is read-only until it \
-                 is defragmented and the alarm disarmed"
-            ),
-            (AlarmType::Corrupt, 0) => format!(
-                "{alarm}, and names no member: compare the members' HashKV before you trust this \
-                 snapshot"
-            ),
-            _ => alarm.to_string(),
-        });
-    }
+    warnings.extend(troubles.alarms.iter().map(alarm_warning));
     for other in &troubles.others {
         warnings.push(format!("this member reports {}", quote(other)));
     }
     warnings
+}
+
+/// What an operator must know of a backup of a cluster with this alarm.
+pub fn alarm_warning(alarm: &Alarm) -> String {
+    match (&alarm.alarm, alarm.member_id) {
+        (AlarmType::Nospace, _) => format!(
+            "{alarm}: the snapshot is good, but a cluster restored from it is read-only until it is \
+             defragmented and the alarm disarmed"
+        ),
+        (AlarmType::Corrupt, 0) => format!(
+            "{alarm}, and names no member: compare the members' HashKV before you trust this snapshot"
+        ),
+        _ => alarm.to_string(),
+    }
 }
 
 /// Orders members by how well they suit a backup. First come those that keep up,

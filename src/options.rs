@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::etcd::transport::Transport;
-use crate::snapshot::verifier::Hashing;
+use crate::snapshot::verifier::{Checks, Hashing};
 use plakar_connector::{Authority, Kind, Protocol, TimeLimits, limits, location, names};
 
 /// The protocols, the plain one first. The port is etcd's
@@ -52,7 +52,7 @@ const fn limit(limit: &limits::Limit) -> Declared {
 }
 
 /// Every option that the connector takes.
-pub const OPTIONS: [Declared; 8] = [
+pub const OPTIONS: [Declared; 10] = [
     Declared {
         name: names::ENDPOINTS,
         kind: ValueKind::Authorities,
@@ -81,6 +81,20 @@ pub const OPTIONS: [Declared; 8] = [
         help: "native gRPC or the JSON gateway; auto prefers gRPC",
         default: Some("auto"),
     },
+    Declared {
+        name: "proof",
+        kind: ValueKind::Choice(&["auto", "require", "off"]),
+        secret: false,
+        help: "compare what it holds with all members' HashKV",
+        default: Some("auto"),
+    },
+    Declared {
+        name: "proof_memory",
+        kind: ValueKind::Text,
+        secret: false,
+        help: "memory for that, 32 bytes a revision, 1MiB to 256MiB",
+        default: Some("32MiB"),
+    },
     limit(&limits::CONNECT),
     limit(&limits::STALL),
     limit(&limits::STORE),
@@ -107,8 +121,10 @@ pub struct Options {
     pub transport: Option<Transport>,
     /// The reserved time limits.
     pub limits: TimeLimits,
-    /// Who computes the digest of the snapshot.
-    pub hashing: Hashing,
+    /// What is checked of the snapshot beyond its messages.
+    pub checks: Checks,
+    /// Whether a snapshot that no majority of the voters proves is refused.
+    pub proof_required: bool,
 }
 
 impl Options {
@@ -139,7 +155,18 @@ impl Options {
             }
         };
         let credentials = credentials(get("username"), get("password"))?;
-        Ok(Self { endpoints, credentials, transport, limits, hashing: Hashing::Here })
+        let memory = proof_memory(get("proof_memory"))?;
+        let (proof_memory, proof_required) = match get("proof") {
+            None | Some("auto") => (Some(memory), false),
+            Some("require") => (Some(memory), true),
+            Some("off") => (None, false),
+            Some(other) => {
+                return Err(invalid(format!("option `proof`: `{other}` is none"))
+                    .remedy("use `auto`, `require` or `off`"));
+            }
+        };
+        let checks = Checks { hashing: Hashing::Here, proof_memory };
+        Ok(Self { endpoints, credentials, transport, limits, checks, proof_required })
     }
 
     /// What tells this source from another: the endpoints, as typed.
@@ -151,6 +178,24 @@ impl Options {
 
 fn get<'a>(config: &'a [(String, String)], name: &str) -> Option<&'a str> {
     config.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// The most memory for the proof, in bytes: what the sandbox of `plakar-wasm` leaves for it.
+pub const PROOF_MEMORY_MOST: usize = 256 << 20;
+
+/// The memory for the proof where nobody says. A host gives a component 64 MiB at least.
+const PROOF_MEMORY: usize = 32 << 20;
+
+fn proof_memory(text: Option<&str>) -> Result<usize> {
+    let Some(text) = text else { return Ok(PROOF_MEMORY) };
+    let mebibytes = text.strip_suffix("MiB").and_then(|number| number.parse::<usize>().ok());
+    mebibytes
+        .and_then(|number| number.checked_mul(1 << 20))
+        .filter(|bytes| (1..=PROOF_MEMORY_MOST).contains(bytes))
+        .ok_or_else(|| {
+            invalid(format!("option `proof_memory`: `{text}` is not a size that it takes"))
+                .remedy("give whole mebibytes between `1MiB` and `256MiB`")
+        })
 }
 
 fn credentials(username: Option<&str>, password: Option<&str>) -> Result<Option<Credentials>> {
@@ -261,9 +306,17 @@ mod tests {
 
     #[test]
     fn bad_values_are_refused() {
-        for option in
-            [("transport", "carrier-pigeon"), ("stall_timeout", "0s"), ("endpoints", "a,,b")]
-        {
+        for option in [
+            ("transport", "carrier-pigeon"),
+            ("stall_timeout", "0s"),
+            ("endpoints", "a,,b"),
+            ("proof", "maybe"),
+            ("proof_memory", "0MiB"),
+            ("proof_memory", "257MiB"),
+            ("proof_memory", "-1MiB"),
+            ("proof_memory", "32"),
+            ("proof_memory", "99999999999999999999MiB"),
+        ] {
             assert_eq!(refused(&[option]).kind, Kind::InvalidConfig, "{option:?}");
         }
     }

@@ -190,7 +190,7 @@ impl Scripted {
     /// Scripts a healthy member with a small database. `leader` is the leader's id.
     pub(crate) fn member(&self, host: &str, id: u64, leader: u64) {
         let status = format!(
-            r#"{{"header":{{"cluster_id":"1","member_id":"{id}","revision":"7"}},"version":"3.6.0","leader":"{leader}"}}"#
+            r#"{{"header":{{"cluster_id":"1","member_id":"{id}","revision":"42"}},"version":"3.6.0","leader":"{leader}"}}"#
         );
         self.json(host, "/v3/maintenance/status", 200, status);
         let body = stream(&database());
@@ -209,11 +209,21 @@ pub(crate) fn json_head(status: u16) -> Head {
     Head { status, headers: vec![("content-type".into(), b"application/json".to_vec())] }
 }
 
-/// A database of two pages, as far as the verifier looks.
+/// A database of three pages at [`REVISION`].
 pub(crate) fn database() -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..1024).map(|i| (i % 251) as u8).collect();
-    bytes[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
-    bytes
+    written().bytes()
+}
+
+/// The revision of [`database`].
+pub(crate) const REVISION: i64 = 42;
+
+/// What [`database`] is written from.
+pub(crate) fn written() -> databases::Database {
+    let buckets = [("key".into(), Vec::new())].into();
+    let mut written =
+        databases::Database { page_size: 512, buckets, ..databases::Database::etcd() };
+    written.put(REVISION as u64, "k", b"v");
+    written
 }
 
 /// The gateway's stream of a database, in two messages and the digest.

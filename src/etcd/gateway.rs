@@ -5,7 +5,7 @@
 //! from 3.6 on. They differ in how errors look, and so both shapes are read.
 
 use super::failure::LOOK;
-use super::messages::{AuthenticateRequest, JsonSnapshotMessage, StreamError};
+use super::messages::{AuthenticateRequest, HashKvRequest, JsonSnapshotMessage, StreamError};
 use super::refusal::Refusal;
 use super::splitter::Splitter;
 use super::transport::{Call, Message, Unanswered};
@@ -25,6 +25,7 @@ pub(super) fn request(
             "/v3/auth/authenticate",
             json(&AuthenticateRequest { name: name.into(), password: password.into() }),
         ),
+        Call::HashKv { revision } => ("/v3/maintenance/hashkv", json(&HashKvRequest { revision })),
         Call::Snapshot { .. } => ("/v3/maintenance/snapshot", "{}".into()),
     };
     let mut headers = vec![

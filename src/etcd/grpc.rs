@@ -6,7 +6,7 @@
 //! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
 use super::failure::LOOK;
-use super::messages::{AuthenticateRequest, SnapshotResponse};
+use super::messages::{AuthenticateRequest, HashKvRequest, SnapshotResponse};
 use super::refusal::Refusal;
 use super::transport::{Call, Message, Opening, Unanswered};
 use crate::error::{Error, Result, quote};
@@ -33,6 +33,9 @@ pub(super) fn request(
             "/etcdserverpb.Auth/Authenticate",
             AuthenticateRequest { name: name.into(), password: password.into() }.encode_to_vec(),
         ),
+        Call::HashKv { revision } => {
+            ("/etcdserverpb.Maintenance/HashKV", HashKvRequest { revision }.encode_to_vec())
+        }
         Call::Snapshot { .. } => ("/etcdserverpb.Maintenance/Snapshot", Vec::new()),
     };
     let mut headers =

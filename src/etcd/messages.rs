@@ -109,6 +109,8 @@ pub fn version_or_none(text: &str) -> String {
     if fits { text.into() } else { String::new() }
 }
 
+impl Answer for HashKv {}
+
 impl Answer for Status {
     fn bounded(mut self) -> Result<Self, String> {
         self.version = version_or_none(&self.version);

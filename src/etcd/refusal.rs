@@ -82,6 +82,21 @@ impl Refusal {
         self.says("permission denied")
     }
 
+    /// Whether the member has not come to the revision that it was asked for.
+    pub fn is_of_the_future(&self) -> bool {
+        self.says("mvcc: required revision is a future revision")
+    }
+
+    /// Whether the member holds the revision no longer that it was asked for.
+    pub fn is_compacted(&self) -> bool {
+        self.says("mvcc: required revision has been compacted")
+    }
+
+    /// Whether who answers does not know the call.
+    pub fn is_unknown_call(&self) -> bool {
+        self.code == Some(UNIMPLEMENTED) || self.status == 404
+    }
+
     /// Whether the one who asks is not a user.
     fn knows_no_user(&self) -> bool {
         self.says("user name not found") || self.says("user not found")

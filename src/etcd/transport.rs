@@ -26,6 +26,11 @@ pub enum Call<'a> {
         /// The user's password.
         password: &'a str,
     },
+    /// `Maintenance/HashKV`.
+    HashKv {
+        /// The revision up to which is hashed.
+        revision: i64,
+    },
     /// `Maintenance/Snapshot`, which etcd itself ends after `budget`: so its read
     /// transaction is freed even if this side vanishes without a word.
     Snapshot {

@@ -159,7 +159,8 @@ mod tests {
             kept.push((texts.push(&mut budget, &text).expect("room"), text));
         }
         assert!(kept.iter().all(|(at, text)| texts.get(*at) == text));
-        let most = (0..100).take_while(|_| texts.push(&mut budget, &[1; TEXT_MOST]).is_ok()).count();
+        let most =
+            (0..100).take_while(|_| texts.push(&mut budget, &[1; TEXT_MOST]).is_ok()).count();
         assert!(most < 20, "{most}");
     }
 }

@@ -116,7 +116,9 @@ pub enum Content {
 impl From<Content> for Fault {
     fn from(content: Content) -> Self {
         match content {
-            Content::Broken(why) => Fault::Corrupt(format!("the bucket `key` of the database is damaged: {why}")),
+            Content::Broken(why) => {
+                Fault::Corrupt(format!("the bucket `key` of the database is damaged: {why}"))
+            }
             Content::Unread(why) => Fault::Unread(why.into()),
             _ => Fault::Unread("a page of the database was not read".into()),
         }

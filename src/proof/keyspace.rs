@@ -11,6 +11,7 @@ use crate::etcd::messages::{AlarmMember, Member};
 use prost::Message;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// How many names of keys are compared at a time, to know the newest revision of each.
@@ -67,6 +68,13 @@ pub struct Found {
     pub free_pages: u64,
 }
 
+/// For people, on one line.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "revision {}, {} keys, {} revisions", self.revision, self.keys, self.revisions)
+    }
+}
+
 /// A bucket: the page of its root, or the page that it is.
 enum Bucket<'a> {
     At(u64),
@@ -105,7 +113,10 @@ impl<O: Observer> Keyspace<O> {
             let mut finished = -1;
             each(b"meta", &mut |_, pair| {
                 let Some((key, value)) = pair else { return Ok(()) };
-                let number = || (value.len() == 8).then(|| u64::from_be_bytes(value.try_into().unwrap_or_default()));
+                let number = || {
+                    (value.len() == 8)
+                        .then(|| u64::from_be_bytes(value.try_into().unwrap_or_default()))
+                };
                 match key {
                     b"consistent_index" => found.consistent_index = number(),
                     b"term" => found.term = number(),
@@ -151,7 +162,13 @@ impl<O: Observer> Keyspace<O> {
             }
             for name in buckets.keys() {
                 const READ: [&[u8]; 8] = [
-                    b"alarm", b"auth", b"authRoles", b"authUsers", b"key", b"lease", b"members",
+                    b"alarm",
+                    b"auth",
+                    b"authRoles",
+                    b"authUsers",
+                    b"key",
+                    b"lease",
+                    b"members",
                     b"meta",
                 ];
                 if !READ.contains(&name.as_slice()) {
@@ -175,7 +192,9 @@ impl<O: Observer> Keyspace<O> {
                     }
                 }
                 None => {
-                    return Err(Fault::Corrupt("the database has no bucket `key`: it is not etcd's".into()));
+                    return Err(Fault::Corrupt(
+                        "the database has no bucket `key`: it is not etcd's".into(),
+                    ));
                 }
             }
             found.page_size = meta.page_size;

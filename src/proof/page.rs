@@ -68,9 +68,10 @@ impl Meta {
     /// Reads the meta page of this index, or says what is wrong with it. `page` has at
     /// least [`META_END`] bytes.
     pub fn read(page: &[u8], index: u64) -> Result<Self, &'static str> {
-        let checksum = page[HEADER..META_END - 8].iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let checksum =
+            page[HEADER..META_END - 8].iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
         let meta = Self {
             page_size: u32_at(page, 24),
             root: u64_at(page, 32),

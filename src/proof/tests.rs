@@ -86,7 +86,13 @@ mod plain {
             page.get(..span * self.size)
         }
 
-        fn tree(&mut self, id: usize, out: &mut Elements, from: &[u8], to: Option<&[u8]>) -> Option<()> {
+        fn tree(
+            &mut self,
+            id: usize,
+            out: &mut Elements,
+            from: &[u8],
+            to: Option<&[u8]>,
+        ) -> Option<()> {
             let page = self.take(id)?.to_vec();
             match number(&page, 8, 2)? {
                 2 => {
@@ -145,7 +151,9 @@ mod plain {
         let main = |key: &[u8]| u64::from_be_bytes(key[..8].try_into().expect("eight bytes"));
         let mut newest: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for (key, value) in pairs {
-            let is_key = [17, 18].contains(&key.len()) && key[8] == b'_' && (key.len() == 17 || key[17] == b't');
+            let is_key = [17, 18].contains(&key.len())
+                && key[8] == b'_'
+                && (key.len() == 17 || key[17] == b't');
             (is_key && value.first() == Some(&10)).then_some(())?;
             let (mut length, mut at, mut shift) = (0_usize, 1, 0);
             loop {
@@ -216,7 +224,8 @@ fn one_pass_finds_what_a_plain_walk_over_the_whole_file_finds() {
         let plain = plain::read(&bytes).expect("a database");
         let pairs = &plain.buckets[b"key".as_slice()];
         assert_eq!(*pairs, database.buckets["key"], "seed {seed}");
-        let Found { revision, revisions, compact_revision, live_pages, free_pages, .. } = keyspace.found;
+        let Found { revision, revisions, compact_revision, live_pages, free_pages, .. } =
+            keyspace.found;
         assert_eq!(revisions, pairs.len() as u64, "seed {seed}");
         assert_eq!(keyspace.found.leases, plain.buckets[b"lease".as_slice()].len() as u64);
         assert_eq!(live_pages, plain.live.len() as u64, "seed {seed}");

@@ -56,9 +56,7 @@ impl<'a> Elements<'a> {
     /// Keys and values with their flags; `None` for what was not kept.
     pub fn pairs(&self) -> impl Iterator<Item = (u32, Option<Key<'a>>, Option<&'a [u8]>)> {
         let this = *self;
-        this.all().map(move |e| {
-            (e.flags, this.bytes(e.key, e.value), this.bytes(e.value, e.end))
-        })
+        this.all().map(move |e| (e.flags, this.bytes(e.key, e.value), this.bytes(e.value, e.end)))
     }
 }
 
@@ -91,7 +89,9 @@ impl<'a, O> Walk<'a, O> {
         walk.reach(0, 2)?;
         if meta.freelist != NO_PAGE {
             match seen.page(meta.freelist) {
-                Some(page) if page.content == Content::Freelist => walk.reach(page.id, page.span)?,
+                Some(page) if page.content == Content::Freelist => {
+                    walk.reach(page.id, page.span)?
+                }
                 _ => return Err(corrupt(meta.freelist, "it is not a freelist")),
             }
         }
@@ -126,11 +126,13 @@ impl<'a, O> Walk<'a, O> {
         let mut last: Option<KeyOf<'a>> = None;
         let mut next = Some((root, None, None));
         while let Some((id, from, below)) = next.take() {
-            let page = self.seen.page(id).ok_or_else(|| corrupt(id, "it is not a page of a tree"))?;
+            let page =
+                self.seen.page(id).ok_or_else(|| corrupt(id, "it is not a page of a tree"))?;
             self.reach(id, page.span)?;
             match page.content {
                 Content::Revisions(first, count) => {
-                    let key = |index: u32| KeyOf::Revision(self.seen.revisions.get(index as usize).key());
+                    let key =
+                        |index: u32| KeyOf::Revision(self.seen.revisions.get(index as usize).key());
                     for index in first..first + u32::from(count) {
                         follow(id, &mut last, key(index), from, below)?;
                     }

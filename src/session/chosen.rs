@@ -5,6 +5,7 @@ use crate::error::{Result, Stage};
 use crate::etcd::messages::{Member, MemberList, Status};
 use crate::identity::Identity;
 use crate::member::{self, Candidate};
+use crate::proof::Found;
 use crate::snapshot::stream::Sent;
 
 /// The member that is asked, and what it told.
@@ -76,6 +77,18 @@ impl Chosen {
         }
     }
 
+    /// Takes in what the pages of the snapshot say of the member that sent it.
+    pub fn told_by_pages(&mut self, found: &Found, warn: impl Fn(&str)) -> Result<()> {
+        for alarm in &found.alarms {
+            self.warn(member::alarm_warning(alarm), &warn);
+            self.troubles.add_alarm(alarm.clone());
+        }
+        match member::disqualified(&self.troubles, self.identity.member_id()) {
+            Some(error) => Err(error.at(&self.candidate.endpoint, Stage::Proof)),
+            None => Ok(()),
+        }
+    }
+
     /// Takes in the member list, which came over this connection.
     pub fn told_members(&mut self, list: MemberList, connection: Option<&str>) -> Result<()> {
         let header = list.header.unwrap_or_default();
@@ -90,8 +103,8 @@ impl Chosen {
     }
 
     /// Takes in what the snapshot tells of its sender, which may be another member
-    /// than the one that was asked who it is. `after` is the status after it.
-    pub fn sent(&mut self, sent: &Sent, after: Option<&Status>) {
+    /// than the one that was asked who it is. `after_status` is the one after it.
+    pub fn sent(&mut self, sent: &Sent, after_status: Option<&Status>) {
         // A proxy may lead each call to another member, and do so by the call's name or
         // by weights, which no number of statuses shows for sure.
         let is_alone = self.members.as_ref().is_some_and(|members| members.len() == 1);
@@ -100,7 +113,7 @@ impl Chosen {
         }
         let size =
             |status: Option<&Status>| status.map_or(0, |s| u64::try_from(s.db_size).unwrap_or(0));
-        let (before, after) = (size(self.candidate.status.as_ref()), size(after));
+        let (before, after) = (size(self.candidate.status.as_ref()), size(after_status));
         // A database grows, or is made smaller by a defragmentation, which waits for the
         // end of a snapshot. Zero is not told.
         let was_defragmented = after != 0 && after < before;
@@ -110,11 +123,18 @@ impl Chosen {
             self.identity
                 .hide("the snapshot is not of the size that this member told of its database");
         }
+        let revision = |status: Option<&Status>| status.map_or(0, |s| s.header().revision);
+        let (before, after) =
+            (revision(self.candidate.status.as_ref()), revision(after_status));
+        // Zero is not told. A member's revision never goes back.
+        if sent.revision.is_some_and(|sent| sent < before || (after != 0 && sent > after)) {
+            self.identity.hide("the snapshot is not of a revision that this member was at");
+        }
         self.identity.sent_over(sent.connection.as_deref());
     }
 
     /// Warns of something, once.
-    pub fn warn(&mut self, warning: String, warn: fn(&str)) {
+    pub fn warn(&mut self, warning: String, warn: impl Fn(&str)) {
         if !self.warnings.contains(&warning) {
             warn(&format!("`{}`: {warning}", self.candidate.endpoint));
             self.warnings.push(warning);

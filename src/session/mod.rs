@@ -8,9 +8,11 @@
 //! | --- | --- |
 //! | [`probe`] | asks every endpoint who it is, in whatever way it can be asked |
 //! | [`login`] | exchanges a name and a password for a token, endpoint by endpoint |
+//! | [`hashes`] | compares the snapshot with what every member holds |
 //! | [`chosen`] | what is believed of the member that is asked, and what ends that |
 
 mod chosen;
+mod hashes;
 mod login;
 mod probe;
 
@@ -83,6 +85,11 @@ impl<N: Network> Session<N> {
     /// Reports something to people.
     pub fn warn(&self, line: &str) {
         (self.warn)(line);
+    }
+
+    /// What the user asked for.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Whether a backup would start now: begins one, and gives it up at its first
@@ -180,7 +187,7 @@ impl<N: Network> Session<N> {
                     timeouts,
                     since,
                     self.deadline,
-                    self.options.hashing,
+                    self.options.checks,
                     (head, body),
                 );
                 match stream.read(most) {

@@ -209,7 +209,7 @@ fn a_member_that_is_well_is_recorded_as_it_is() {
         assert_eq!(manifest["member"], json!({ "id": "2", "name": "m2", "role": "follower" }));
         assert_eq!(manifest["cluster_id"], "1");
         assert_eq!(manifest["choice"], "follower, the only choice");
-        assert_eq!(manifest["revision"], json!({ "before": 42, "after": 42 }));
+        assert_eq!(manifest["revision"], json!({ "before": 42, "after": 42, "exact": 42 }));
         assert_eq!(manifest["raft"], json!({ "term": 3, "applied_index": 100 }));
         assert_eq!(manifest["transport"], transport.to_string());
         assert_eq!(manifest["etcd_version"], "3.6.14");
@@ -298,7 +298,7 @@ fn a_snapshot_over_a_connection_of_its_own_is_a_proven_one_of_an_unknown_member(
         let manifest = back_up(&network, transport, "a").expect("a backup");
         assert_eq!(manifest["member"], Value::Null);
         assert_eq!(manifest["choice"], Value::Null);
-        assert_eq!(manifest["revision"], json!({ "before": null, "after": null }));
+        assert_eq!(manifest["revision"], json!({ "before": null, "after": null, "exact": 42 }));
         assert_eq!(manifest["raft"], json!({ "term": null, "applied_index": null }));
         assert_eq!(manifest["cluster_id"], "1", "all that answered are of it");
         assert!(warned(&manifest, "which member answers here is unknown"), "{manifest}");
@@ -333,16 +333,16 @@ fn a_snapshot_that_a_proxy_passed_on_is_of_an_unknown_member() {
 
 #[test]
 fn a_snapshot_of_another_size_is_of_an_unknown_member() {
-    // What the member told before and after; the snapshot is one of 1024 bytes.
+    // What the member told before and after; the snapshot is one of 1536 bytes.
     for (before, after, is_known) in [
         (0, 0, true),
-        (1024, 1024, true),
+        (1536, 1536, true),
         (1000, 2000, true),
-        (1024, 0, true),
-        (0, 1024, true),
-        (1025, 2000, false),
-        (1000, 1023, false),
-        (1025, 0, false),
+        (1536, 0, true),
+        (0, 1536, true),
+        (1537, 2000, false),
+        (1000, 1535, false),
+        (1537, 0, false),
         // It was defragmented meanwhile.
         (4096, 512, true),
     ] {
@@ -848,7 +848,7 @@ fn without_a_status_afterwards_the_last_revision_is_unknown() {
         _ => Err(NetworkError::ReadTimeout),
     });
     let manifest = back_up(&network, Transport::Grpc, "a").expect("a backup");
-    assert_eq!(manifest["revision"], json!({ "before": 42, "after": null }));
+    assert_eq!(manifest["revision"], json!({ "before": 42, "after": null, "exact": 42 }));
     assert_eq!(manifest["member"]["id"], "2");
     assert!(warned(&manifest, "no status after the snapshot"), "{manifest}");
 }
@@ -865,7 +865,7 @@ fn what_a_status_leaves_out_is_unknown() {
         let manifest = back_up(&network, transport, "a").expect("a backup");
         let of_the_list = json!({ "id": "9", "name": "m9", "role": "unknown" });
         assert_eq!(manifest["member"], of_the_list);
-        assert_eq!(manifest["revision"], json!({ "before": null, "after": null }));
+        assert_eq!(manifest["revision"], json!({ "before": null, "after": null, "exact": 42 }));
         assert_eq!(manifest["raft"], json!({ "term": null, "applied_index": null }));
     }
 }
@@ -947,7 +947,7 @@ fn what_a_status_does_not_tell_is_recorded_as_unknown() {
         network.reply("a", transport.paths().members, denied);
         let manifest = back_up(&network, transport, "a").expect("a backup");
         assert_eq!(manifest["member"], json!({ "id": null, "name": null, "role": "unknown" }));
-        assert_eq!(manifest["revision"], json!({ "before": null, "after": null }));
+        assert_eq!(manifest["revision"], json!({ "before": null, "after": null, "exact": 42 }));
         assert_eq!(manifest["raft"], json!({ "term": null, "applied_index": null }));
         assert_eq!(manifest["cluster_id"], Value::Null);
     }
@@ -979,7 +979,7 @@ fn an_import_that_failed_stays_so() {
     refused(import.finish(), Kind::Other, &["then member 3"]);
 }
 
-/// Over gRPC and TLS a client certificate may have been the login.
+/// Over gRPC and TLS a client certificate may have been the login; the pages know.
 #[test]
 fn whether_a_login_was_needed_is_recorded_where_it_is_known() {
     for (transport, tls, login, needed) in [
@@ -996,6 +996,9 @@ fn whether_a_login_was_needed_is_recorded_where_it_is_known() {
         let more = if login { &LOGIN[..] } else { &[] };
         let mut asked = options(&transport.to_string(), "a", more);
         asked.endpoints[0].tls = tls;
+        let manifest = backed_up(&network, &asked).expect("a backup");
+        assert_eq!(manifest["auth_enabled"], login, "the pages say that it is off");
+        asked.checks.proof_memory = None;
         let manifest = backed_up(&network, &asked).expect("a backup");
         assert_eq!(manifest["auth_enabled"], needed, "{transport}, TLS {tls}, login {login}");
     }

@@ -1,7 +1,7 @@
 //! The proof over a dump that was stored earlier: a file, or what comes on
 //! standard input.
 
-use super::verifier::{Content, DIGEST_SIZE, Hashing, Proof, check_size};
+use super::verifier::{Checks, Content, DIGEST_SIZE, Hashing, Pages, Proof, check_size};
 use crate::error::{Error, Result};
 use plakar_connector::Kind;
 use std::io::Read;
@@ -9,10 +9,12 @@ use std::io::Read;
 const PIECE: usize = 256 << 10;
 const DIGEST: usize = DIGEST_SIZE as usize;
 
-/// Reads a dump to its end and checks that it is a bbolt database of whole pages,
-/// and after it the SHA-256 of all its bytes.
-pub fn verify(mut dump: impl Read) -> Result<Proof> {
-    let mut content = Content::new(Hashing::Here);
+/// Reads a dump to its end and checks that it is a bbolt database of whole pages that agree
+/// with each other, and after it the SHA-256 of all its bytes. Reading the pages takes at
+/// most `memory` bytes.
+pub fn verify(mut dump: impl Read, memory: usize) -> Result<(Proof, Pages)> {
+    let checks = Checks { hashing: Hashing::Here, proof_memory: Some(memory) };
+    let mut content = Content::new(checks);
     let mut size = 0;
     // A dump tells its size only by its end: the last 32 bytes seen stay behind,
     // at the front of the buffer, until more come.
@@ -46,21 +48,19 @@ pub fn verify(mut dump: impl Read) -> Result<Proof> {
         )
         .remedy("do not restore it; take the copy before it, or another backup")
     })?;
-    let sha256 = content.check(&buffer[..held])?;
-    Ok(Proof { size, sha256 })
+    let (sha256, pages) = content.finish(&buffer[..held])?;
+    Ok((Proof { size, sha256 }, pages))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sha2::{Digest, Sha256};
+
+    const MEMORY: usize = 1 << 20;
 
     fn dump(pages: usize) -> Vec<u8> {
-        let mut bytes: Vec<u8> = (0..pages * 512).map(|i| (i % 251) as u8).collect();
-        bytes[16..20].copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
-        let digest = Sha256::digest(&bytes);
-        bytes.extend_from_slice(&digest);
-        bytes
+        let buckets = [("key".into(), Vec::new())].into();
+        databases::Database { page_size: 512, pages, buckets, ..databases::Database::etcd() }.dump()
     }
 
     /// Reads that return as little as a pipe may.
@@ -79,7 +79,8 @@ mod tests {
     fn a_whole_dump_is_proven_however_it_is_read() {
         let dump = dump(3);
         for step in [1, 31, 32, 33, 1000, 100_000] {
-            let proof = verify(Trickle(&dump, step)).expect("a proof");
+            let (proof, pages) = verify(Trickle(&dump, step), MEMORY).expect("a proof");
+            assert_eq!(pages.expect("read").expect("a database").found.revision, 1);
             assert_eq!(proof.size, dump.len() as u64);
             assert_eq!(proof.sha256[..], dump[dump.len() - 32..]);
         }
@@ -87,18 +88,22 @@ mod tests {
 
     #[test]
     fn a_dump_cut_anywhere_is_refused() {
-        let dump = dump(2);
+        let dump = dump(3);
         for end in 0..dump.len() {
-            assert!(verify(&dump[..end]).is_err(), "cut at {end}");
+            assert!(verify(&dump[..end], MEMORY).is_err(), "cut at {end}");
         }
     }
 
     #[test]
     fn a_flipped_bit_is_refused_wherever_it_is() {
-        for at in [0, 17, 100, 1023, 1024, 1055] {
-            let mut dump = dump(2);
+        for at in [0, 17, 100, 1023, 1024, 1535, 1536, 1567] {
+            let mut dump = dump(3);
             dump[at] ^= 1;
-            assert_eq!(verify(&dump[..]).expect_err("flipped").kind, Kind::Corrupt, "at {at}");
+            assert_eq!(
+                verify(&dump[..], MEMORY).err().map(|error| error.kind),
+                Some(Kind::Corrupt),
+                "at {at}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A snapshot as bytes to pull: body, decoder and verifier joined.
 
-use super::verifier::{DIGEST_SIZE, Hashing, Piece, Proof, Verifier, mismatch};
+use super::verifier::{Checks, DIGEST_SIZE, Hashing, Pages, Piece, Proof, Verifier, mismatch};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, Stage};
 use crate::etcd::messages::version_or_none;
@@ -8,7 +8,7 @@ use crate::etcd::refusal::Refusal;
 use crate::etcd::transport::{Decoder, Transport, Unanswered};
 use crate::net::{Body, Head, NetworkError, Timeouts};
 use plakar_connector::Authority;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many bytes are gathered before they are handed out: a call into and out of
 /// a component costs more than a few of etcd's messages do.
@@ -24,6 +24,7 @@ pub struct SnapshotStream<B> {
     timeouts: Timeouts,
     /// When it was asked for.
     since: Instant,
+    ended: Option<Instant>,
     deadline: Deadline,
     head: Head,
     body: B,
@@ -49,6 +50,8 @@ pub struct Sent {
     pub is_proxied: bool,
     /// The announced size of the database, in bytes.
     pub database: Option<u64>,
+    /// The revision in its pages, where they were read.
+    pub revision: Option<i64>,
 }
 
 /// A digest that the host has to compare.
@@ -80,7 +83,7 @@ impl<B: Body> SnapshotStream<B> {
         timeouts: Timeouts,
         since: Instant,
         deadline: Deadline,
-        hashing: Hashing,
+        checks: Checks,
         (head, body): (Head, B),
     ) -> Self {
         Self {
@@ -88,12 +91,13 @@ impl<B: Body> SnapshotStream<B> {
             endpoint,
             timeouts,
             since,
+            ended: None,
             deadline,
             head,
             body,
             decoder: transport.decoder(),
-            hashing,
-            verifier: Verifier::new(hashing),
+            hashing: checks.hashing,
+            verifier: Verifier::new(checks),
             ready: Vec::new(),
             taken: 0,
             storage_version: String::new(),
@@ -143,14 +147,25 @@ impl<B: Body> SnapshotStream<B> {
         Some(Stated { bytes: size - DIGEST_SIZE, sha256, mismatch })
     }
 
+    /// What its pages say, once; `None` before all of it came, and where they were not read.
+    /// The digest has not been handed out then, unless by the very read before.
+    pub fn take_pages(&mut self) -> Pages {
+        self.verifier.take_pages()
+    }
+
+    /// Whether all of it came and kept every rule, whether it was taken or not.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.state, State::Proven(_))
+    }
+
     /// The storage version that etcd told along with the bytes, 3.6 and later.
     pub fn storage_version(&self) -> &str {
         &self.storage_version
     }
 
-    /// When it was asked for.
-    pub fn since(&self) -> Instant {
-        self.since
+    /// From the request to the proof, or to now.
+    pub fn duration(&self) -> Duration {
+        self.ended.unwrap_or_else(Instant::now) - self.since
     }
 
     /// What it tells of its sender.
@@ -159,6 +174,7 @@ impl<B: Body> SnapshotStream<B> {
             connection: self.head.connection(),
             is_proxied: self.head.is_proxied(),
             database: self.size().map(|size| size - DIGEST_SIZE),
+            revision: None,
         }
     }
 
@@ -219,6 +235,7 @@ impl<B: Body> SnapshotStream<B> {
                 .map(|proof| {
                     self.ready.extend_from_slice(&proof.sha256);
                     self.state = State::Proven(proof);
+                    self.ended = Some(Instant::now());
                 }),
             Err(error) => Err(error),
         };

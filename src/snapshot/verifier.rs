@@ -12,6 +12,7 @@
 //! compared, and the host keeps nothing of what does not match.
 
 use crate::error::{Error, Result};
+use crate::proof::{Fault, Keyspace, Reader};
 use plakar_connector::Kind;
 use sha2::{Digest, Sha256};
 
@@ -22,11 +23,6 @@ pub const DIGEST_SIZE: u64 = 32;
 /// complete only where its size is such a multiple and a digest
 /// (`client/v3/snapshot/v3_snapshot.go`, `hasChecksum`).
 const PAGE_UNIT: u64 = 512;
-
-/// Where bbolt's magic number stands in the first page, little-endian
-/// (`internal/common/page.go`, `meta.go`).
-const MAGIC_AT: std::ops::Range<usize> = 16..20;
-const MAGIC: [u8; 4] = 0xED0C_DAED_u32.to_le_bytes();
 
 /// What a message was.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +42,15 @@ pub enum Hashing {
     ByHost,
 }
 
+/// What is checked of a snapshot beyond its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checks {
+    /// Who computes its digest.
+    pub hashing: Hashing,
+    /// The memory for reading its pages, in bytes; `None` where they are not read.
+    pub proof_memory: Option<usize>,
+}
+
 /// A snapshot that kept every rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
@@ -60,44 +65,53 @@ pub struct Proof {
 pub struct Content {
     /// `None` where the host does it.
     sha256: Option<Sha256>,
-    /// The first bytes, until the magic number is in.
-    first: Vec<u8>,
+    pages: Reader,
 }
+
+/// What the pages of a database say, or why they were not read; `None` where that was not
+/// wanted.
+pub type Pages = Option<std::result::Result<Keyspace, String>>;
 
 impl Content {
     /// A content of which nothing has come yet.
-    pub fn new(hashing: Hashing) -> Self {
-        let sha256 = (hashing == Hashing::Here).then(Sha256::new);
-        Self { sha256, first: Vec::new() }
+    pub fn new(checks: Checks) -> Self {
+        let sha256 = (checks.hashing == Hashing::Here).then(Sha256::new);
+        let pages =
+            checks.proof_memory.map_or_else(Reader::of_metas, |memory| Reader::new(memory, ()));
+        Self { sha256, pages }
     }
 
     /// Takes the next bytes of the database.
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
-        let missing = MAGIC_AT.end - self.first.len();
-        self.first.extend_from_slice(&bytes[..bytes.len().min(missing)]);
-        if self.first.get(MAGIC_AT).is_some_and(|magic| magic != MAGIC) {
-            return Err(corrupt("this is not a bbolt database"));
-        }
+        self.pages.update(bytes).map_err(corrupt)?;
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
         }
         Ok(())
     }
 
-    /// Compares the digest that came with the one computed here, if it is.
-    pub fn check(&mut self, digest: &[u8]) -> Result<[u8; DIGEST_SIZE as usize]> {
+    /// The end of the database: compares the digest that came with the one computed here,
+    /// if it is, and the pages with each other.
+    pub fn finish(&mut self, digest: &[u8]) -> Result<([u8; DIGEST_SIZE as usize], Pages)> {
         let Ok(digest) = <[u8; DIGEST_SIZE as usize]>::try_from(digest) else {
             return Err(corrupt(format!(
                 "the digest has {} bytes where SHA-256 has {DIGEST_SIZE}",
                 digest.len()
             )));
         };
-        let Some(sha256) = &mut self.sha256 else { return Ok(digest) };
-        let computed: [u8; DIGEST_SIZE as usize] = sha256.finalize_reset().into();
-        match computed == digest {
-            true => Ok(digest),
-            false => Err(mismatch()),
+        if let Some(sha256) = &mut self.sha256
+            && *sha256.finalize_reset() != digest
+        {
+            return Err(mismatch());
         }
+        let pages = std::mem::replace(&mut self.pages, Reader::of_metas());
+        let pages = match pages.finish().map_err(corrupt)? {
+            Some(Err(Fault::Corrupt(why))) => return Err(damaged(why)),
+            Some(Err(Fault::Unread(why))) => Some(Err(why)),
+            Some(Ok(keyspace)) => Some(Ok(keyspace)),
+            None => None,
+        };
+        Ok((digest, pages))
     }
 }
 
@@ -118,6 +132,7 @@ pub fn check_size(size: u64) -> Result<()> {
 pub struct Verifier {
     state: State,
     content: Content,
+    pages: Pages,
     /// The size of the database that the first message announced, in bytes.
     announced: u64,
 }
@@ -135,8 +150,13 @@ enum State {
 
 impl Verifier {
     /// A verifier that awaits the first message.
-    pub fn new(hashing: Hashing) -> Self {
-        Self { state: State::Opening, content: Content::new(hashing), announced: 0 }
+    pub fn new(checks: Checks) -> Self {
+        Self { state: State::Opening, content: Content::new(checks), pages: None, announced: 0 }
+    }
+
+    /// What the pages say, once; known with the digest.
+    pub fn take_pages(&mut self) -> Pages {
+        self.pages.take()
     }
 
     /// The size that the dump will have, once the first message told it.
@@ -164,7 +184,9 @@ impl Verifier {
                 return Err(corrupt("bytes are left after the digest"));
             }
             State::AwaitingDigest => {
-                self.state = State::Complete(self.content.check(blob)?);
+                let (digest, pages) = self.content.finish(blob)?;
+                self.pages = pages;
+                self.state = State::Complete(digest);
                 return Ok(Piece::Digest);
             }
             State::Complete(_) => return Err(corrupt("a message follows the digest")),
@@ -211,6 +233,14 @@ impl Verifier {
     }
 }
 
+/// Why a content whose pages contradict each other is worthless.
+fn damaged(why: String) -> Error {
+    corrupt(why).remedy(
+        "back up another member, and replace this one; where there is no better one, `proof=off` \
+         takes its snapshot as it is",
+    )
+}
+
 fn corrupt(what: impl Into<String>) -> Error {
     Error::new(Kind::Corrupt, what).remedy(
         "take another backup; if it stays so, check that member with `etcdutl` or name another one",
@@ -221,11 +251,15 @@ fn corrupt(what: impl Into<String>) -> Error {
 mod tests {
     use super::*;
 
-    /// A database of so many pages, as the verifier sees one.
+    /// A database of this number of pages, three at least.
     fn database(pages: usize) -> Vec<u8> {
-        let mut bytes: Vec<u8> = (0..pages * 512).map(|i| (i % 251) as u8).collect();
-        bytes[MAGIC_AT].copy_from_slice(&MAGIC);
-        bytes
+        let buckets = [("key".into(), Vec::new())].into();
+        databases::Database { page_size: 512, pages, buckets, ..databases::Database::etcd() }
+            .bytes()
+    }
+
+    fn checks(hashing: Hashing) -> Checks {
+        Checks { hashing, proof_memory: Some(1 << 20) }
     }
 
     /// Messages that carry these bytes in blobs of this size, and then the digest.
@@ -247,7 +281,7 @@ mod tests {
     }
 
     fn verify_by(hashing: Hashing, messages: &[(u64, Vec<u8>)]) -> Result<Proof> {
-        let mut verifier = Verifier::new(hashing);
+        let mut verifier = Verifier::new(checks(hashing));
         for (remaining, blob) in messages {
             verifier.message(*remaining, blob)?;
         }
@@ -272,9 +306,9 @@ mod tests {
 
     #[test]
     fn the_size_is_known_from_the_first_message_on() {
-        let mut verifier = Verifier::new(Hashing::Here);
+        let mut verifier = Verifier::new(checks(Hashing::Here));
         assert_eq!(verifier.size(), None);
-        verifier.message(1024, &database(1)).expect("the first message");
+        verifier.message(1024, &database(3)[..512]).expect("the first message");
         assert_eq!(verifier.size(), Some(1536 + 32));
     }
 
@@ -311,8 +345,8 @@ mod tests {
 
     #[test]
     fn a_digest_that_is_not_that_of_the_bytes_is_refused() {
-        let mut changed = messages(&database(3), 512);
-        changed[1].1[7] ^= 1;
+        let mut changed = messages(&database(4), 512);
+        changed[3].1[7] ^= 1;
         refused(&changed, Kind::Corrupt, "SHA-256");
         let mut changed = messages(&database(3), 512);
         changed[3].1[31] ^= 1;
@@ -322,13 +356,14 @@ mod tests {
     #[test]
     fn every_rule_but_the_digest_holds_where_the_host_hashes() {
         let verify = |messages: &[(u64, Vec<u8>)]| verify_by(Hashing::ByHost, messages);
-        let mut changed = messages(&database(3), 512);
-        changed[1].1[7] ^= 1;
+        // In a page that holds nothing.
+        let mut changed = messages(&database(4), 512);
+        changed[3].1[7] ^= 1;
         let proof = verify(&changed).expect("the host will find it");
-        assert_eq!(proof.sha256[..], Sha256::digest(database(3))[..], "as etcd sent it");
-        changed[3].1.pop();
+        assert_eq!(proof.sha256[..], Sha256::digest(database(4))[..], "as etcd sent it");
+        changed[4].1.pop();
         assert_eq!(verify(&changed).expect_err("31 bytes").kind, Kind::Corrupt);
-        assert_eq!(verify(&changed[..3]).expect_err("cut").kind, Kind::Interrupted);
+        assert_eq!(verify(&changed[..4]).expect_err("cut").kind, Kind::Interrupted);
     }
 
     #[test]
@@ -370,9 +405,9 @@ mod tests {
 
     #[test]
     fn what_is_no_bbolt_database_is_refused() {
-        let mut bytes = database(2);
+        let mut bytes = database(3);
         bytes[17] ^= 1;
-        for blob in [1, 19, 512] {
+        for blob in [1, 79, 80, 512] {
             refused(&messages(&bytes, blob), Kind::Corrupt, "not a bbolt database");
         }
     }
@@ -392,7 +427,14 @@ mod tests {
             Hashing::Here => digest[..] == Sha256::digest(&database)[..],
             Hashing::ByHost => digest.len() == 32,
         };
-        adds_up && is_whole && is_right && database[MAGIC_AT] == MAGIC
+        adds_up && is_whole && is_right && is_database(&database)
+    }
+
+    /// Whether the pages of a database agree with each other.
+    fn is_database(bytes: &[u8]) -> bool {
+        let mut reader = Reader::new(1 << 20, ());
+        reader.update(bytes).is_ok()
+            && reader.finish().is_ok_and(|pages| pages.is_some_and(|p| p.is_ok()))
     }
 
     /// Changes one message, or its place, as a server, a disk or a wire may.
@@ -418,7 +460,7 @@ mod tests {
         for seed in 0..2000 {
             let random = &mut fastrand::Rng::with_seed(seed);
             let hashing = [Hashing::Here, Hashing::ByHost][random.usize(..2)];
-            let bytes = database(random.usize(1..=2));
+            let bytes = database(random.usize(3..=4));
             let mut messages = messages(&bytes, random.usize(1..=bytes.len()));
             for _ in 0..random.usize(..3) {
                 if !messages.is_empty() {

@@ -35,9 +35,14 @@ fn run() -> Result<()> {
     match command::parse(std::env::args_os().skip(1))? {
         Command::Print(text) => print!("{text}"),
         Command::Verify => {
-            let proof = bundle::verify(std::io::stdin().lock())
+            let (proof, pages) = bundle::verify(std::io::stdin().lock())
                 .map_err(|error| error.during(Stage::Verify))?;
             println!("ok: {} bytes, sha256 {}", proof.size, crate::manifest::hex(&proof.sha256));
+            match pages {
+                Some(Ok(keyspace)) => println!("{}", keyspace.found),
+                Some(Err(why)) => println!("its pages were not read: {why}"),
+                None => {}
+            }
         }
         Command::Ping(target) => {
             let options = options(target)?;

@@ -8,7 +8,7 @@ use crate::import::{Fate, Import, Reader, Record, Step};
 use crate::options::Options;
 use crate::session::Session;
 use crate::snapshot::stream::Stated;
-use crate::snapshot::verifier::Hashing;
+use crate::snapshot::verifier::{Checks, Hashing};
 use plakar_connector::{Authority, Kind};
 use std::cell::RefCell;
 use std::time::UNIX_EPOCH;
@@ -42,7 +42,8 @@ impl wit::GuestImporter for EtcdImporter {
             false => Hashing::Here,
         };
         let options = Options::new(authorities, &options.config)?;
-        Ok(wit::Importer::new(EtcdImporter { options: Options { hashing, ..options } }))
+        let checks = Checks { hashing, ..options.checks };
+        Ok(wit::Importer::new(EtcdImporter { options: Options { checks, ..options } }))
     }
 
     fn origin(&self) -> String {

@@ -84,10 +84,18 @@ impl Database {
             ("storageVersion", b"3.6.0".to_vec()),
             ("term", 2_u64.to_be_bytes().to_vec()),
         ];
-        let mut buckets: BTreeMap<String, Pairs> =
-            ["alarm", "auth", "authRoles", "authUsers", "cluster", "key", "lease", "members_removed"]
-                .map(|name| (name.to_string(), Vec::new()))
-                .into();
+        let mut buckets: BTreeMap<String, Pairs> = [
+            "alarm",
+            "auth",
+            "authRoles",
+            "authUsers",
+            "cluster",
+            "key",
+            "lease",
+            "members_removed",
+        ]
+        .map(|name| (name.to_string(), Vec::new()))
+        .into();
         buckets.insert("members".into(), vec![(b"0000000000000001".to_vec(), member.to_vec())]);
         let meta = meta.map(|(name, value)| (name.as_bytes().to_vec(), value));
         buckets.insert("meta".into(), meta.into());
@@ -255,7 +263,8 @@ impl File {
         let mut noise = fastrand::Rng::with_seed(0xED0C_DAED);
         let mut bytes = vec![0; self.pages.len() * self.page_size];
         noise.fill(&mut bytes);
-        let used: Vec<usize> = (2..self.pages.len()).filter(|at| self.pages[*at].is_some()).collect();
+        let used: Vec<usize> =
+            (2..self.pages.len()).filter(|at| self.pages[*at].is_some()).collect();
         if let Some(random) = &mut self.random {
             // What was there before: pages of other times, of which later ones took a part.
             for at in 2..self.pages.len() {
@@ -333,7 +342,13 @@ fn page_of(id: usize, flags: u16, count: usize, rest: &[u8]) -> Vec<u8> {
 }
 
 /// A leaf, or a branch where it has children; its overflow is told when it is placed.
-fn page(id: usize, kind: u16, flags: u32, pairs: &[(Vec<u8>, Vec<u8>)], children: &[usize]) -> Vec<u8> {
+fn page(
+    id: usize,
+    kind: u16,
+    flags: u32,
+    pairs: &[(Vec<u8>, Vec<u8>)],
+    children: &[usize],
+) -> Vec<u8> {
     let mut table = Vec::new();
     let mut data = Vec::new();
     for (index, (key, value)) in pairs.iter().enumerate() {
@@ -346,7 +361,9 @@ fn page(id: usize, kind: u16, flags: u32, pairs: &[(Vec<u8>, Vec<u8>)], children
                 data.extend_from_slice(value);
             }
             Some(child) => {
-                [position, key.len() as u32].iter().for_each(|n| table.extend_from_slice(&n.to_le_bytes()));
+                [position, key.len() as u32]
+                    .iter()
+                    .for_each(|n| table.extend_from_slice(&n.to_le_bytes()));
                 table.extend_from_slice(&(*child as u64).to_le_bytes());
                 data.extend_from_slice(key);
             }

@@ -1,0 +1,202 @@
+//! What the members say of the keys at one revision, and what follows from it.
+//!
+//! A member that is asked for its HashKV answers for what it holds itself. The bytes of a
+//! snapshot hold what its sender holds. Where a majority of the voters has the same hash,
+//! the bytes are what the cluster agreed on.
+
+use crate::error::{Error, Result};
+use crate::etcd::messages::{HashKv, Id};
+use plakar_connector::{Authority, Kind};
+use std::fmt;
+use std::time::Duration;
+
+/// What a member's answer says of the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds the same.
+    Agrees,
+    /// It holds something else.
+    Disagrees,
+    /// Its answer says nothing of them: why.
+    NotComparable(String),
+    /// There is no answer: why.
+    NotAsked(String),
+}
+
+impl Verdict {
+    /// Its name in records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Agrees => "agrees",
+            Verdict::Disagrees => "disagrees",
+            Verdict::NotComparable(_) => "not comparable",
+            Verdict::NotAsked(_) => "not asked",
+        }
+    }
+
+    /// Why it says nothing.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Verdict::Agrees | Verdict::Disagrees => None,
+            Verdict::NotComparable(why) | Verdict::NotAsked(why) => Some(why),
+        }
+    }
+}
+
+/// One member's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vote {
+    /// Where it was asked.
+    pub endpoint: Authority,
+    /// Who answered; zero where nobody says.
+    pub member_id: u64,
+    /// What it answered.
+    pub told: Option<HashKv>,
+    /// What that says of the bytes.
+    pub verdict: Verdict,
+    /// How long the answer took.
+    pub duration: Duration,
+}
+
+/// How far the bytes are proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A majority of the voters holds the same.
+    Proven,
+    /// The sender holds the same; nobody else could be compared.
+    SelfConsistent,
+    /// Neither: why.
+    Unproven(String),
+}
+
+impl Outcome {
+    /// Its name in records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Outcome::Proven => "proven",
+            Outcome::SelfConsistent => "self-consistent",
+            Outcome::Unproven(_) => "unproven",
+        }
+    }
+
+    /// Why it is not more.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Outcome::Unproven(why) => Some(why),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason() {
+            Some(why) => write!(f, "{}: {why}", self.name()),
+            None => f.write_str(self.name()),
+        }
+    }
+}
+
+/// What follows from the answers for bytes that came from `sender` (zero where that is
+/// unknown), in a cluster of these voters. An error where a majority holds something else.
+pub fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outcome> {
+    let of = |verdict: Verdict| {
+        let mut ids: Vec<u64> = votes
+            .iter()
+            .filter(|vote| vote.verdict == verdict && voters.contains(&vote.member_id))
+            .map(|vote| vote.member_id)
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    };
+    let (agree, disagree) = (of(Verdict::Agrees), of(Verdict::Disagrees));
+    let majority = voters.len() / 2 + 1;
+    if disagree.len() >= majority {
+        let who = match sender {
+            0 => "the member that sent the snapshot".into(),
+            id => format!("member {}", Id(id)),
+        };
+        return Err(Error::new(
+            Kind::Corrupt,
+            format!(
+                "{who} holds other keys than {} of the {} voters at the same revision (HashKV): its \
+                 database is damaged",
+                disagree.len(),
+                voters.len()
+            ),
+        )
+        .remedy("back up another member, and replace this one"));
+    }
+    if agree.len() >= majority && voters.len() > 1 {
+        return Ok(Outcome::Proven);
+    }
+    let alone = agree.iter().all(|id| *id == sender);
+    if !agree.is_empty() && alone && disagree.is_empty() {
+        return Ok(Outcome::SelfConsistent);
+    }
+    Ok(Outcome::Unproven(match (voters.len(), disagree.len()) {
+        (0, _) => "the voters of the cluster are unknown".into(),
+        (all, 0) => format!("{} of {all} voters agree", agree.len()),
+        (all, others) => format!("{} of {all} voters agree, {others} disagree", agree.len()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vote(member_id: u64, verdict: Verdict) -> Vote {
+        let endpoint = Authority { host: format!("m{member_id}"), port: 2379, tls: false };
+        Vote { endpoint, member_id, told: None, verdict, duration: Duration::ZERO }
+    }
+
+    fn judged(agree: &[u64], disagree: &[u64], voters: &[u64]) -> Result<Outcome> {
+        let votes: Vec<Vote> = agree
+            .iter()
+            .map(|id| vote(*id, Verdict::Agrees))
+            .chain(disagree.iter().map(|id| vote(*id, Verdict::Disagrees)))
+            .chain([vote(1, Verdict::NotAsked("silent".into()))])
+            .collect();
+        judge(&votes, voters, 1)
+    }
+
+    #[test]
+    fn a_majority_of_the_voters_decides() {
+        for (agree, disagree, voters, outcome) in [
+            (&[1, 2][..], &[][..], &[1, 2, 3][..], "proven"),
+            (&[2, 3], &[], &[1, 2, 3], "proven"),
+            (&[1, 2], &[3], &[1, 2, 3], "proven"),
+            (&[1, 2, 3], &[], &[1, 2, 3, 4, 5], "proven"),
+            (&[1], &[], &[1, 2, 3], "self-consistent"),
+            (&[1], &[], &[1], "self-consistent"),
+            (&[1, 2], &[], &[1, 2, 3, 4, 5], "unproven: 2 of 5 voters agree"),
+            (&[2], &[], &[1, 2, 3], "unproven: 1 of 3 voters agree"),
+            (&[1], &[2], &[1, 2, 3], "unproven: 1 of 3 voters agree, 1 disagree"),
+            (&[], &[], &[1, 2, 3], "unproven: 0 of 3 voters agree"),
+            (&[1], &[2], &[1, 2], "unproven: 1 of 2 voters agree, 1 disagree"),
+            (&[1, 2], &[], &[], "unproven: the voters of the cluster are unknown"),
+            // The same member at several endpoints, and one that does not vote.
+            (&[1, 1, 1], &[], &[1, 2, 3], "self-consistent"),
+            (&[1, 9], &[], &[1, 2, 3], "self-consistent"),
+            (&[1, 2], &[9, 8, 7], &[1, 2, 3], "proven"),
+        ] {
+            let told = judged(agree, disagree, voters).map(|outcome| outcome.to_string());
+            assert_eq!(told, Ok(outcome.into()), "{agree:?} {disagree:?} {voters:?}");
+        }
+    }
+
+    #[test]
+    fn a_majority_that_holds_something_else_names_the_sender() {
+        for (agree, disagree, voters) in [
+            (&[][..], &[2, 3][..], &[1, 2, 3][..]),
+            (&[1], &[2, 3], &[1, 2, 3]),
+            (&[], &[1], &[1]),
+            (&[1, 2], &[3, 4, 5], &[1, 2, 3, 4, 5]),
+        ] {
+            let error = judged(agree, disagree, voters).expect_err("a refusal");
+            assert_eq!(error.kind, Kind::Corrupt);
+            assert!(error.to_string().contains("member 1 holds other keys"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The members' HashKV, compared with what the bytes of a snapshot give.
+
+use super::{Chosen, Session, Survey};
+use crate::error::{Error, Result, Stage};
+use crate::etcd::messages::HashKv;
+use crate::etcd::refusal::Refusal;
+use crate::etcd::transport::{Call, Transport, Unanswered};
+use crate::member::{Candidate, Role};
+use crate::net::{Network, Timeouts};
+use crate::proof::{Found, Keyspace};
+use crate::quorum::{Verdict, Vote};
+use std::time::{Duration, Instant};
+
+/// How long a member may take to hash its keys. It reads all of them, and on a busy disk a
+/// gigabyte takes ten seconds.
+const HASHING: Duration = Duration::from_secs(30);
+
+/// How long a member may take to reach the snapshot's revision, and how long it is let alone
+/// between two questions.
+const CATCHING_UP: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl<N: Network> Session<N> {
+    /// Asks all members that answered for their HashKV at the revision of these keys: the
+    /// sender first, then one after the other, the leader last. Each reads all its keys for
+    /// that, so no two do it at a time.
+    pub fn compare(&self, survey: &Survey, chosen: &mut Chosen, keyspace: &Keyspace) -> Vec<Vote> {
+        let mut votes = vec![self.vote(&mut chosen.candidate, keyspace)];
+        let mut others: Vec<Candidate> = survey.candidates.iter().cloned().collect();
+        others.sort_by_key(|candidate| candidate.role() == Role::Leader);
+        votes.extend(others.iter_mut().map(|candidate| self.vote(candidate, keyspace)));
+        votes.extend(survey.rejected.iter().map(|rejected| Vote {
+            endpoint: rejected.endpoint.clone(),
+            member_id: 0,
+            told: None,
+            verdict: Verdict::NotAsked("it was of no use for the backup".into()),
+            duration: Duration::ZERO,
+        }));
+        votes
+    }
+
+    fn vote(&self, candidate: &mut Candidate, keyspace: &Keyspace) -> Vote {
+        let since = Instant::now();
+        let answer = self.hash_kv(candidate, &keyspace.found);
+        let (told, verdict) = match answer {
+            Ok(told) => (Some(told), verdict(&told, keyspace)),
+            Err(verdict) => (None, verdict),
+        };
+        Vote {
+            endpoint: candidate.endpoint.clone(),
+            member_id: told.and_then(|told| told.header).unwrap_or_default().member_id,
+            told,
+            verdict,
+            duration: since.elapsed(),
+        }
+    }
+
+    /// A member's HashKV at a revision, or why there is none.
+    fn hash_kv(
+        &self,
+        candidate: &mut Candidate,
+        found: &Found,
+    ) -> std::result::Result<HashKv, Verdict> {
+        let since = Instant::now();
+        let not_asked = |error: Error| Verdict::NotAsked(error.what().into());
+        let mut has_logged_in = false;
+        loop {
+            let can_wait = since.elapsed() + PAUSE < CATCHING_UP.min(self.deadline.left());
+            let refusal = match self.ask_hash_kv(candidate, found.revision).map_err(not_asked)? {
+                // It has the revision, and not yet the compaction that came after it.
+                Ok(told) if compacted(&told) < found.compact_revision && can_wait => {
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+                Ok(told) => return Ok(told),
+                Err(refusal) => refusal,
+            };
+            match &self.options.credentials {
+                Some(credentials)
+                    if !has_logged_in && refusal.login_could_help(candidate.token.is_some()) =>
+                {
+                    candidate.token = self.login_at(candidate, credentials).map_err(not_asked)?;
+                    has_logged_in = true;
+                }
+                _ if refusal.is_of_the_future() && can_wait => std::thread::sleep(PAUSE),
+                _ if refusal.is_of_the_future() => {
+                    return Err(Verdict::NotComparable(
+                        "it has not reached the revision of the snapshot".into(),
+                    ));
+                }
+                _ if refusal.is_compacted() => {
+                    return Err(Verdict::NotComparable(
+                        "it is compacted beyond the revision of the snapshot".into(),
+                    ));
+                }
+                _ if candidate.transport == Transport::Gateway && refusal.is_unknown_call() => {
+                    return Err(Verdict::NotComparable(
+                        "the JSON gateway of its version has no HashKV; gRPC has".into(),
+                    ));
+                }
+                _ => return Err(not_asked(refusal.into_error())),
+            }
+        }
+    }
+
+    /// Asks once; returns the answer or the refusal.
+    fn ask_hash_kv(
+        &self,
+        Candidate { endpoint, transport, token, .. }: &Candidate,
+        revision: i64,
+    ) -> Result<std::result::Result<HashKv, Refusal>> {
+        let connect = self.options.limits.connect.min(self.deadline.left());
+        let limit = HASHING.min(self.deadline.left());
+        let timeouts = Timeouts { connect, first_byte: limit, between_bytes: connect };
+        let request =
+            transport.request(endpoint, Call::HashKv { revision }, token.as_deref(), timeouts);
+        let answer = self.network.exchange(vec![request], limit + super::GRACE).remove(0);
+        let response =
+            answer.map_err(|error| transport.failure(error, endpoint, Stage::Proof, &timeouts))?;
+        match transport.answer::<HashKv>(&response) {
+            Ok(told) => Ok(Ok(told)),
+            Err(Unanswered::Refused(refusal)) => Ok(Err(refusal)),
+            Err(unanswered) => Err(unanswered.into_error()),
+        }
+    }
+}
+
+/// The revision that a member is compacted at; -1 if it never was.
+fn compacted(told: &HashKv) -> i64 {
+    match told.compact_revision {
+        // What an answer leaves out is zero, and no revision.
+        0 => -1,
+        compacted => compacted,
+    }
+}
+
+/// What an answer says of the bytes.
+fn verdict(told: &HashKv, keyspace: &Keyspace) -> Verdict {
+    let revision = keyspace.found.revision;
+    let compacted = compacted(told);
+    if ![0, revision].contains(&told.hash_revision) {
+        return Verdict::NotComparable(format!("it hashed up to revision {}", told.hash_revision));
+    }
+    if compacted > revision {
+        return Verdict::NotComparable(
+            "it is compacted beyond the revision of the snapshot".into(),
+        );
+    }
+    if compacted < keyspace.found.compact_revision {
+        return Verdict::NotComparable(
+            "its compaction is behind that of the snapshot, which lacks what it still hashes"
+                .into(),
+        );
+    }
+    match keyspace.hash(compacted) == told.hash {
+        true => Verdict::Agrees,
+        false if !keyspace.is_comparable(compacted) => Verdict::NotComparable(
+            "no key is left, and members hash what their compaction has not yet removed".into(),
+        ),
+        false => Verdict::Disagrees,
+    }
+}
