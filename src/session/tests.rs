@@ -1035,3 +1035,5 @@ fn no_exchange_may_outlast_its_limit_or_the_run() {
         }
     }
 }
+
+mod hashes;

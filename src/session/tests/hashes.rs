@@ -1,0 +1,279 @@
+//! What the members say of the keys, and what becomes of the backup.
+
+use super::*;
+use crate::etcd::messages::HashKv;
+use crate::scripted::{REVISION, written};
+
+const HASH_KV: [(Transport, &str); 2] = [
+    (Transport::Grpc, "/etcdserverpb.Maintenance/HashKV"),
+    (Transport::Gateway, "/v3/maintenance/hashkv"),
+];
+
+/// The answer of a member that holds what the scripted snapshot holds.
+fn same(member_id: u64) -> HashKv {
+    let hash = written().hash_kv();
+    HashKv { header: Some(header(member_id)), hash, compact_revision: -1, hash_revision: REVISION }
+}
+
+fn other(member_id: u64) -> HashKv {
+    HashKv { hash: 1, ..same(member_id) }
+}
+
+fn reply(transport: Transport, told: &HashKv) -> Reply {
+    let HashKv { header, hash, compact_revision, hash_revision } = told;
+    let member_id = header.expect("a header").member_id.to_string();
+    match transport {
+        Transport::Grpc => Reply::grpc(&[told]),
+        // As etcd 3.6.14 writes it.
+        Transport::Gateway => Reply::json(
+            200,
+            json!({ "header": { "cluster_id": "1", "member_id": member_id }, "hash": hash,
+                    "compact_revision": compact_revision.to_string(),
+                    "hash_revision": hash_revision.to_string() })
+            .to_string(),
+        ),
+    }
+}
+
+/// A cluster of members 2, 3 and 9 at the endpoints a, b and c; the last one leads.
+fn cluster(transport: Transport, path: &'static str, told: [Option<HashKv>; 3]) -> Scripted {
+    let network = Scripted::default();
+    let list = [2, 3, 9].map(|id| Member { id, name: format!("m{id}"), ..Member::default() });
+    for ((host, id), told) in [("a", 2), ("b", 3), ("c", 9)].into_iter().zip(told) {
+        member(&network, host, transport, id);
+        let paths = transport.paths();
+        network.reply(host, paths.members, transport.members(Some(header(id)), &list).over(1));
+        match told {
+            Some(told) => network.reply(host, path, reply(transport, &told)),
+            None => network.on(host, path, |_| Err::<Reply, _>(NetworkError::ReadTimeout)),
+        }
+    }
+    network
+}
+
+fn answers(manifest: &Value) -> Vec<(String, String)> {
+    let members = manifest["proof"]["members"].as_array().expect("a list");
+    let text = |value: &Value| value.as_str().unwrap_or("null").to_string();
+    members.iter().map(|vote| (text(&vote["endpoint"]), text(&vote["answer"]))).collect()
+}
+
+#[test]
+fn a_majority_that_holds_the_same_proves_a_snapshot() {
+    for (transport, path) in HASH_KV {
+        let network = cluster(transport, path, [Some(same(2)), Some(same(3)), None]);
+        let manifest = back_up(&network, transport, "a,b,c").expect("a backup");
+        assert_eq!(manifest["proof"]["outcome"], "proven");
+        let expected = [("a:2379", "agrees"), ("b:2379", "agrees"), ("c:2379", "not asked")];
+        assert_eq!(answers(&manifest), expected.map(|(a, b)| (a.to_string(), b.to_string())));
+        assert_eq!(manifest["proof"]["members"][1]["member_id"], "3");
+        assert_eq!(manifest["database"]["hash_kv"], written().hash_kv());
+        assert_eq!(manifest["database"]["keys"], 1);
+        assert!(manifest["verified"].to_string().contains("hashkv of a majority"), "{manifest}");
+        let asked: Vec<String> = network.asked.borrow().iter().filter(|(_, p, _)| *p == path)
+            .map(|(host, ..)| host.clone()).collect();
+        assert_eq!(asked, ["a", "b", "c"], "the leader is the last to be asked");
+    }
+}
+
+#[test]
+fn a_majority_that_holds_something_else_fails_the_backup_and_names_the_sender() {
+    for (transport, path) in HASH_KV {
+        for sender in [same(2), other(2)] {
+            let network = cluster(transport, path, [Some(sender), Some(other(3)), Some(other(9))]);
+            let words = ["`a:2379`: proof: member 2 holds other keys", "replace this one"];
+            refused(back_up(&network, transport, "a,b,c"), Kind::Corrupt, &words);
+        }
+    }
+}
+
+#[test]
+fn a_minority_that_holds_something_else_is_named() {
+    for (transport, path) in HASH_KV {
+        let network = cluster(transport, path, [Some(same(2)), Some(other(3)), Some(same(9))]);
+        let manifest = back_up(&network, transport, "a,b,c").expect("a backup");
+        assert_eq!(manifest["proof"]["outcome"], "proven");
+        assert!(warned(&manifest, "member 3 at `b:2379` holds other keys"), "{manifest}");
+    }
+}
+
+#[test]
+fn where_the_sender_alone_could_be_asked_a_snapshot_is_self_consistent() {
+    for (transport, path) in HASH_KV {
+        let network = cluster(transport, path, [Some(same(2)), None, None]);
+        let manifest = back_up(&network, transport, "a").expect("a backup");
+        assert_eq!(manifest["proof"]["outcome"], "self-consistent");
+        assert_eq!(manifest["warnings"], json!([]));
+        let asked = options(&transport.to_string(), "a", &[("proof", "require")]);
+        let words = ["`a:2379`: proof: ", "`proof=require`", "name all members"];
+        refused(backed_up(&network, &asked), Kind::Other, &words);
+
+        let alone = Scripted::default();
+        member(&alone, "a", transport, 2);
+        alone.reply("a", path, reply(transport, &same(2)));
+        assert!(backed_up(&alone, &asked).is_ok(), "there is nobody else to ask");
+    }
+}
+
+#[test]
+fn without_the_proof_nobody_is_asked_and_nothing_is_said() {
+    for (transport, path) in HASH_KV {
+        let network = cluster(transport, path, [Some(other(2)), Some(other(3)), Some(other(9))]);
+        let asked = options(&transport.to_string(), "a,b,c", &[("proof", "off")]);
+        let manifest = backed_up(&network, &asked).expect("a backup");
+        assert_eq!(manifest["proof"], json!({ "outcome": "off", "reason": null, "members": [] }));
+        assert_eq!(manifest["database"], Value::Null);
+        assert_eq!(network.count("a", path), 0);
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_is_no_voice_for_or_against() {
+    let (transport, path) = HASH_KV[0];
+    for (told, reason) in [
+        (HashKv { compact_revision: 50, ..other(3) }, "compacted beyond"),
+        (HashKv { hash_revision: 41, ..other(3) }, "hashed up to revision 41"),
+    ] {
+        let network = cluster(transport, path, [Some(same(2)), Some(told), Some(same(9))]);
+        let manifest = back_up(&network, transport, "a,b,c").expect("a backup");
+        assert_eq!(manifest["proof"]["outcome"], "proven");
+        let vote = &manifest["proof"]["members"][1];
+        assert_eq!(vote["answer"], "not comparable");
+        assert!(vote["reason"].to_string().contains(reason), "{vote}");
+    }
+    for (transport, code, message, reason) in [
+        (Transport::Grpc, 11, "etcdserver: mvcc: required revision has been compacted", "compacted beyond"),
+        (Transport::Gateway, 12, "Method Not Allowed", "has no HashKV; gRPC has"),
+    ] {
+        let path = HASH_KV.iter().find(|(other, _)| *other == transport).expect("it").1;
+        let network = cluster(transport, path, [Some(same(2)), None, Some(same(9))]);
+        network.reply("b", path, transport.refusal(code, message));
+        let manifest = back_up(&network, transport, "a,b,c").expect("a backup");
+        let vote = &manifest["proof"]["members"][1];
+        assert_eq!(vote["answer"], "not comparable");
+        assert!(vote["reason"].to_string().contains(reason), "{vote}");
+    }
+}
+
+#[test]
+fn a_member_that_is_not_there_yet_is_asked_again() {
+    let (transport, path) = HASH_KV[0];
+    let future = "etcdserver: mvcc: required revision is a future revision";
+    let network = cluster(transport, path, [Some(same(2)), None, None]);
+    let turns = vec![transport.refusal(11, future), reply(transport, &same(3))];
+    network.turns("b", path, turns);
+    let manifest = back_up(&network, transport, "a,b").expect("a backup");
+    assert_eq!(manifest["proof"]["outcome"], "proven");
+    assert_eq!(network.count("b", path), 2);
+}
+
+#[test]
+fn a_login_is_tried_where_it_opens_the_hash() {
+    for (transport, path) in HASH_KV {
+        let network = cluster(transport, path, [Some(same(2)), None, None]);
+        for host in ["a", "b"] {
+            network.reply(host, transport.paths().login, transport.token("a-token"));
+        }
+        network.on("b", path, move |request| {
+            let is_open = request.headers.iter().any(|(_, value)| value == "a-token");
+            Ok(match is_open {
+                true => reply(transport, &same(3)),
+                false => transport.refusal(3, "etcdserver: user name is empty"),
+            })
+        });
+        let asked = options(&transport.to_string(), "a,b", &LOGIN);
+        let manifest = backed_up(&network, &asked).expect("a backup");
+        assert_eq!(manifest["proof"]["outcome"], "proven", "{manifest}");
+    }
+}
+
+/// A snapshot of a database with these alarms: member and number.
+fn alarmed(alarms: &[(u8, u8)]) -> databases::Database {
+    let mut database = written();
+    database.page_size = 4096;
+    for (member, alarm) in alarms {
+        let zero_is_left_out = |tag: u8, n: u8| if n == 0 { vec![] } else { vec![tag, n] };
+        let key = [zero_is_left_out(8, *member), zero_is_left_out(16, *alarm)].concat();
+        database.add("alarm", &key, b"");
+    }
+    database
+}
+
+#[test]
+fn an_alarm_in_the_pages_is_believed_whatever_the_status_says() {
+    let (transport, path) = HASH_KV[1];
+    let back_up = |alarms: &[(u8, u8)]| {
+        let network = cluster(transport, path, [Some(same(2)), Some(same(3)), Some(same(9))]);
+        let body = stream(&alarmed(alarms).bytes());
+        network.reply("a", transport.paths().snapshot, (json_head(200), vec![Ok(body)]).into());
+        let mut import = Import::new(network, options("gateway", "a,b,c", &[]), |_| {});
+        let mut manifest = Ok(Value::Null);
+        loop {
+            match import.advance() {
+                Ok(Step::Record(record)) => {
+                    let mut content = Vec::new();
+                    let mut reader = record.content;
+                    while let Some(piece) = match &mut reader {
+                        Some(reader) => match reader.read(1 << 20) {
+                            Ok(piece) => piece,
+                            Err(error) => return Err(error),
+                        },
+                        None => None,
+                    } {
+                        content.extend(piece);
+                    }
+                    import.acknowledge(record.id, Fate::Stored(content.len() as u64));
+                    if record.pathname == crate::import::MANIFEST {
+                        manifest = Ok(serde_json::from_slice(&content).expect("JSON"));
+                    }
+                }
+                Ok(_) => return manifest,
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    refused(back_up(&[(2, 2)]), Kind::Corrupt, &["proof: ", "CORRUPT for this member"]);
+    for (alarms, words) in [
+        (&[(3, 2)][..], "the alarm CORRUPT is on for member 3"),
+        (&[(0, 2)], "CORRUPT is on for the whole cluster"),
+        (&[(2, 1)], "the alarm NOSPACE is on for member 2"),
+    ] {
+        let manifest = back_up(alarms).expect("a backup");
+        assert!(warned(&manifest, words), "{manifest}");
+        assert_eq!(manifest["alarms"].as_array().map(Vec::len), Some(1), "{manifest}");
+        assert_eq!(manifest["database"]["alarms"], manifest["alarms"]);
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_revision_that_the_member_was_not_at_is_of_an_unknown_member() {
+    for (before, after, is_known) in
+        [(42, 42, true), (40, 45, true), (0, 0, true), (43, 45, false), (40, 41, false)]
+    {
+        let (transport, path) = HASH_KV[0];
+        let network = cluster(transport, path, [None, None, None]);
+        let asked = network.clone();
+        network.on("a", GRPC.status, move |_| {
+            let begun = asked.count("a", GRPC.snapshot) > 0;
+            let revision = if begun { after } else { before };
+            let header = Some(Header { revision, ..header(2) });
+            Ok(transport.status(&Status { header, ..status(2) }).over(1))
+        });
+        let manifest = back_up(&network, transport, "a").expect("a backup");
+        assert_eq!(manifest["member"].is_object(), is_known, "{before} {after}");
+        assert_eq!(warned(&manifest, "not of a revision"), !is_known, "{manifest}");
+    }
+}
+
+#[test]
+fn a_reader_out_of_memory_gives_up_the_proof_and_not_the_backup() {
+    let (transport, path) = HASH_KV[0];
+    let network = cluster(transport, path, [Some(same(2)), Some(same(3)), None]);
+    let mut asked = options("grpc", "a,b", &[]);
+    asked.checks.proof_memory = Some(1000);
+    let manifest = backed_up(&network, &asked).expect("a backup");
+    assert_eq!(manifest["proof"]["outcome"], "unproven");
+    assert!(manifest["proof"]["reason"].to_string().contains("`proof_memory`"), "{manifest}");
+    assert!(warned(&manifest, "the snapshot is not proven: "), "{manifest}");
+    asked.proof_required = true;
+    refused(backed_up(&network, &asked), Kind::Other, &["proof: ", "`proof_memory`"]);
+}
