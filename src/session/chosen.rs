@@ -124,8 +124,7 @@ impl Chosen {
                 .hide("the snapshot is not of the size that this member told of its database");
         }
         let revision = |status: Option<&Status>| status.map_or(0, |s| s.header().revision);
-        let (before, after) =
-            (revision(self.candidate.status.as_ref()), revision(after_status));
+        let (before, after) = (revision(self.candidate.status.as_ref()), revision(after_status));
         // Zero is not told. A member's revision never goes back.
         if sent.revision.is_some_and(|sent| sent < before || (after != 0 && sent > after)) {
             self.identity.hide("the snapshot is not of a revision that this member was at");

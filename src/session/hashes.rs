@@ -146,14 +146,13 @@ fn verdict(told: &HashKv, keyspace: &Keyspace) -> Verdict {
             "it is compacted beyond the revision of the snapshot".into(),
         );
     }
-    if compacted < keyspace.found.compact_revision {
-        return Verdict::NotComparable(
-            "its compaction is behind that of the snapshot, which lacks what it still hashes"
-                .into(),
-        );
-    }
-    match keyspace.hash(compacted) == told.hash {
+    let is_behind = compacted < keyspace.found.compact_revision;
+    match keyspace.hash(compacted.max(keyspace.found.compact_revision)) == told.hash {
         true => Verdict::Agrees,
+        // It may tell a hash that it computed before it removed what the snapshot lacks.
+        false if is_behind => Verdict::NotComparable(
+            "its hash covers what the compaction of the snapshot has removed".into(),
+        ),
         false if !keyspace.is_comparable(compacted) => Verdict::NotComparable(
             "no key is left, and members hash what their compaction has not yet removed".into(),
         ),

@@ -271,6 +271,23 @@ impl Cluster {
         assert!(self.becomes_healthy(index), "a port of `{}` is in use", self.name(index));
     }
 
+    /// Changes a value in the database file of a member, every copy of it, and nothing else:
+    /// pages and tree stay as they are. The member starts on it and serves it.
+    pub fn damage(&mut self, index: usize, value: &[u8], other: &[u8]) {
+        assert_eq!(value.len(), other.len(), "the pages stay as they are");
+        self.kill(index);
+        let file = data_dir(self.members[index].folder.path()).join("member/snap/db");
+        let mut database = std::fs::read(&file).expect("the member has a database");
+        let mut copies = 0;
+        while let Some(at) = database.windows(value.len()).position(|window| window == value) {
+            database[at..at + value.len()].copy_from_slice(other);
+            copies += 1;
+        }
+        assert!(copies > 0, "the value is not in the database");
+        std::fs::write(&file, database).expect("its database can be changed");
+        self.restart(index, &[]);
+    }
+
     /// Makes a cluster of its own, under the same id, out of one member. Others of
     /// the old cluster do not find it any more.
     pub fn force_new_cluster(&mut self, index: usize) {

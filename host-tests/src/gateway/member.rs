@@ -1,6 +1,7 @@
 //! What a member answers, path by path, where the script says nothing else.
 
 use super::{Answer, Request, Stream};
+use crate::database::REVISION;
 use crate::etcd::{GatewayStyle, Version};
 use crate::recorded;
 use serde_json::json;
@@ -106,7 +107,7 @@ impl Member {
         }
         let header = json!({
             "cluster_id": self.cluster_id.to_string(), "member_id": self.id.to_string(),
-            "revision": "601", "raft_term": "2",
+            "revision": REVISION.to_string(), "raft_term": "2",
         });
         match path {
             "/version" => Answer::json(200, &self.version()),

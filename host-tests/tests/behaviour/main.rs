@@ -12,6 +12,7 @@
 //! | [`members`] | which of several endpoints is asked |
 //! | [`clusters`] | real clusters of several members, some of them sick |
 //! | [`names`] | names that lead to several addresses, to several members, or nowhere |
+//! | [`proof`] | what the pages of a snapshot say, and what the members say of them |
 //! | [`requests`] | what is asked of a member, and what is not |
 //! | [`transports`] | native gRPC where it can be had, the gateway where it cannot |
 //! | [`success_rules`] | a stream that breaks one rule is no backup |
@@ -47,6 +48,7 @@ mod members;
 mod names;
 mod native_grpc;
 mod plakar;
+mod proof;
 mod readme;
 mod real_etcd;
 mod refusals;

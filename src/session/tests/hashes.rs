@@ -69,8 +69,13 @@ fn a_majority_that_holds_the_same_proves_a_snapshot() {
         assert_eq!(manifest["database"]["hash_kv"], written().hash_kv());
         assert_eq!(manifest["database"]["keys"], 1);
         assert!(manifest["verified"].to_string().contains("hashkv of a majority"), "{manifest}");
-        let asked: Vec<String> = network.asked.borrow().iter().filter(|(_, p, _)| *p == path)
-            .map(|(host, ..)| host.clone()).collect();
+        let asked: Vec<String> = network
+            .asked
+            .borrow()
+            .iter()
+            .filter(|(_, p, _)| *p == path)
+            .map(|(host, ..)| host.clone())
+            .collect();
         assert_eq!(asked, ["a", "b", "c"], "the leader is the last to be asked");
     }
 }
@@ -141,7 +146,12 @@ fn what_cannot_be_compared_is_no_voice_for_or_against() {
         assert!(vote["reason"].to_string().contains(reason), "{vote}");
     }
     for (transport, code, message, reason) in [
-        (Transport::Grpc, 11, "etcdserver: mvcc: required revision has been compacted", "compacted beyond"),
+        (
+            Transport::Grpc,
+            11,
+            "etcdserver: mvcc: required revision has been compacted",
+            "compacted beyond",
+        ),
         (Transport::Gateway, 12, "Method Not Allowed", "has no HashKV; gRPC has"),
     ] {
         let path = HASH_KV.iter().find(|(other, _)| *other == transport).expect("it").1;

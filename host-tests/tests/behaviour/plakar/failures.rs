@@ -82,7 +82,7 @@ fn a_component_that_misbehaves_fails_the_backup() {
         ("trap-in-read", "trapped in `reader.read`"),
         ("panic", "trapped in `reader.read`"),
         ("exit", "ended itself"),
-        ("hog-memory", "64 MiB of memory"),
+        ("hog-memory", "320 MiB of memory"),
         ("oversized-read", "where at most"),
         ("empty-read", "returned no bytes"),
         ("await-nothing", "awaits acknowledgements"),
