@@ -62,6 +62,14 @@ demo: build
 bench *arguments: tools build
     cargo run --release --package host-tests --example bench -- {{ arguments }}
 
+# feed the page reader with what libFuzzer finds, for this number of seconds; needs a C++ compiler
+fuzz seconds='60':
+    mkdir -p target/fuzz/seeds target/fuzz/corpus
+    cargo run --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --bin seeds target/fuzz/seeds
+    RUSTFLAGS='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1' \
+        cargo build --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --release --bin pages
+    target/fuzz/release/pages -max_total_time={{ seconds }} -max_len=65536 -timeout=5 -rss_limit_mb=512 -artifact_prefix=target/fuzz/ target/fuzz/corpus target/fuzz/seeds
+
 # licences, banned crates and sources of the dependencies
 deny:
     tools/cargo-deny --workspace check --hide-inclusion-graph licenses bans sources

@@ -15,7 +15,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// How many names of keys are compared at a time, to know the newest revision of each.
-const NAMES_AT_ONCE: usize = 1 << 18;
+const NAMES_AT_ONCE: usize = 1 << 16;
 
 /// What a database holds.
 pub struct Keyspace<O = ()> {
@@ -244,7 +244,9 @@ impl<O: Observer> Keyspace<O> {
     fn mark_newest(&mut self) {
         let revisions: usize = self.indexes().count();
         let passes = revisions.div_ceil(NAMES_AT_ONCE).max(1) as u64;
-        let mut names: HashSet<u64, BuildHasherDefault<Hashed>> = HashSet::default();
+        let capacity = revisions.min(2 * NAMES_AT_ONCE);
+        let mut names: HashSet<u64, BuildHasherDefault<Hashed>> =
+            HashSet::with_capacity_and_hasher(capacity, BuildHasherDefault::default());
         for pass in 0..passes {
             names.clear();
             for index in indexes(&self.leaves).rev() {
