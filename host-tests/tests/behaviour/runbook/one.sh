@@ -55,7 +55,8 @@ etcdctl get 30 | grep -q value
 stop m1
 refused 'is there: section 4' step m1 5
 # Neither is the old data started, nor is it overlooked.
-refused 'or with the old data' step m1 6 'By hand'
+{ block 1; block 6 'By hand'; } > /run/blocks
+refused 'or with the old data' on m1 'exec timeout 20 sh /run/blocks'
 DATA_DIR=/var/lib WAL_DIR='' refused 'there is data in /var/lib/etcd' step m1 4
 { block 1; block 4; } > /run/blocks
 refused 'Permission denied' on m1 'cd / && exec setpriv --reuid 12346 --clear-groups sh /run/blocks'
@@ -91,7 +92,7 @@ step m1 5 | grep -q 'restored m1'
 refused 'is there: section 4' step m1 5
 start m1 "$(block 1)
 $(block 6 'By hand')"
-step m1 7 > look
+WAIT=30 step m1 7 > look
 if [ "$VARIANT" = alarm ]; then
     refused 'database space exceeded' etcdctl put 21 value
     on m1 "$(block 1)
