@@ -161,7 +161,7 @@ fn a_long_member_list_fails_no_backup() {
     let list = json!({ "header": { "cluster_id": "7438200942389488494", "member_id": "2" }, "members": members });
     let long = member(2).on("/v3/cluster/member/list", Answer::json(200, &list));
     let gateway = Gateway::start(long);
-    let backup = back_up(&endpoints(&[&gateway]), &["-o", "proof=off"]);
+    let backup = back_up(&endpoints(&[&gateway]), &["proof=off"]);
     backup.0.assert_ok();
     backup.1.assert_whole_backup();
     assert_eq!(backup.1.manifest()["members"], serde_json::Value::Null);
