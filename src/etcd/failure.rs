@@ -128,9 +128,13 @@ impl Transport {
     }
 }
 
-/// Fails where something is not whole so long after it `begun`: a server that drips
-/// sends each piece in time, and the whole never.
-pub fn in_time(what: &str, begun: Instant, limit: Duration) -> crate::error::Result<()> {
+/// How many times the longest silence the small pieces of something may take together.
+const PATIENCE: u32 = 4;
+
+/// Fails where something that is small is not whole long after it `begun`: a server
+/// that drips sends each piece before `silence` is over, and the whole never.
+pub fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::error::Result<()> {
+    let limit = silence.saturating_mul(PATIENCE);
     match begun.elapsed() > limit {
         true => Err(Error::new(
             Kind::TimedOut,

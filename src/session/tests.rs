@@ -894,7 +894,7 @@ fn what_drips_before_the_first_message_is_given_up_for_the_next_member() {
         let begin: &[u8] =
             if transport == Transport::Grpc { &[0, 0, 0, 16, 0] } else { &[b' '; 1000] };
         network.reply("a", transport.paths().snapshot, Reply::dripping(head, begin));
-        let words = [what, "not whole after 20ms", "`stall_timeout`"];
+        let words = [what, "not whole after 80ms", "`stall_timeout`"];
         let short =
             |endpoints| options(&transport.to_string(), endpoints, &[("stall_timeout", "20ms")]);
         refused(backed_up(&network, &short("a")), Kind::TimedOut, &words);
