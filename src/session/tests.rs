@@ -337,6 +337,8 @@ fn a_snapshot_of_another_size_is_of_an_unknown_member() {
     for (before, after, is_known) in [
         (0, 0, true),
         (1024, 1024, true),
+        (1000, 1000, false),
+        (2000, 2000, false),
         (1000, 2000, true),
         (1024, 0, true),
         (0, 1024, true),
