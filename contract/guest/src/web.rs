@@ -46,20 +46,24 @@ pub fn get(url: &str) -> Result<Body, Error> {
 
 /// The case of the contract's `error` for a request that failed.
 fn of_exchange(url: &str, code: ErrorCode) -> Error {
-    let text = format!("`{url}`: {code}");
+    let text = |reason| format!("`{url}`: {reason}");
     match code {
+        ErrorCode::HttpRequestDenied => Error::Other(text("its host was not granted")),
         ErrorCode::DnsTimeout
         | ErrorCode::ConnectionTimeout
         | ErrorCode::ConnectionReadTimeout
-        | ErrorCode::HttpResponseTimeout => Error::TimedOut(text),
-        ErrorCode::DnsError(_)
-        | ErrorCode::DestinationNotFound
+        | ErrorCode::HttpResponseTimeout => Error::TimedOut(text("it took too long")),
+        ErrorCode::DnsError(_) => Error::Unreachable(text("its name cannot be resolved")),
+        ErrorCode::DestinationNotFound
         | ErrorCode::DestinationUnavailable
-        | ErrorCode::ConnectionRefused => Error::Unreachable(text),
+        | ErrorCode::ConnectionRefused => Error::Unreachable(text("no connection")),
         ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => {
-            Error::Interrupted(text)
+            Error::Interrupted(text("the connection was lost"))
         }
-        _ => Error::Other(text),
+        ErrorCode::TlsProtocolError
+        | ErrorCode::TlsCertificateError
+        | ErrorCode::TlsAlertReceived(_) => Error::Unreachable(text("TLS failed")),
+        _ => Error::Other(text("the request failed")),
     }
 }
 
