@@ -99,6 +99,22 @@ fn a_small_address_space_does_or_is_said_to_be_too_small() {
 }
 
 #[test]
+fn a_small_stack_does_or_is_said_to_be_too_small() {
+    for kib in [64, 512] {
+        let target = Target::new();
+        let outcome = limited(&target, &[&format!("--stack={}", kib << 10)]).wait();
+        assert_eq!(outcome.code, TOO_LITTLE, "{outcome}");
+        assert_one_line(&outcome, &["stack", "`ulimit -s`"]);
+        target.assert_nothing_left();
+    }
+    // A soft limit is what one may raise.
+    for limit in ["1048576", "65536:8388608"] {
+        let target = Target::new();
+        limited(&target, &[&format!("--stack={limit}")]).wait().assert_ok();
+    }
+}
+
+#[test]
 fn a_file_larger_than_allowed_ends_in_order() {
     let cache = tempfile::tempdir().expect("a temporary directory");
     let cache = cache.path().to_str().expect("UTF-8");
