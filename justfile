@@ -36,8 +36,8 @@ test: prerequisites node-packages tools lint unit host-tests demo deny
 # formatting, clippy for both targets, drift of the WIT packages
 lint: wasm-target wit-deps-check
     cargo fmt --all --check
-    cargo clippy --workspace --exclude hello-connector --exclude misbehaving-connector --all-targets -- -D warnings
-    cargo clippy --package plakar-etcd --package hello-connector --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
+    cargo clippy --workspace --exclude plakar-connector-guest --exclude hello-connector --exclude misbehaving-connector --all-targets -- -D warnings
+    cargo clippy --package plakar-etcd --package plakar-connector-guest --package hello-connector --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
 
 # the unit tests, run natively
 unit:
