@@ -84,7 +84,7 @@ enum Bucket<'a> {
 impl<O: Observer> Keyspace<O> {
     /// Reads the buckets of a database of which all pages were seen.
     pub fn read(mut seen: Seen<O>, meta: &Meta) -> Result<Self, Fault> {
-        let mut leaves = Table::new();
+        let mut leaves = Table::empty();
         let mut inline = Vec::new();
         let mut found = {
             let mut budget = seen.budget;
@@ -178,7 +178,7 @@ impl<O: Observer> Keyspace<O> {
             match buckets.get(b"key".as_slice()) {
                 Some(Bucket::At(root)) => walk.tree(*root, |leaf| match leaf {
                     Leaf::Revisions(first, count) => Ok(leaves.push(&mut budget, (first, count))?),
-                    Leaf::Bytes(elements) if elements.len() == 0 => Ok(()),
+                    Leaf::Bytes(elements) if elements.count() == 0 => Ok(()),
                     Leaf::Bytes(_) => Err(damaged("key")),
                 })?,
                 Some(Bucket::Inline(elements)) => {
@@ -283,7 +283,7 @@ impl<O: Observer> Keyspace<O> {
     /// removed.
     pub fn is_comparable(&self, compact_revision: i64) -> bool {
         self.found.keys > 0
-            || !self.rows().next().is_some_and(|row| row.main as i64 <= compact_revision)
+            || self.rows().next().is_none_or(|row| row.main as i64 > compact_revision)
     }
 }
 
@@ -292,7 +292,7 @@ impl<O: Observer> Keyspace<O> {
 type Visit<'v> = &'v mut dyn FnMut(u64, Option<(&[u8], &[u8])>) -> Result<(), Fault>;
 
 fn indexes(leaves: &Table<(u32, u16)>) -> impl DoubleEndedIterator<Item = usize> {
-    (0..leaves.len()).flat_map(|leaf| {
+    (0..leaves.count()).flat_map(|leaf| {
         let (first, count) = leaves.get(leaf);
         let first = first as usize;
         first..first + usize::from(count)

@@ -103,6 +103,8 @@ if [ "$VARIANT" = mount ]; then
     etcdctl endpoint status -w json | grep -q '"dbSizeQuota":4294967296' || die 'another quota'
 fi
 grep -q '"Revision" : 21' look || die "$(cat look)"
+count=$(sed -n 's/.*`"Count"` of \([0-9]*\) keys.*/\1/p' "$GUIDE")
+grep -q "\"Count\" : ${count:?the guide says how many}\$" look || die "$(cat look)"
 [ "$(hash)" = "$before" ] || die "the data is another: $before $(hash)"
 [ -z "$(etcdctl get 21)" ] || die 'a later write is back'
 etcdctl put 21 value > /dev/null
