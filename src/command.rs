@@ -235,8 +235,8 @@ fn help() -> String {
          grants; `verify --file` takes a directory with all files of a backup as well, and `diff`\n\
          names files alone, `-` for standard input. Nothing is told of a dump before it was checked.\n\
          Keys are on one line, a backslash as `\\\\` and what cannot be seen as `\\xNN`.\n\n  \
-           plakar cat SNAPSHOT:/dump | wasmtime run connector.wasm get /registry/...\n  \
-           wasmtime run --dir . connector.wasm keys --file ./dump /registry/\n\n\
+           plakar cat SNAPSHOT:/dump | wasmtime run -S http connector.wasm get /registry/...\n  \
+           wasmtime run -S http --dir . connector.wasm keys --file ./dump /registry/\n\n\
          Locations:\n  {locations}\n\n\
          Bytes leave as they come, so the exit code is the verdict: write to a `.part` file,\n\
          and rename it only on success:\n\n  \

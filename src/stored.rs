@@ -76,7 +76,7 @@ fn open(path: &Path) -> Result<File> {
     };
     let file = File::open(path).map_err(|error| {
         cannot(&error).remedy(
-            "name a file in a directory that the host grants, as `wasmtime run --dir .` does; \
+            "name a file in a directory that the host grants, as `wasmtime run --dir DIR` does; \
              `plakar-wasm` grants none: give the dump on standard input",
         )
     })?;

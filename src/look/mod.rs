@@ -1,7 +1,7 @@
 //! A look into a dump: is it in there?
 //!
 //! ```text
-//! plakar cat SNAPSHOT:/dump | wasmtime run connector.wasm get /registry/…
+//! plakar cat SNAPSHOT:/dump | wasmtime run -S http connector.wasm get /registry/…
 //! ```
 //! | module | what it answers |
 //! | --- | --- |
