@@ -10,13 +10,24 @@ use crate::proof::candidates::Observer;
 use crate::snapshot::file::{self, Verified};
 use crate::snapshot::verifier::Unread;
 use plakar_connector::Kind;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 /// The largest `manifest.json` that is read back, in bytes.
 const MANIFEST_MOST: u64 = 1 << 20;
+
+/// Who looks at the pages. Whoever asks for it has it as well, and the reader is there once
+/// for all who ask.
+pub type Onlooker = Rc<RefCell<dyn Observer>>;
+
+/// An [`Onlooker`] who keeps nothing.
+pub fn nobody() -> Onlooker {
+    Rc::new(RefCell::new(()))
+}
 
 /// Where a stored backup is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +53,7 @@ impl Source {
         };
         let (proof, pages) = match directory {
             Some(path) => verify_directory(Path::new(path)),
-            None => verify(self.open()?, PROOF_MEMORY_MOST, ()),
+            None => verify(self.open()?, PROOF_MEMORY_MOST, nobody()),
         }
         .map_err(|error| error.during(Stage::Verify))?;
         let mut text = format!("ok: {} bytes, sha256 {}\n", proof.size, hex(&proof.sha256));
@@ -55,7 +66,7 @@ impl Source {
 
     /// Checks a dump or a bundle, at whose pages `observer` looks. Takes at most `memory`
     /// bytes for what it keeps; that the pages cannot be read is an error.
-    pub fn read<O: Observer>(&self, memory: usize, observer: O) -> Result<Keyspace<O>> {
+    pub fn read(&self, memory: usize, observer: Onlooker) -> Result<Keyspace<Onlooker>> {
         let (_, pages) =
             verify(self.open()?, memory, observer).map_err(|error| error.during(Stage::Verify))?;
         pages.map_err(|unread| unreadable(&unread))
@@ -109,11 +120,11 @@ fn why(unread: &Unread) -> String {
 }
 
 /// Checks a dump or a bundle, whichever comes.
-pub fn verify<O: Observer>(
-    mut input: impl Read,
+fn verify(
+    mut input: Box<dyn Read>,
     memory: usize,
-    observer: O,
-) -> Result<Verified<O>> {
+    observer: Onlooker,
+) -> Result<Verified<Onlooker>> {
     // A tar archive says so at byte 257; a database has zeros there.
     let mut start = [0; 512];
     let mut length = 0;
@@ -135,7 +146,11 @@ pub fn verify<O: Observer>(
     }
 }
 
-fn verify_bundle<O: Observer>(input: impl Read, memory: usize, observer: O) -> Result<Verified<O>> {
+fn verify_bundle(
+    input: impl Read,
+    memory: usize,
+    observer: Onlooker,
+) -> Result<Verified<Onlooker>> {
     let broken = |error: io::Error| incomplete(&format!("it cannot be read ({error})"));
     let mut files = Files { dump: None, manifest: None, has_guide: false };
     let mut observer = Some(observer);
@@ -161,7 +176,7 @@ fn verify_bundle<O: Observer>(input: impl Read, memory: usize, observer: O) -> R
     files.judge()
 }
 
-fn verify_directory(directory: &Path) -> Result<Verified> {
+fn verify_directory(directory: &Path) -> Result<Verified<Onlooker>> {
     let file = |name: &str| {
         let path = directory.join(name.trim_start_matches('/'));
         path.exists().then(|| open(&path)).transpose()
@@ -169,7 +184,9 @@ fn verify_directory(directory: &Path) -> Result<Verified> {
     Files {
         manifest: file(MANIFEST)?.map(Manifest::read).transpose()?,
         has_guide: file(GUIDE)?.is_some(),
-        dump: file(DUMP)?.map(|dump| file::verify(dump, PROOF_MEMORY_MOST, ())).transpose()?,
+        dump: file(DUMP)?
+            .map(|dump| file::verify(dump, PROOF_MEMORY_MOST, nobody()))
+            .transpose()?,
     }
     .judge()
 }
@@ -197,15 +214,15 @@ impl Manifest {
 }
 
 /// The files of a backup, as far as they are there.
-struct Files<O> {
-    dump: Option<Verified<O>>,
+struct Files {
+    dump: Option<Verified<Onlooker>>,
     manifest: Option<Manifest>,
     has_guide: bool,
 }
 
-impl<O: Observer> Files<O> {
+impl Files {
     /// Whether they are those of one backup.
-    fn judge(self) -> Result<Verified<O>> {
+    fn judge(self) -> Result<Verified<Onlooker>> {
         let (proof, pages) = self.dump.ok_or_else(|| incomplete("it holds no `dump`"))?;
         let Manifest { dump, database } =
             self.manifest.ok_or_else(|| incomplete("it holds no `manifest.json`"))?;

@@ -1,6 +1,6 @@
 //! `diff`: what changed from one dump to the next.
 
-use super::names::{Listed, Live, Names};
+use super::names::{Listed, Live};
 use super::{KeyJson, Style, end, tell, text};
 use crate::error::Result;
 use crate::json;
@@ -40,10 +40,7 @@ struct Counts {
 }
 
 pub(super) fn run(old: &Source, new: &Source, style: Style, out: &mut impl Write) -> Result<()> {
-    let read = |source: &Source, memory| -> Result<(i64, Listed)> {
-        let keyspace = source.read(memory, Names::new(b"", false))?;
-        Ok((keyspace.found.revision, Listed::of(keyspace)?))
-    };
+    let read = |source, memory| Listed::read(source, memory, b"", false);
     let (old_revision, old) = read(old, PROOF_MEMORY_MOST)?;
     let (new_revision, new) = read(new, PROOF_MEMORY_MOST.saturating_sub(old.memory()))?;
     let mut counts = Counts { old_revision, new_revision, ..Counts::default() };

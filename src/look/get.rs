@@ -5,15 +5,16 @@ use crate::error::Result;
 use crate::etcd::messages::{Id, KeyValue};
 use crate::json;
 use crate::options::PROOF_MEMORY_MOST;
-use crate::proof::Keyspace;
 use crate::proof::blocks::{Budget, Exhausted};
 use crate::proof::candidates::{Observer, Revision, Wanted};
 use crate::stored::Source;
 use bytes::Bytes;
 use prost::Message;
 use serde::Serialize;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
+use std::rc::Rc;
 
 /// A key and what it holds, on a line of JSON.
 #[derive(Serialize)]
@@ -39,7 +40,8 @@ pub(super) fn run(
     style: Style,
     out: &mut impl Write,
 ) -> Result<Outcome> {
-    let keyspace = source.read(PROOF_MEMORY_MOST, Copies::of(key))?;
+    let copies = Rc::new(RefCell::new(Copies { key: key.to_vec(), ..Copies::default() }));
+    let keyspace = source.read(PROOF_MEMORY_MOST, copies.clone())?;
     let shown = text::show_key(key);
     let revision = keyspace.found.revision;
     let name = keyspace.hash_of(key);
@@ -56,7 +58,9 @@ pub(super) fn run(
             return Ok(Outcome::Absent(format!("`{shown}` is not there at revision {revision}")));
         }
     };
-    let encoded = take(keyspace, index).ok_or_else(too_much)?;
+    drop(keyspace);
+    let copies = std::mem::take(&mut *copies.borrow_mut());
+    let encoded = copies.value(index).ok_or_else(too_much)?;
     let pair = KeyValue::decode(encoded).map_err(|_| damaged(key))?;
     if pair.key != key {
         return Err(damaged(key));
@@ -83,13 +87,8 @@ pub(super) fn run(
     Ok(Outcome::Told)
 }
 
-/// The value of the row of this index; `None` where it did not fit into the memory.
-fn take(keyspace: Keyspace<Copies>, index: u32) -> Option<Bytes> {
-    let copies = keyspace.into_observer().copies;
-    copies.into_iter().find(|copy| copy.index == index).and_then(|copy| copy.value)
-}
-
 /// Keeps all that passes of one key: its revisions, and what free pages hold of them.
+#[derive(Default)]
 struct Copies {
     key: Vec<u8>,
     copies: Vec<Copy>,
@@ -105,8 +104,9 @@ struct Copy {
 }
 
 impl Copies {
-    fn of(key: &[u8]) -> Self {
-        Self { key: key.to_vec(), copies: Vec::new(), first: HashMap::new() }
+    /// The value of the row of this index; `None` where it did not fit into the memory.
+    fn value(self, index: u32) -> Option<Bytes> {
+        self.copies.into_iter().find(|copy| copy.index == index).and_then(|copy| copy.value)
     }
 }
 

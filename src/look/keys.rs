@@ -1,6 +1,6 @@
 //! `keys`: which keys are there, in the order of their bytes.
 
-use super::names::{Listed, Names};
+use super::names::Listed;
 use super::{KeyJson, Style, damaged, end, lease, tell, text};
 use crate::error::Result;
 use crate::etcd::messages::Id;
@@ -29,7 +29,7 @@ pub(super) fn run(
     style: Style,
     out: &mut impl Write,
 ) -> Result<()> {
-    let listed = Listed::of(source.read(PROOF_MEMORY_MOST, Names::new(prefix, style.json))?)?;
+    let (_, listed) = Listed::read(source, PROOF_MEMORY_MOST, prefix, style.json)?;
     let out = &mut BufWriter::new(out);
     for key in &listed.keys {
         let name = listed.name(key);

@@ -3,14 +3,17 @@
 use super::too_much;
 use crate::error::Result;
 use crate::etcd::messages::KeyValue;
-use crate::proof::Keyspace;
 use crate::proof::blocks::{Budget, Exhausted, Table, TextAt, Texts};
 use crate::proof::candidates::{Observer, Revision, Wanted};
+use crate::stored::Source;
 use prost::Message;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Keeps the names of keys that begin with these bytes.
-pub struct Names {
+#[derive(Default)]
+struct Names {
     prefix: Vec<u8>,
     has_details: bool,
     /// Where the name with a hash is.
@@ -54,15 +57,8 @@ pub struct Listed {
 }
 
 impl Names {
-    /// Names with this beginning; with what their values say, if that is wanted.
-    pub fn new(prefix: &[u8], has_details: bool) -> Self {
-        Self {
-            prefix: prefix.to_vec(),
-            has_details,
-            places: HashMap::new(),
-            texts: Texts::new(),
-            details: Table::new(),
-        }
+    fn new(prefix: &[u8], has_details: bool) -> Self {
+        Self { prefix: prefix.to_vec(), has_details, ..Self::default() }
     }
 
     /// Makes room for one more name. A map that grows has its old entries and the new ones
@@ -117,9 +113,17 @@ impl Observer for Names {
 }
 
 impl Listed {
-    /// The keys of a database that are there; nothing else is kept of it.
-    pub fn of(keyspace: Keyspace<Names>) -> Result<Self> {
-        let places = &keyspace.observer().places;
+    /// The keys that begin with these bytes and are there, and the revision of the database;
+    /// with what their values say, if that is wanted. Takes at most `memory` bytes.
+    pub fn read(
+        source: &Source,
+        memory: usize,
+        prefix: &[u8],
+        has_details: bool,
+    ) -> Result<(i64, Self)> {
+        let names = Rc::new(RefCell::new(Names::new(prefix, has_details)));
+        let keyspace = source.read(memory, names.clone())?;
+        let places = std::mem::take(&mut names.borrow_mut().places);
         let live = || {
             let there = keyspace.newest().filter(|(_, row)| !row.is_tombstone());
             there.filter_map(|(index, row)| {
@@ -131,9 +135,11 @@ impl Listed {
         keyspace.budget().take(count * size_of::<Live>()).map_err(|_| too_much())?;
         keys.try_reserve_exact(count).map_err(|_| too_much())?;
         keys.extend(live());
-        let Names { texts, details, .. } = keyspace.into_observer();
+        let revision = keyspace.found.revision;
+        drop(keyspace);
+        let Names { texts, details, .. } = std::mem::take(&mut *names.borrow_mut());
         keys.sort_unstable_by(|a, b| texts.get(a.name).cmp(texts.get(b.name)));
-        Ok(Self { texts, details, keys })
+        Ok((revision, Self { texts, details, keys }))
     }
 
     /// The name of one of them.

@@ -7,11 +7,11 @@ use crate::json;
 use crate::manifest::DatabaseInfo;
 use crate::options::PROOF_MEMORY_MOST;
 use crate::proof::{Found, Keyspace};
-use crate::stored::Source;
+use crate::stored::{Onlooker, Source, nobody};
 use std::io::Write;
 
 pub(super) fn run(source: &Source, style: Style, out: &mut impl Write) -> Result<()> {
-    let keyspace = source.read(PROOF_MEMORY_MOST, ())?;
+    let keyspace = source.read(PROOF_MEMORY_MOST, nobody())?;
     let text = match style.json {
         true => json::pretty(&DatabaseInfo::of(&keyspace)),
         false => lines(&keyspace),
@@ -21,7 +21,7 @@ pub(super) fn run(source: &Source, style: Style, out: &mut impl Write) -> Result
 }
 
 /// What was found, one thing a line.
-fn lines(keyspace: &Keyspace) -> String {
+fn lines(keyspace: &Keyspace<Onlooker>) -> String {
     let found = &keyspace.found;
     let or_unknown = |figure: Option<u64>| figure.map_or("unknown".into(), |n| n.to_string());
     let pages =

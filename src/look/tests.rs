@@ -1,6 +1,7 @@
 use super::*;
 use crate::manifest::{DatabaseInfo, hex};
 use crate::options::PROOF_MEMORY_MOST;
+use crate::stored::nobody;
 use databases::{Database, key_value, revision};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -318,7 +319,7 @@ fn what_the_pages_say_is_told_in_words_and_as_the_manifest_has_it() {
         assert!(text.lines().any(|other| other == line), "{line}\n{text}");
     }
     assert!(text.contains("bytes, which a defragmentation would give back\n"), "{text}");
-    let keyspace = source.read(PROOF_MEMORY_MOST, ()).expect("a database");
+    let keyspace = source.read(PROOF_MEMORY_MOST, nobody()).expect("a database");
     let expected = serde_json::to_value(DatabaseInfo::of(&keyspace)).expect("JSON");
     let json = told(&Look::Show(source), JSON);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("JSON"), expected);
@@ -333,13 +334,12 @@ fn what_takes_more_memory_than_there_is_is_an_error_and_says_so() {
         database.put(main, &format!("/{main:0500}"), b"");
     }
     let source = files.put("dump", &database.dump());
-    let all = || names::Names::new(b"", true);
-    let error = source.read(1 << 20, all()).err().expect("it does not fit");
+    let read = |memory| names::Listed::read(&source, memory, b"", true);
+    let error = read(1 << 20).err().expect("it does not fit");
     assert_eq!(error.kind, Kind::Unsupported);
     assert!(error.to_string().contains("memory"), "{error}");
     // All but the large value: that one alone cannot be told.
-    let keyspace = source.read(3 << 20, all()).expect("the names fit");
-    let listed = names::Listed::of(keyspace).expect("they fit");
+    let (_, listed) = read(3 << 20).expect("the names fit");
     let details = listed.keys.iter().filter(|key| listed.detail(key).is_some());
     assert_eq!((listed.keys.len(), details.count()), (1998, 1997));
 }
@@ -349,7 +349,7 @@ fn directory(files: &Files, database: &Database) -> (Source, std::path::PathBuf)
     let dump = database.dump();
     files.put("dump", &dump);
     files.put("RESTORE.md", b"the way back");
-    let keyspace = files.put("dump", &dump).read(PROOF_MEMORY_MOST, ()).expect("a database");
+    let keyspace = files.put("dump", &dump).read(PROOF_MEMORY_MOST, nobody()).expect("a database");
     let manifest = serde_json::json!({
         "version": 1,
         "dump": { "bytes": dump.len(), "sha256": hex(&dump[dump.len() - 32..]) },

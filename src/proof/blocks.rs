@@ -39,13 +39,19 @@ pub struct Table<T> {
     blocks: Vec<Vec<T>>,
 }
 
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { blocks: Vec::new() }
+    }
+}
+
 impl<T: Copy> Table<T> {
     /// A power of two, so that an index splits by a shift.
     const PER_BLOCK: usize = 1 << (BLOCK / size_of::<T>()).ilog2();
 
     /// An empty table.
     pub fn new() -> Self {
-        Self { blocks: Vec::new() }
+        Self::default()
     }
 
     /// The number of values.
@@ -83,6 +89,7 @@ impl<T: Copy> Table<T> {
 }
 
 /// Byte strings, most of at most [`TEXT_MOST`] bytes each.
+#[derive(Default)]
 pub struct Texts {
     blocks: Vec<Vec<u8>>,
 }
@@ -103,7 +110,7 @@ impl Texts {
 
     /// No byte strings.
     pub fn new() -> Self {
-        Self { blocks: Vec::new() }
+        Self::default()
     }
 
     /// Keeps a byte string.

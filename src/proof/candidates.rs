@@ -8,7 +8,9 @@
 use super::Fault;
 use super::blocks::{Budget, Exhausted, TEXT_MOST, Table, TextAt, Texts};
 use super::page::{self, Element, Header, Layout, PageKind};
+use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
 
 /// How many candidates of several pages are followed at a time. Those of a database do not
 /// overlap; stale ones may.
@@ -179,6 +181,24 @@ impl Observer for () {
         _: Option<&[u8]>,
     ) -> Result<(), Exhausted> {
         Ok(())
+    }
+}
+
+/// One who is asked for later what it took.
+impl<O: Observer + ?Sized> Observer for Rc<RefCell<O>> {
+    fn wants(&self, name: &[u8]) -> Wanted {
+        self.borrow().wants(name)
+    }
+
+    fn take(
+        &mut self,
+        budget: &mut Budget,
+        index: u32,
+        revision: Revision,
+        name: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), Exhausted> {
+        self.borrow_mut().take(budget, index, revision, name, value)
     }
 }
 

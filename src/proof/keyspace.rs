@@ -236,19 +236,9 @@ impl<O: Observer> Keyspace<O> {
         indexes(&self.leaves)
     }
 
-    /// Who looked on.
-    pub fn observer(&self) -> &O {
-        &self.seen.observer
-    }
-
     /// The memory that is left.
     pub fn budget(&self) -> Budget {
         self.seen.budget
-    }
-
-    /// Who looked on; the pages are let go.
-    pub fn into_observer(self) -> O {
-        self.seen.observer
     }
 
     /// The hash of a key's name, as it stands in [`Revision::name`].
