@@ -101,7 +101,9 @@ fn open(path: &Path) -> Result<File> {
 /// The error of whoever needs the pages.
 pub fn unreadable(unread: &Unread) -> Error {
     let remedy = match unread {
-        Unread::Memory => "restore the dump, and ask the member that runs on it",
+        Unread::Memory => {
+            "`keys` with a prefix takes less; or restore the dump, and ask the member that runs on it"
+        }
         Unread::Unknown(_) => "take a newer version of this component",
     };
     Error::new(Kind::Unsupported, format!("its pages cannot be read: {}", why(unread)))
@@ -179,7 +181,10 @@ fn verify_bundle(
 fn verify_directory(directory: &Path) -> Result<Verified<Onlooker>> {
     let file = |name: &str| {
         let path = directory.join(name.trim_start_matches('/'));
-        path.exists().then(|| open(&path)).transpose()
+        match path.try_exists() {
+            Ok(false) => Ok(None),
+            _ => open(&path).map(Some),
+        }
     };
     Files {
         manifest: file(MANIFEST)?.map(Manifest::read).transpose()?,
