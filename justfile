@@ -36,8 +36,8 @@ test: prerequisites node-packages tools lint unit host-tests demo deny
 # formatting, clippy for both targets, drift of the WIT packages
 lint: wasm-target wit-deps-check
     cargo fmt --all --check
-    cargo clippy --workspace --exclude hello-connector --exclude misbehaving-connector --all-targets -- -D warnings
-    cargo clippy --package plakar-etcd --package hello-connector --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
+    cargo clippy --workspace --exclude plakar-connector-guest --exclude hello-connector --exclude misbehaving-connector --all-targets -- -D warnings
+    cargo clippy --package plakar-etcd --package plakar-connector-guest --package hello-connector --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
 
 # the unit tests, run natively
 unit:
@@ -61,6 +61,14 @@ demo: build
 # measure time, processor, memory and harm beside the peers; `just bench --help`
 bench *arguments: tools build
     cargo run --release --package host-tests --example bench -- {{ arguments }}
+
+# feed the page reader with what libFuzzer finds, for this number of seconds; needs a C++ compiler
+fuzz seconds='60':
+    mkdir -p target/fuzz/seeds target/fuzz/corpus
+    cargo run --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --bin seeds target/fuzz/seeds
+    RUSTFLAGS='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1' \
+        cargo build --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --release --bin pages
+    target/fuzz/release/pages -max_total_time={{ seconds }} -max_len=65536 -timeout=5 -rss_limit_mb=512 -artifact_prefix=target/fuzz/ target/fuzz/corpus target/fuzz/seeds
 
 # licences, banned crates and sources of the dependencies
 deny:

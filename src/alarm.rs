@@ -40,6 +40,11 @@ impl AlarmType {
         Self::named(&number.to_string())
     }
 
+    /// Whether it is this one. Whatever has corruption in its name is taken for that.
+    pub fn is(&self, alarm: &AlarmType) -> bool {
+        self == alarm || (*alarm == AlarmType::Corrupt && tells_of_corruption(self.name()))
+    }
+
     /// Its name, as etcd writes it.
     pub fn name(&self) -> &str {
         match self {
@@ -165,7 +170,8 @@ impl Troubles {
     pub fn concerns(&self, alarm: AlarmType, member_id: u64) -> bool {
         let told = |other: &String| tells_of_corruption(other) && names_member(other, member_id);
         let is_told = alarm == AlarmType::Corrupt && self.others.iter().any(told);
-        member_id != 0 && (is_told || self.alarms.contains(&Alarm { member_id, alarm }))
+        let is_on = |on: &Alarm| on.member_id == member_id && on.alarm.is(&alarm);
+        member_id != 0 && (is_told || self.alarms.iter().any(is_on))
     }
 }
 
@@ -277,6 +283,10 @@ pub(crate) mod tests {
             assert!(!read.concerns(AlarmType::Corrupt, 25), "{text}");
             assert!(!read.concerns(AlarmType::Nospace, 255), "{text}");
         }
+        let later = troubles(&["memberID:255 alarm:CORRUPT_INDEX"]);
+        assert_eq!(later.alarms[0].alarm.name(), "CORRUPT_INDEX");
+        assert!(later.concerns(AlarmType::Corrupt, 255), "a name that is not known yet");
+        assert!(!later.concerns(AlarmType::Corrupt, 7));
         assert!(!troubles(&["disk of ff is slow"]).concerns(AlarmType::Corrupt, 255));
         assert!(!troubles(&["corruption found"]).concerns(AlarmType::Corrupt, 0));
     }

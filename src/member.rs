@@ -142,7 +142,7 @@ pub fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
             "back up another member, and replace this one",
         );
     }
-    let of_a_member = |alarm: &&Alarm| alarm.alarm == AlarmType::Corrupt && alarm.member_id != 0;
+    let of_a_member = |alarm: &&Alarm| alarm.alarm.is(&AlarmType::Corrupt) && alarm.member_id != 0;
     match troubles.alarms.iter().find(of_a_member) {
         Some(alarm) if sender == 0 => corrupt(
             format!("{alarm}, and it is unknown whether that is the member that answers here"),
@@ -166,22 +166,23 @@ pub fn warnings(status: &Status) -> Vec<String> {
         _ => {}
     }
     let troubles = Troubles::of(status);
-    warnings.extend(troubles.alarms.iter().map(alarm_warning));
+    warnings.extend(troubles.alarms.iter().map(warning));
     for other in &troubles.others {
         warnings.push(format!("this member reports {}", quote(other)));
     }
     warnings
 }
 
-/// What an operator must know of a backup of a cluster with this alarm.
-pub fn alarm_warning(alarm: &Alarm) -> String {
+/// What an alarm means for a backup.
+pub fn warning(alarm: &Alarm) -> String {
     match (&alarm.alarm, alarm.member_id) {
         (AlarmType::Nospace, _) => format!(
-            "{alarm}: the snapshot is good, but a cluster restored from it is read-only until it is \
-             defragmented and the alarm disarmed"
+            "{alarm}: the snapshot is good, but a cluster restored from it is read-only until it \
+             is defragmented and the alarm disarmed"
         ),
         (AlarmType::Corrupt, 0) => format!(
-            "{alarm}, and names no member: compare the members' HashKV before you trust this snapshot"
+            "{alarm}, and names no member: compare the members' HashKV before you trust this \
+             snapshot"
         ),
         _ => alarm.to_string(),
     }
@@ -227,11 +228,14 @@ pub fn choice<'a>(
     }
 }
 
-/// The ids of two different clusters among the candidates, if there are.
-pub fn strangers(candidates: &[Candidate]) -> Option<[(&Authority, Id); 2]> {
-    let mut known = candidates
-        .iter()
-        .filter_map(|c| c.status.as_ref().map(|s| (&c.endpoint, Id(s.header().cluster_id))))
+/// The ids of two different clusters among the statuses that endpoints told, if there
+/// are.
+pub fn strangers<'a>(
+    told: impl IntoIterator<Item = (&'a Authority, &'a Status)>,
+) -> Option<[(&'a Authority, Id); 2]> {
+    let mut known = told
+        .into_iter()
+        .map(|(endpoint, status)| (endpoint, Id(status.header().cluster_id)))
         .filter(|(_, id)| *id != Id(0));
     let first = known.next()?;
     known.find(|(_, id)| *id != first.1).map(|other| [first, other])
@@ -362,6 +366,8 @@ mod tests {
             let troubles = Troubles::of(&alarmed(&[cluster_wide]));
             assert!([0, 7].iter().all(|id| disqualified(&troubles, *id).is_none()), "{version}");
         }
+        let later = Troubles::of(&alarmed(&["memberID:7 alarm:CORRUPT_INDEX"]));
+        assert!([0, 7].iter().all(|id| disqualified(&later, *id).is_some()), "a later name");
         let full = Troubles::of(&alarmed(&["memberID:7 alarm:NOSPACE "]));
         assert!([0, 7].iter().all(|id| disqualified(&full, *id).is_none()));
     }
@@ -397,15 +403,21 @@ mod tests {
 
     #[test]
     fn members_of_two_clusters_are_noticed() {
+        let told = |both: &[Candidate]| {
+            let status = |c: &Candidate| (c.endpoint.clone(), c.status.clone().expect("a status"));
+            let told: Vec<(Authority, Status)> = both.iter().map(status).collect();
+            let two = strangers(told.iter().map(|(endpoint, status)| (endpoint, status)));
+            two.map(|two| two.map(|(endpoint, id)| (endpoint.host.clone(), id)))
+        };
         let mut both = vec![
             candidate(1, |_| {}),
             candidate(2, |s| {
                 s.header = Some(Header { member_id: 2, cluster_id: 9, ..Header::default() })
             }),
         ];
-        assert!(strangers(&both).is_some());
+        assert_eq!(told(&both), Some([("m1".into(), Id(5)), ("m2".into(), Id(9))]));
         both.push(candidate(3, |s| s.header = Some(Header { member_id: 3, ..Header::default() })));
         both.remove(1);
-        assert!(strangers(&both).is_none(), "who tells no cluster is not of another one");
+        assert_eq!(told(&both), None, "who tells no cluster is not of another one");
     }
 }

@@ -95,7 +95,7 @@ pub const SMALL_BODY: usize = 1 << 20;
 
 /// A response's body, as it comes.
 pub trait Body {
-    /// The next bytes, never empty, or `None` where the body ended cleanly: by
+    /// The next bytes, maybe none, or `None` where the body ended cleanly: by
     /// its last chunk, its announced length or the end of the stream.
     fn read(&mut self) -> Result<Option<Vec<u8>>, NetworkError>;
 
@@ -133,6 +133,8 @@ pub enum NetworkError {
     ConnectTimeout,
     /// Connected, but silent for longer than its limit.
     ReadTimeout,
+    /// Not silent, but not whole within its limit either.
+    Late,
     /// The host did not grant this authority.
     Denied,
     /// The host has as many requests under way as it allows.

@@ -19,11 +19,13 @@ pub(crate) struct Reply {
     pub(crate) head: Head,
     pub(crate) pieces: Vec<Piece>,
     pub(crate) trailers: Trailers,
+    /// How long each piece is waited for.
+    pub(crate) pause: Duration,
 }
 
 impl From<(Head, Vec<Piece>)> for Reply {
     fn from((head, pieces): (Head, Vec<Piece>)) -> Self {
-        Self { head, pieces, trailers: Trailers::default() }
+        Self { head, pieces, trailers: Trailers::default(), pause: Duration::ZERO }
     }
 }
 
@@ -42,6 +44,7 @@ impl Reply {
             head: Head { status: 200, headers: headers(&[("content-type", "application/grpc")]) },
             pieces: vec![Ok(body)],
             trailers: Trailers(headers(&[("grpc-status", code), ("grpc-message", message)])),
+            pause: Duration::ZERO,
         }
     }
 
@@ -71,6 +74,12 @@ impl Reply {
     pub(crate) fn page(status: u16) -> Self {
         let headers = vec![("content-type".into(), b"text/html".to_vec())];
         (Head { status, headers }, vec![Ok(b"<html>".to_vec())]).into()
+    }
+
+    /// This head, and bytes that come one by one, each in time: zeroes after `begin`.
+    pub(crate) fn dripping(head: Head, begin: &[u8]) -> Self {
+        let bytes = begin.iter().chain(&[0; 1000]).map(|byte| Ok(vec![*byte])).collect();
+        Self { pause: Duration::from_millis(5), ..(head, bytes).into() }
     }
 
     /// The same over this connection.
@@ -105,10 +114,11 @@ pub(crate) struct Scripted {
 
 type Script = Vec<(String, &'static str, Answer)>;
 
-pub(crate) struct ScriptedBody(VecDeque<Piece>, Trailers);
+pub(crate) struct ScriptedBody(VecDeque<Piece>, Trailers, Duration);
 
 impl Body for ScriptedBody {
     fn read(&mut self) -> Result<Option<Vec<u8>>, NetworkError> {
+        std::thread::sleep(self.2);
         self.0.pop_front().transpose()
     }
 
@@ -133,12 +143,12 @@ impl Network for Scripted {
         // What was scripted last goes first.
         let answer =
             script.iter().rev().find(|(host, path, _)| *host == endpoint && *path == request.path);
-        match answer {
-            Some((_, _, answer)) => answer(&request).map(|Reply { head, pieces, trailers }| {
-                (head, ScriptedBody(pieces.into(), trailers))
-            }),
-            None => Ok((json_head(404), ScriptedBody(VecDeque::new(), Trailers::default()))),
-        }
+        let reply = match answer {
+            Some((_, _, answer)) => answer(&request)?,
+            None => (json_head(404), Vec::new()).into(),
+        };
+        let Reply { head, pieces, trailers, pause } = reply;
+        Ok((head, ScriptedBody(pieces.into(), trailers, pause)))
     }
 
     fn exchange(&self, requests: Vec<Request>, _: Duration) -> Vec<Result<Response, NetworkError>> {

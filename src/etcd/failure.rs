@@ -5,7 +5,7 @@ use crate::error::{Error, Stage, plain};
 use crate::net::{NetworkError, Timeouts};
 use plakar_connector::names::NO_HTTP2;
 use plakar_connector::{Authority, Kind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What to look at where a stream ended that a member had begun.
 pub(crate) const LOOK: &str = "look into that member's log and into that of a proxy between, if there is one, which may \
@@ -51,6 +51,13 @@ impl Transport {
                 Error::new(Kind::TimedOut, format!("the server was silent for {}", seconds(limit)))
                     .remedy(format!("{check}, or raise `{option}`"))
             }
+            NetworkError::Late => Error::new(
+                Kind::TimedOut,
+                format!("no whole answer came within {}", seconds(timeouts.first_byte)),
+            )
+            .remedy(
+                "look for a proxy between, check that member's load, or raise `connect_timeout`",
+            ),
             NetworkError::Denied => Error::new(Kind::Other, "the host did not grant this endpoint")
                 .remedy("name it in the location or in `endpoints`"),
             NetworkError::Busy => {
@@ -121,6 +128,23 @@ impl Transport {
     }
 }
 
+/// How many times the longest silence the small pieces of something may take together.
+const PATIENCE: u32 = 4;
+
+/// Fails where something that is small is not whole long after it `begun`: a server
+/// that drips sends each piece before `silence` is over, and the whole never.
+pub fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::error::Result<()> {
+    let limit = silence.saturating_mul(PATIENCE);
+    match begun.elapsed() > limit {
+        true => Err(Error::new(
+            Kind::TimedOut,
+            format!("the {what} came in pieces, and was not whole after {}", seconds(limit)),
+        )
+        .remedy("look for a proxy between, check that member's load, or raise `stall_timeout`")),
+        false => Ok(()),
+    }
+}
+
 /// Why it seems that gRPC finds no way, though something is there: the connection
 /// ends, or what comes is no HTTP/2, or TLS agrees on none.
 pub fn lacks_http2(error: &NetworkError) -> bool {
@@ -153,8 +177,8 @@ mod tests {
     #[test]
     fn every_failure_names_the_place_what_it_is_and_what_to_do() {
         use NetworkError::{
-            Busy, ConnectTimeout, Cut, Denied, Dns, Other, Protocol, ReadTimeout, Refused, Tls,
-            TooLong, Unroutable,
+            Busy, ConnectTimeout, Cut, Denied, Dns, Late, Other, Protocol, ReadTimeout, Refused,
+            Tls, TooLong, Unroutable,
         };
         use Transport::{Gateway, Grpc};
         let text = || "by\u{1b} peer".to_string();
@@ -198,6 +222,15 @@ mod tests {
                 Kind::TimedOut,
                 "silent for 30s",
                 "`stall_timeout`",
+            ),
+            (
+                Gateway,
+                Late,
+                false,
+                Stage::Login,
+                Kind::TimedOut,
+                "no whole answer came within 6s",
+                "`connect_timeout`",
             ),
             (Grpc, Denied, false, Stage::Probe, Kind::Other, "did not grant", "`endpoints`"),
             (Grpc, Busy, false, Stage::Probe, Kind::Other, "no more requests", "fewer `endpoints`"),

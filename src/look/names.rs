@@ -149,7 +149,7 @@ impl Listed {
 
     /// What its value says; `None` where that was not wanted or cannot be read.
     pub fn detail(&self, key: &Live) -> Option<Detail> {
-        let (mut low, mut high) = (0, self.details.len());
+        let (mut low, mut high) = (0, self.details.count());
         while low < high {
             let middle = low + (high - low) / 2;
             match self.details.get(middle) {

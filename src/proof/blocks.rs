@@ -50,12 +50,12 @@ impl<T: Copy> Table<T> {
     const PER_BLOCK: usize = 1 << (BLOCK / size_of::<T>()).ilog2();
 
     /// An empty table.
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         Self::default()
     }
 
     /// The number of values.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self.blocks.split_last() {
             Some((last, full)) => full.len() * Self::PER_BLOCK + last.len(),
             None => 0,
@@ -109,7 +109,7 @@ impl Texts {
     const BLOCK: usize = TEXT_MOST + size_of::<u32>();
 
     /// No byte strings.
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         Self::default()
     }
 
@@ -155,13 +155,13 @@ mod tests {
     #[test]
     fn what_was_pushed_is_there_and_nothing_beyond_the_budget() {
         let mut budget = Budget::new(3 * BLOCK);
-        let mut table = Table::new();
+        let mut table = Table::empty();
         let mut pushed = 0_u64;
         while table.push(&mut budget, pushed).is_ok() {
             pushed += 1;
         }
         assert_eq!(pushed as usize, 3 * BLOCK / size_of::<u64>());
-        assert_eq!(table.len(), pushed as usize);
+        assert_eq!(table.count(), pushed as usize);
         assert!((0..pushed).all(|i| table.get(i as usize) == i));
         *table.get_mut(9_000) = 7;
         assert_eq!(table.get(9_000), 7);
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn byte_strings_of_every_length_are_kept_within_the_budget() {
         let mut budget = Budget::new(20 * Texts::BLOCK);
-        let mut texts = Texts::new();
+        let mut texts = Texts::empty();
         let mut kept = Vec::new();
         for length in [0, 1, 4096, TEXT_MOST, 0, TEXT_MOST - 1, 3, 65_000, 536, 200_000, 1, 2] {
             let text: Vec<u8> = (0..length).map(|i| (i % 253) as u8).collect();

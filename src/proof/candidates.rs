@@ -236,9 +236,9 @@ impl<O: Observer> Candidates<O> {
             high_water,
             observer,
             budget,
-            pages: Table::new(),
-            revisions: Table::new(),
-            texts: Texts::new(),
+            pages: Table::empty(),
+            revisions: Table::empty(),
+            texts: Texts::empty(),
             spanning: Vec::new(),
             names: RandomState::new(),
         }
@@ -261,7 +261,7 @@ impl<O: Observer> Candidates<O> {
                 Content::Unread("too many pages overlap it")
             }
             (_, Layout::Ordered(end)) => {
-                let row = self.pages.len();
+                let row = self.pages.count();
                 let mut spanning = Spanning::new(row, header, page, end);
                 let Self { names, observer, budget, .. } = self;
                 spanning.feed(page, names, observer, budget)?;
@@ -286,7 +286,7 @@ impl<O: Observer> Candidates<O> {
         if header.kind != PageKind::Leaf || header.count == 0 || !elements().all(is_revision) {
             return Ok(Content::Bytes(self.texts.push(&mut self.budget, &page[..end])?));
         }
-        let first = index(self.revisions.len())?;
+        let first = index(self.revisions.count())?;
         for Element { key, value, end, .. } in elements() {
             let Self { names, observer, revisions, budget, .. } = self;
             let pair = &page[key..end];
@@ -312,7 +312,7 @@ impl<O: Observer> Candidates<O> {
                 Kept::Bytes(bytes) => Content::Bytes(self.texts.push(&mut self.budget, &bytes)?),
                 Kept::Nothing(content) => content,
                 Kept::Revisions(Pairs { rows, taken, .. }) => {
-                    let first = index(self.revisions.len())?;
+                    let first = index(self.revisions.count())?;
                     for row in &rows {
                         self.revisions.push(&mut self.budget, *row)?;
                     }
@@ -351,7 +351,7 @@ fn take(
         Ok(row) => row,
         Err(content) => return Ok(Err(content)),
     };
-    let index = index(revisions.len())?;
+    let index = index(revisions.count())?;
     revisions.push(budget, row)?;
     match observer.wants(name) {
         Wanted::Nothing => {}
@@ -368,7 +368,7 @@ fn index(index: usize) -> Result<u32, Exhausted> {
 impl<O: Observer> Seen<O> {
     /// Takes the pairs of a bucket that lies within another page.
     pub fn inline(&mut self, pairs: &[[Vec<u8>; 2]]) -> Result<(u32, u16), Fault> {
-        let first = index(self.revisions.len())?;
+        let first = index(self.revisions.count())?;
         for [key, value] in pairs {
             let Self { names, observer, revisions, budget, .. } = self;
             let pair = [key.as_slice(), value].concat();
@@ -386,7 +386,7 @@ impl<O> Seen<O> {
 
     /// The candidate of this index in the file.
     pub fn page(&self, id: u64) -> Option<Candidate> {
-        let (mut low, mut high) = (0, self.pages.len());
+        let (mut low, mut high) = (0, self.pages.count());
         while low < high {
             let middle = low + (high - low) / 2;
             match self.pages.get(middle) {

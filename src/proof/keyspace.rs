@@ -15,7 +15,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// How many names of keys are compared at a time, to know the newest revision of each.
-const NAMES_AT_ONCE: usize = 1 << 18;
+const NAMES_AT_ONCE: usize = 1 << 16;
 
 /// What a database holds.
 pub struct Keyspace<O = ()> {
@@ -84,7 +84,7 @@ enum Bucket<'a> {
 impl<O: Observer> Keyspace<O> {
     /// Reads the buckets of a database of which all pages were seen.
     pub fn read(mut seen: Seen<O>, meta: &Meta) -> Result<Self, Fault> {
-        let mut leaves = Table::new();
+        let mut leaves = Table::empty();
         let mut inline = Vec::new();
         let mut found = {
             let mut budget = seen.budget;
@@ -178,7 +178,7 @@ impl<O: Observer> Keyspace<O> {
             match buckets.get(b"key".as_slice()) {
                 Some(Bucket::At(root)) => walk.tree(*root, |leaf| match leaf {
                     Leaf::Revisions(first, count) => Ok(leaves.push(&mut budget, (first, count))?),
-                    Leaf::Bytes(elements) if elements.len() == 0 => Ok(()),
+                    Leaf::Bytes(elements) if elements.count() == 0 => Ok(()),
                     Leaf::Bytes(_) => Err(damaged("key")),
                 })?,
                 Some(Bucket::Inline(elements)) => {
@@ -251,7 +251,9 @@ impl<O: Observer> Keyspace<O> {
     fn mark_newest(&mut self) {
         let revisions: usize = self.indexes().count();
         let passes = revisions.div_ceil(NAMES_AT_ONCE).max(1) as u64;
-        let mut names: HashSet<u64, BuildHasherDefault<Hashed>> = HashSet::default();
+        let capacity = revisions.min(2 * NAMES_AT_ONCE);
+        let mut names: HashSet<u64, BuildHasherDefault<Hashed>> =
+            HashSet::with_capacity_and_hasher(capacity, BuildHasherDefault::default());
         for pass in 0..passes {
             names.clear();
             for index in indexes(&self.leaves).rev() {
@@ -288,7 +290,7 @@ impl<O: Observer> Keyspace<O> {
     /// removed.
     pub fn is_comparable(&self, compact_revision: i64) -> bool {
         self.found.keys > 0
-            || !self.rows().next().is_some_and(|row| row.main as i64 <= compact_revision)
+            || self.rows().next().is_none_or(|row| row.main as i64 > compact_revision)
     }
 }
 
@@ -297,7 +299,7 @@ impl<O: Observer> Keyspace<O> {
 type Visit<'v> = &'v mut dyn FnMut(u64, Option<(&[u8], &[u8])>) -> Result<(), Fault>;
 
 fn indexes(leaves: &Table<(u32, u16)>) -> impl DoubleEndedIterator<Item = usize> {
-    (0..leaves.len()).flat_map(|leaf| {
+    (0..leaves.count()).flat_map(|leaf| {
         let (first, count) = leaves.get(leaf);
         let first = first as usize;
         first..first + usize::from(count)

@@ -297,3 +297,94 @@ fn a_changed_byte_never_makes_a_walk_find_what_is_not_there() {
     }
     assert!(read_as.iter().all(|times| *times > 0), "{read_as:?}");
 }
+
+/// Whoever may write a value may write what looks like pages, each of which claims all that
+/// follows.
+#[test]
+fn values_that_look_like_pages_count_as_what_they_are() {
+    for overflow in [0, 1, 40, 300] {
+        let mut database = Database::etcd();
+        let stale = databases::key_value(b"stolen", 9, b"never written");
+        for main in 2..6 {
+            database.put(main, &format!("large{main}"), &vec![b'x'; 200_000]);
+        }
+        let mut bytes = database.bytes();
+        for page in 2..bytes.len() / 4096 {
+            let at = page * 4096;
+            if bytes[at..at + 4096].iter().any(|byte| *byte != b'x') {
+                continue;
+            }
+            let mut header = (page as u64).to_le_bytes().to_vec();
+            header.extend([2, 0, 1, 0]);
+            header.extend_from_slice(&u32::to_le_bytes(overflow));
+            let key = revision(9, page as u64, false);
+            for number in [0, 16, key.len() as u32, stale.len() as u32] {
+                header.extend_from_slice(&number.to_le_bytes());
+            }
+            header.extend([key, stale.clone()].concat());
+            bytes[at..at + header.len()].copy_from_slice(&header);
+        }
+        let keyspace = read(&bytes).expect("a database");
+        let plain = plain::read(&bytes).expect("a database");
+        let pairs = &plain.buckets[b"key".as_slice()];
+        assert_eq!(Some(keyspace.hash(-1)), plain::hash(pairs, 0), "overflow {overflow}");
+        assert_eq!((keyspace.found.keys, keyspace.found.revision), (4, 5));
+    }
+}
+
+/// A member that is compacted further than the snapshot hashes less; the snapshot has all of it.
+#[test]
+fn the_hash_of_a_member_that_compacted_later_is_computed_from_the_same_bytes() {
+    let mut database = Database::etcd();
+    for main in 2..50 {
+        match main % 7 {
+            0 => database.delete(main, &format!("k{}", (main - 1) % 5)),
+            _ => database.put(main, &format!("k{}", main % 5), b"value"),
+        }
+    }
+    database.compact(10, false);
+    let bytes = database.bytes();
+    let keyspace = read(&bytes).expect("a database");
+    assert!(keyspace.found.is_compacting);
+    assert_eq!(keyspace.found.compact_revision, 10);
+    let mut hashes = BTreeSet::new();
+    for compacted in 10..50 {
+        let hash = keyspace.hash(compacted);
+        assert_eq!(Some(hash), plain::hash(&database.buckets["key"], compacted as u64));
+        hashes.insert(hash);
+    }
+    assert!(hashes.len() > 20, "they differ");
+}
+
+#[test]
+fn what_is_not_etcds_or_contradicts_itself_says_why() {
+    let change = |at: usize, byte: u8| {
+        let mut bytes = Database { page_size: 512, ..Database::etcd() }.bytes();
+        bytes[at] = byte;
+        databases::sign(&mut bytes, 512);
+        read(&bytes).err()
+    };
+    for (at, byte, words) in [
+        (16, 0, "not a bbolt database"),
+        (20, 3, "version 2"),
+        (24, 1, "size of its pages is impossible"),
+        (32, 1, "the root is not a page"),
+        (512 + 64, 77, "contradict each other"),
+    ] {
+        match change(at, byte) {
+            Some(Fault::Corrupt(why)) => assert!(why.contains(words), "{words}: {why}"),
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+    let whole = Database::etcd().bytes();
+    let fault = read(&whole[..whole.len() - 4096]).err();
+    assert!(matches!(fault, Some(Fault::Corrupt(why)) if why.contains("tell another size")));
+    let mut other = Database::etcd();
+    other.buckets.remove("key");
+    let fault = read(&other.bytes()).err();
+    assert!(matches!(fault, Some(Fault::Corrupt(why)) if why.contains("it is not etcd's")));
+    let mut odd = Database::etcd();
+    odd.add("key", b"no revision", b"x");
+    let fault = read(&odd.bytes()).err();
+    assert!(matches!(fault, Some(Fault::Corrupt(why)) if why.contains("`key`")));
+}

@@ -41,7 +41,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Their number.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.header.count.into()
     }
 
@@ -142,7 +142,7 @@ impl<'a, O> Walk<'a, O> {
                     let elements = Elements::read(self.seen.texts.get(at), id)
                         .ok_or_else(|| corrupt(id, "it is not a page of a tree"))?;
                     if elements.header.kind == PageKind::Branch {
-                        if elements.len() == 0 {
+                        if elements.count() == 0 {
                             return Err(corrupt(id, "it is a branch without a page below it"));
                         }
                         branches.push(Branch { elements, next: 0, below });
@@ -165,7 +165,7 @@ impl<'a, O> Walk<'a, O> {
             while let Some(branch) = branches.last_mut() {
                 let mut pages = branch.elements.all().skip(branch.next);
                 let Some(child) = pages.next() else {
-                    drop(branches.pop());
+                    branches.pop();
                     continue;
                 };
                 let key = |e: Element| {

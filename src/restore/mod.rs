@@ -33,6 +33,7 @@ pub fn guide(manifest: &Manifest) -> String {
         endpoint: &manifest.endpoint,
         created_at: &manifest.created_at,
         revision: manifest.revision.to_string(),
+        keys: manifest.database.as_ref().map(|database| database.keys),
         version: &manifest.etcd_version,
         bytes: manifest.dump.bytes,
         sha256: &manifest.dump.sha256,
@@ -59,6 +60,8 @@ struct Known<'a> {
     endpoint: &'a str,
     created_at: &'a str,
     revision: String,
+    /// The number of keys, if the pages were read.
+    keys: Option<u64>,
     /// Empty if unknown.
     version: &'a str,
     bytes: u64,
@@ -89,6 +92,7 @@ impl Known<'_> {
             endpoint: code(self.endpoint),
             created_at: self.created_at,
             revision: &self.revision,
+            keys: self.keys,
             version,
             from_3_4: version.is_some_and(|version| version.starts_with("3.4.")),
             bytes: self.bytes,
@@ -130,6 +134,7 @@ struct Page<'a> {
     endpoint: String,
     created_at: &'a str,
     revision: &'a str,
+    keys: Option<u64>,
     version: Option<&'a str>,
     from_3_4: bool,
     bytes: u64,

@@ -1,5 +1,6 @@
 //! What is believed of the member that is asked.
 
+use super::Survey;
 use crate::alarm::Troubles;
 use crate::error::{Result, Stage};
 use crate::etcd::messages::{Member, MemberList, Status};
@@ -27,17 +28,17 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// A member of which nothing is believed yet, in this cluster; zero where that is
-    /// unknown.
-    pub fn new(candidate: Candidate, choice: String, version: String, cluster_id: u64) -> Self {
+    /// A member of which nothing is believed yet but what all endpoints tell of the
+    /// cluster.
+    pub fn new(candidate: Candidate, choice: String, version: String, survey: &Survey) -> Self {
         Self {
             candidate,
             choice,
             version,
             members: None,
             warnings: Vec::new(),
-            troubles: Troubles::default(),
-            identity: Identity::of_cluster(cluster_id),
+            troubles: Troubles { alarms: survey.alarms.clone(), others: Vec::new() },
+            identity: Identity::of_cluster(survey.cluster_id),
         }
     }
 
@@ -80,7 +81,7 @@ impl Chosen {
     /// Takes in what the pages of the snapshot say of the member that sent it.
     pub fn told_by_pages(&mut self, found: &Found, warn: impl Fn(&str)) -> Result<()> {
         for alarm in &found.alarms {
-            self.warn(member::alarm_warning(alarm), &warn);
+            self.warn(member::warning(alarm), &warn);
             self.troubles.add_alarm(alarm.clone());
         }
         match member::disqualified(&self.troubles, self.identity.member_id()) {

@@ -21,6 +21,7 @@ pub use probe::Survey;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, Stage};
+use crate::etcd::failure::in_time;
 use crate::etcd::gateway;
 use crate::etcd::messages::{MemberList, Status, Version, version_or_none};
 use crate::etcd::refusal::Refusal;
@@ -29,8 +30,8 @@ use crate::member::{self, Candidate, Rejected};
 use crate::net::{Body, Network, NetworkError, Request, Response, SMALL_BODY, Timeouts};
 use crate::options::Options;
 use crate::snapshot::stream::{Sent, SnapshotStream};
-use plakar_connector::Authority;
-use probe::Asked;
+use plakar_connector::{Authority, Kind};
+use probe::{Asked, Problem};
 use std::time::{Duration, Instant};
 
 /// What an exchange may take beyond each of its limits.
@@ -108,8 +109,7 @@ impl<N: Network> Session<N> {
         while let Some(candidate) = survey.candidates.pop_front() {
             let choice = member::choice(&candidate, &survey.candidates);
             let endpoint = candidate.endpoint.clone();
-            match self.authenticate(candidate).and_then(|c| self.ask(c, choice, survey.cluster_id))
-            {
+            match self.authenticate(candidate).and_then(|c| self.ask(c, choice, survey)) {
                 Ok(chosen) => return Ok(chosen),
                 Err(error) => self.reject(survey, endpoint, error)?,
             }
@@ -200,10 +200,12 @@ impl<N: Network> Session<N> {
             }
             Opening::Refused(refusal) => Ok(Err(refusal)),
             Opening::Explained => {
-                let mut explanation = Vec::new();
+                let (mut explanation, begun) = (Vec::new(), Instant::now());
                 while let Some(bytes) = body.read().map_err(network_error)? {
-                    // A server may drip: each piece comes in time, and the whole never.
-                    self.deadline.check().map_err(|error| error.at(endpoint, Stage::Snapshot))?;
+                    self.deadline
+                        .check()
+                        .and_then(|()| in_time("refusal", begun, timeouts.between_bytes))
+                        .map_err(|error| error.at(endpoint, Stage::Snapshot))?;
                     explanation.extend_from_slice(&bytes);
                     if explanation.len() > SMALL_BODY {
                         break;
@@ -229,7 +231,11 @@ impl<N: Network> Session<N> {
                 Some(status)
             }
             Err(problem) => {
+                let is_refused = matches!(problem, Problem::Unanswered(Unanswered::Refused(_)));
                 let error = problem.into_error(&asked, &self.probe_timeouts());
+                if is_refused && error.kind == Kind::Corrupt {
+                    return Err(error);
+                }
                 let warning = format!(
                     "no status after the snapshot ({}): its last revision is unknown",
                     error.what()
@@ -244,7 +250,7 @@ impl<N: Network> Session<N> {
     }
 
     /// Asks the member about the cluster, and often enough who it is.
-    fn ask(&self, candidate: Candidate, choice: String, cluster_id: u64) -> Result<Chosen> {
+    fn ask(&self, candidate: Candidate, choice: String, survey: &Survey) -> Result<Chosen> {
         let Candidate { endpoint, transport, .. } = &candidate;
         let timeouts = self.probe_timeouts();
         let list =
@@ -270,9 +276,17 @@ impl<N: Network> Session<N> {
             let answer = gateway::read::<Version>(&answer).unwrap_or_default();
             version = version_or_none(&answer.etcdserver);
         }
-        let mut chosen = Chosen::new(candidate, choice, version, cluster_id);
-        for warning in chosen.candidate.warnings() {
+        let mut chosen = Chosen::new(candidate, choice, version, survey);
+        let of_alarms = chosen.troubles.alarms.iter().map(member::warning);
+        let warnings: Vec<String> =
+            chosen.candidate.warnings().into_iter().chain(of_alarms).collect();
+        for warning in warnings {
             chosen.warn(warning, self.warn);
+        }
+        if self.options.credentials.is_some() && !chosen.candidate.endpoint.tls {
+            let warning = "the password travels over plain HTTP: whoever is on the way can read it; \
+                           let etcd serve TLS, and use `etcd+https`";
+            chosen.warn(warning.into(), self.warn);
         }
         let first = chosen
             .candidate

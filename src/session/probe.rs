@@ -1,7 +1,7 @@
 //! The probe: every endpoint is asked who it is, in whatever way it can be asked.
 
 use super::Session;
-use crate::alarm::Troubles;
+use crate::alarm::{Alarm, Troubles};
 use crate::error::{Error, Result, Stage};
 use crate::etcd::failure::lacks_http2;
 use crate::etcd::messages::Status;
@@ -20,6 +20,8 @@ pub struct Survey {
     pub rejected: Vec<Rejected>,
     /// The id of the cluster that they tell; zero where none does.
     pub cluster_id: u64,
+    /// All alarms that they tell.
+    pub alarms: Vec<Alarm>,
 }
 
 impl Survey {
@@ -46,18 +48,8 @@ impl<N: Network> Session<N> {
         let answers = self.probe(asked);
         let answers = self.probe_without_grpc(answers);
         let answers = self.probe_with_login(answers);
-        let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
-        for (asked, answer) in answers {
-            let endpoint = asked.endpoint.clone();
-            match candidate(asked, answer, &self.probe_timeouts()) {
-                Ok(candidate) => candidates.push(candidate),
-                Err(error) => {
-                    let error = self.deadline.explain(error).at(&endpoint, Stage::Probe);
-                    rejected.push(Rejected { endpoint, error });
-                }
-            }
-        }
-        if let Some([(a, a_id), (b, b_id)]) = member::strangers(&candidates) {
+        let told = || answers.iter().filter_map(|(a, s)| Some((&a.endpoint, s.as_ref().ok()?)));
+        if let Some([(a, a_id), (b, b_id)]) = member::strangers(told()) {
             return Err(Error::new(
                 Kind::Other,
                 format!("`{a}` is of cluster {a_id}, but `{b}` is of cluster {b_id}"),
@@ -65,10 +57,28 @@ impl<N: Network> Session<N> {
             .remedy("name endpoints of one cluster only")
             .during(Stage::Probe));
         }
+        let cluster_id = told().map(|(_, status)| status.header().cluster_id).max();
+        // A member that lags may not know yet what the others say of it.
+        let mut troubles = Troubles::default();
+        told().for_each(|(_, status)| troubles.add(Troubles::of(status)));
+        let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
+        for (asked, answer) in answers {
+            let endpoint = asked.endpoint.clone();
+            match candidate(asked, answer, &troubles, &self.probe_timeouts()) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(error) => {
+                    let error = self.deadline.explain(error).at(&endpoint, Stage::Probe);
+                    rejected.push(Rejected { endpoint, error });
+                }
+            }
+        }
         member::rank(&mut candidates, &self.options.endpoints);
-        let cluster_id = |c: &Candidate| Some(c.status.as_ref()?.header().cluster_id);
-        let cluster_id = candidates.iter().filter_map(cluster_id).max().unwrap_or_default();
-        Ok(Survey { candidates: candidates.into(), rejected, cluster_id })
+        Ok(Survey {
+            candidates: candidates.into(),
+            rejected,
+            cluster_id: cluster_id.unwrap_or_default(),
+            alarms: troubles.alarms,
+        })
     }
 
     /// Asks these endpoints for their status, all at once. The answers come in the
@@ -221,12 +231,13 @@ fn is_guarded(asked: &Asked, answer: &std::result::Result<Status, Problem>) -> b
 fn candidate(
     asked: Asked,
     answer: std::result::Result<Status, Problem>,
+    troubles: &Troubles,
     timeouts: &Timeouts,
 ) -> Result<Candidate> {
     let status = match answer {
         Ok(status) => {
             let sender = status.header().member_id;
-            match member::disqualified(&Troubles::of(&status), sender) {
+            match member::disqualified(troubles, sender) {
                 Some(error) => return Err(error),
                 None => Some(status),
             }

@@ -337,6 +337,8 @@ fn a_snapshot_of_another_size_is_of_an_unknown_member() {
     for (before, after, is_known) in [
         (0, 0, true),
         (1536, 1536, true),
+        (1000, 1000, false),
+        (2000, 2000, false),
         (1000, 2000, true),
         (1536, 0, true),
         (0, 1536, true),
@@ -358,6 +360,72 @@ fn a_snapshot_of_another_size_is_of_an_unknown_member() {
             let manifest = back_up(&network, transport, "a").expect("a backup");
             assert_eq!(manifest["member"].is_object(), is_known, "{before} {after}");
             assert_eq!(warned(&manifest, "not of the size"), !is_known, "{manifest}");
+        }
+    }
+}
+
+/// An alarm reaches a member that lags, or is cut off, later than the others.
+#[test]
+fn what_another_member_says_of_one_is_believed() {
+    for transport in BOTH {
+        let network = Scripted::default();
+        member(&network, "a", transport, 2);
+        member(&network, "b", transport, 3);
+        let told = ["memberID:2 alarm:CORRUPT ", "alarm:CORRUPT ", "memberID:2 alarm:NOSPACE "];
+        network.reply("b", transport.paths().status, transport.status(&troubled(3, &told)).over(1));
+        let manifest = back_up(&network, transport, "a,b").expect("a backup of the other one");
+        assert_eq!(manifest["endpoint"], "b:2379");
+        let rejected = manifest["endpoints_rejected"].to_string();
+        assert!(rejected.contains("a:2379") && rejected.contains("CORRUPT"), "{rejected}");
+        // It cannot be had.
+        network.reply("b", transport.paths().snapshot, transport.refusal(13, "disk on fire"));
+        refused(back_up(&network, transport, "a,b"), Kind::Corrupt, &["`a:2379`", "CORRUPT"]);
+
+        // Of the whole cluster, and of one out of space.
+        network.reply("b", transport.paths().snapshot, transport.snapshot().over(1));
+        let told = ["alarm:CORRUPT ", "memberID:3 alarm:NOSPACE "];
+        network.reply("b", transport.paths().status, transport.status(&troubled(3, &told)).over(1));
+        let manifest = back_up(&network, transport, "a,b").expect("a backup");
+        assert_eq!(manifest["endpoint"], "a:2379", "it is not out of space");
+        assert_eq!(manifest["alarms"].as_array().map(Vec::len), Some(2), "{manifest}");
+        assert!(warned(&manifest, "CORRUPT is on for the whole cluster"), "{manifest}");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_said_to_be_corrupt_afterwards_fails_the_backup() {
+    for transport in BOTH {
+        let network = Scripted::default();
+        member(&network, "a", transport, 2);
+        let begun = std::rc::Rc::new(std::cell::Cell::new(false));
+        let (begins, asked) = (begun.clone(), begun);
+        network.on("a", transport.paths().snapshot, move |_| {
+            begins.set(true);
+            Ok(transport.snapshot().over(1))
+        });
+        network.on("a", transport.paths().status, move |_| {
+            Ok(match asked.get() {
+                true => transport.refusal(15, "etcdserver: corrupt cluster"),
+                false => transport.status(&status(2)).over(1),
+            })
+        });
+        refused(back_up(&network, transport, "a"), Kind::Corrupt, &["CORRUPT", "HashKV"]);
+    }
+}
+
+#[test]
+fn a_password_over_plain_http_is_warned_of() {
+    for transport in BOTH {
+        for (tls, login, is_warned) in
+            [(false, &LOGIN[..], true), (true, &LOGIN[..], false), (false, &[], false)]
+        {
+            let network = Scripted::default();
+            member(&network, "a", transport, 2);
+            network.reply("a", transport.paths().login, transport.token("a-token"));
+            let mut options = options(&transport.to_string(), "a", login);
+            options.endpoints[0].tls = tls;
+            let manifest = backed_up(&network, &options).expect("a backup");
+            assert_eq!(warned(&manifest, "the password travels over plain HTTP"), is_warned);
         }
     }
 }
@@ -451,6 +519,15 @@ fn a_second_cluster_is_noticed_whoever_tells_of_it() {
     let nobody = Header { cluster_id: 8, ..Header::default() };
     network.reply("a", GRPC.members, Transport::Grpc.members(Some(nobody), &[]).over(1));
     refused(back_up(&network, Transport::Grpc, "a"), Kind::Other, &words);
+
+    // A member that is of no use for other reasons.
+    let network = Scripted::default();
+    member(&network, "a", Transport::Grpc, 2);
+    let corrupt = troubled(3, &["memberID:3 alarm:CORRUPT "]);
+    let corrupt = Status { header: Some(Header { cluster_id: 8, ..header(3) }), ..corrupt };
+    network.reply("b", GRPC.status, Transport::Grpc.status(&corrupt).over(2));
+    let two = ["`a:2379` is of cluster 1", "`b:2379` is of cluster 8"];
+    refused(back_up(&network, Transport::Grpc, "a,b"), Kind::Other, &two);
 
     // A status that is kept from this user, at an endpoint of another cluster.
     let network = Scripted::default();
@@ -803,6 +880,35 @@ fn a_refusal_that_drips_ends_with_the_run() {
 }
 
 #[test]
+fn what_drips_before_the_first_message_is_given_up_for_the_next_member() {
+    for (transport, status, what) in [
+        (Transport::Gateway, 500, "refusal"),
+        (Transport::Gateway, 200, "first message"),
+        (Transport::Grpc, 200, "first message"),
+    ] {
+        let network = Scripted::default();
+        member(&network, "a", transport, 2);
+        let head = match transport {
+            Transport::Gateway => json_head(status),
+            Transport::Grpc => transport.snapshot().head,
+        };
+        // The head of a gRPC message of 4096 bytes, or the white space before JSON.
+        let begin: &[u8] =
+            if transport == Transport::Grpc { &[0, 0, 0, 16, 0] } else { &[b' '; 1000] };
+        network.reply("a", transport.paths().snapshot, Reply::dripping(head, begin));
+        let words = [what, "not whole after 80ms", "`stall_timeout`"];
+        let short =
+            |endpoints| options(&transport.to_string(), endpoints, &[("stall_timeout", "20ms")]);
+        refused(backed_up(&network, &short("a")), Kind::TimedOut, &words);
+        let ping = Session::new(network.clone(), short("a"), |_| {}).ping();
+        refused(ping, Kind::TimedOut, &words);
+        member(&network, "b", transport, 3);
+        let manifest = backed_up(&network, &short("a,b")).expect("a backup of the other one");
+        assert_eq!(manifest["endpoint"], "b:2379");
+    }
+}
+
+#[test]
 fn of_a_refusal_no_more_is_read_than_an_answer_may_hold() {
     let network = Scripted::default();
     member(&network, "a", Transport::Gateway, 2);
@@ -896,7 +1002,11 @@ fn a_stream_that_a_clock_ended_says_whose_clock() {
         member(&network, "a", Transport::Grpc, 2);
         let Reply { head, pieces, .. } = Transport::Grpc.snapshot();
         let ended = Reply::grpc_refusal_in_trailers("4", "stream timeout");
-        network.reply("a", GRPC.snapshot, Reply { head, pieces, trailers: ended.trailers }.over(1));
+        network.reply(
+            "a",
+            GRPC.snapshot,
+            Reply { trailers: ended.trailers, ..(head, pieces).into() }.over(1),
+        );
         let options = options("grpc", "a", &[("max_duration", limit)]);
         refused(backed_up(&network, &options), kind, &[words]);
     }

@@ -3,6 +3,7 @@
 use super::verifier::{Checks, DIGEST_SIZE, Hashing, Pages, Piece, Proof, Verifier, mismatch};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, Stage};
+use crate::etcd::failure::in_time;
 use crate::etcd::messages::version_or_none;
 use crate::etcd::refusal::Refusal;
 use crate::etcd::transport::{Decoder, Transport, Unanswered};
@@ -25,6 +26,8 @@ pub struct SnapshotStream<B> {
     /// When it was asked for.
     since: Instant,
     ended: Option<Instant>,
+    /// When its head was there.
+    opened: Instant,
     deadline: Deadline,
     head: Head,
     body: B,
@@ -92,6 +95,7 @@ impl<B: Body> SnapshotStream<B> {
             timeouts,
             since,
             ended: None,
+            opened: Instant::now(),
             deadline,
             head,
             body,
@@ -209,6 +213,9 @@ impl<B: Body> SnapshotStream<B> {
 
     fn receive(&mut self) -> Result<()> {
         self.deadline.check()?;
+        if self.verifier.size().is_none() {
+            in_time("first message", self.opened, self.timeouts.between_bytes)?;
+        }
         let Self { transport, endpoint, timeouts, .. } = self;
         let network_error = |error: NetworkError| {
             Unanswered::from(transport.failure(error, endpoint, Stage::Snapshot, timeouts))

@@ -21,6 +21,9 @@ const PIECE: u64 = 128 << 10;
 /// (`wasi:io/streams`, `blocking-write-and-flush`).
 const WRITE: usize = 4096;
 
+/// What the head of a response may take beyond its limits.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// The host's `wasi:http`.
 #[derive(Clone)]
 pub(crate) struct WasiHttp;
@@ -39,7 +42,14 @@ impl Network for WasiHttp {
 
     fn send(&self, request: Request) -> Result<(Head, WasiBody), NetworkError> {
         let future = start(&request)?;
-        future.subscribe().block();
+        // Not every host heeds a limit in each part of an exchange, such as a handshake.
+        let Timeouts { connect, first_byte, .. } = request.timeouts;
+        let limit = connect.saturating_add(first_byte).saturating_add(SLACK);
+        let over = monotonic_clock::subscribe_duration(nanoseconds(limit));
+        let ready = poll::poll(&[&future.subscribe(), &over]);
+        if !ready.contains(&0) {
+            return Err(NetworkError::ReadTimeout);
+        }
         open(take(&future)?)
     }
 
@@ -80,7 +90,7 @@ impl Network for WasiHttp {
             .into_iter()
             .map(|exchange| match exchange {
                 Exchange::Done(result) => result,
-                _ => Err(NetworkError::ReadTimeout),
+                _ => Err(NetworkError::Late),
             })
             .collect()
     }
@@ -91,12 +101,7 @@ impl Body for WasiBody {
         let Some(stream) = &self.stream else {
             return Ok(None);
         };
-        loop {
-            match stream.blocking_read(PIECE) {
-                Ok(bytes) if bytes.is_empty() => {}
-                other => return read_result(other),
-            }
-        }
+        read_result(stream.blocking_read(PIECE))
     }
 
     fn trailers(&mut self) -> Result<Trailers, NetworkError> {
@@ -133,7 +138,7 @@ enum Exchange {
 
 impl Exchange {
     fn late() -> Self {
-        Exchange::Done(Err(NetworkError::ReadTimeout))
+        Exchange::Done(Err(NetworkError::Late))
     }
 
     fn is_running(&self) -> bool {

@@ -52,9 +52,21 @@ pub(crate) fn figures(results: &Results, main: u64) -> Vec<Figure> {
     vec![
         against(
             "save over gRPC, against `etcdctl snapshot save`, which verifies nothing",
-            1.15,
+            1.0,
             "save/plakar-wasm-grpc",
             "save/etcdctl",
+        ),
+        against(
+            "the same without the proof from the pages (`proof=off`)",
+            0.9,
+            "save/plakar-wasm-grpc-digest",
+            "save/etcdctl",
+        ),
+        against(
+            "the proof from the pages, against `proof=off`",
+            1.25,
+            "save/plakar-wasm-grpc",
+            "save/plakar-wasm-grpc-digest",
         ),
         against(
             "save over gRPC, against `etcdctl snapshot save` and a SHA-256 check",
@@ -87,6 +99,12 @@ pub(crate) fn figures(results: &Results, main: u64) -> Vec<Figure> {
             ratio(PutP99, "harm/plakar-wasm-grpc", "harm/etcdctl"),
         ),
         figure(
+            "put p99 while a member hashes its keys, against none",
+            1.5,
+            Unit::Ratio,
+            ratio(PutP99, "harm/hashkv", "harm/nothing"),
+        ),
+        figure(
             "put p99 during a backup over gRPC to the member's own disk, against `etcdctl`",
             1.1,
             Unit::Ratio,
@@ -94,21 +112,21 @@ pub(crate) fn figures(results: &Results, main: u64) -> Vec<Figure> {
         ),
         against(
             "the sandbox over gRPC, against the same core without WebAssembly",
-            1.3,
+            1.15,
             "save/plakar-wasm-grpc",
             "save/native-grpc",
         ),
-        peak("peak memory over gRPC, 2048 MB", 96.0, at("save/plakar-wasm-grpc", LARGE, Memory)),
+        peak("peak memory over gRPC, 2048 MB", 48.0, at("save/plakar-wasm-grpc", LARGE, Memory)),
         flat("peak memory over gRPC, 2048 MB against 128 MB", "save/plakar-wasm-grpc"),
         peak(
             "peak memory over the gateway, 2048 MB",
-            96.0,
+            48.0,
             at("save/plakar-wasm-gateway", LARGE, Memory),
         ),
         flat("peak memory over the gateway, 2048 MB against 128 MB", "save/plakar-wasm-gateway"),
         against(
             "first backup through plakar, gRPC, against `etcdctl` and `plakar backup` of the file",
-            0.95,
+            0.85,
             "store/plakar-grpc",
             "store/etcdctl-plakar",
         ),

@@ -18,6 +18,10 @@ pub(crate) enum Saver {
     Curl,
     /// `plakar-wasm backup`.
     Host(Transport),
+    /// The same with `proof=off`: the digest alone.
+    HostDigest(Transport),
+    /// `etcdctl endpoint hashkv`, which saves nothing.
+    HashKv,
     /// Stock `wasmtime run`.
     Wasmtime,
     /// The core without WebAssembly.
@@ -67,9 +71,16 @@ impl Saver {
                 curl.arg("--output").arg(&file);
                 vec![quiet(curl)]
             }
-            Saver::Host(transport) => {
+            Saver::HashKv => {
+                let mut etcdctl = clean(VERSION.program("etcdctl"), home);
+                etcdctl.args(["--endpoints", &door.url(""), "--command-timeout", "60s"]);
+                etcdctl.args(["endpoint", "hashkv"]);
+                vec![quiet(etcdctl)]
+            }
+            Saver::Host(transport) | Saver::HostDigest(transport) => {
                 let mut host = host(home, &["--quiet", "backup"]);
-                host.arg(&location).args(["-o", &option(transport)]).args(door.options());
+                let proof = if self == Saver::Host(transport) { "proof=auto" } else { "proof=off" };
+                host.args([&location, "-o", proof, "-o", &option(transport)]).args(door.options());
                 host.arg("--to").arg(to);
                 vec![quiet(host)]
             }

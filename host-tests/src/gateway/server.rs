@@ -122,6 +122,12 @@ fn send(connection: &mut TcpStream, answer: &Answer) -> io::Result<bool> {
             write_chunks(connection, lines, answer.pause)?;
         }
         Framing::Chunks(size) => write_chunks(connection, answer.body.chunks(size), answer.pause)?,
+        Framing::None if !answer.pause.is_zero() => {
+            for byte in &answer.body {
+                std::thread::sleep(answer.pause);
+                connection.write_all(&[*byte])?;
+            }
+        }
         Framing::Length(_) | Framing::None => connection.write_all(&answer.body)?,
     }
     let chunks = matches!(answer.framing, Framing::Lines | Framing::Chunks(_));

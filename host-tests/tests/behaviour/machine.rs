@@ -99,6 +99,22 @@ fn a_small_address_space_does_or_is_said_to_be_too_small() {
 }
 
 #[test]
+fn a_small_stack_does_or_is_said_to_be_too_small() {
+    for kib in [64, 512] {
+        let target = Target::new();
+        let outcome = limited(&target, &[&format!("--stack={}", kib << 10)]).wait();
+        assert_eq!(outcome.code, TOO_LITTLE, "{outcome}");
+        assert_one_line(&outcome, &["stack", "`ulimit -s`"]);
+        target.assert_nothing_left();
+    }
+    // A soft limit is what one may raise.
+    for limit in ["1048576", "65536:8388608"] {
+        let target = Target::new();
+        limited(&target, &[&format!("--stack={limit}")]).wait().assert_ok();
+    }
+}
+
+#[test]
 fn a_file_larger_than_allowed_ends_in_order() {
     let cache = tempfile::tempdir().expect("a temporary directory");
     let cache = cache.path().to_str().expect("UTF-8");
@@ -188,5 +204,36 @@ fn a_cache_that_was_damaged_is_made_anew() {
         outcome.assert_ok();
         assert!(outcome.says("damaged"), "{outcome}");
         assert!(fs::read(file).expect("it is there again") != damaged);
+    }
+}
+
+/// As by `sudo -E`: what root made there would be in the way of the directory's owner.
+#[test]
+fn root_leaves_no_cache_in_a_directory_of_somebody_else() {
+    let cache = tempfile::tempdir().expect("a temporary directory");
+    std::os::unix::fs::chown(cache.path(), Some(54321), None).expect("tests run as root");
+    inspect(cache.path()).assert_ok();
+    assert_eq!(fs::read_dir(cache.path()).expect("it is there").count(), 0);
+}
+
+#[test]
+fn what_cannot_be_written_to_standard_output_is_no_success() {
+    let shell = |command: &str| {
+        let script = format!("\"$0\" {command} > /dev/full");
+        Run::of(host_tests::process::command("sh"))
+            .args(["-c", &script])
+            .path(tools::plakar_wasm())
+            .path(tools::misbehaving_connector())
+            .wait()
+    };
+    for command in [
+        "inspect \"$1\"",
+        "inspect --schema \"$1\"",
+        "--json inspect \"$1\"",
+        "completions bash",
+        "man",
+    ] {
+        let outcome = shell(command);
+        outcome.assert_exit(1, &["standard output"]);
     }
 }

@@ -19,6 +19,7 @@
 //! | [`native_grpc`] | the same rules over native gRPC |
 //! | [`lenient_reading`] | a stream that only looks unusual is one |
 //! | [`refusals`] | what is said when something other than a stream comes |
+//! | [`drips`] | servers whose every piece comes in time, and the whole never |
 //! | [`faults`] | real members that die, stall or refuse |
 //! | [`tls`] | who is trusted, who is let in, and what is said where it fails |
 //! | [`signals`] | Ctrl-C and SIGTERM in the middle of a backup |
@@ -40,6 +41,7 @@ mod bad_input;
 mod clusters;
 mod command_line;
 mod contract;
+mod drips;
 mod examples;
 mod faults;
 mod kubernetes;

@@ -260,7 +260,10 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
             match transport {
                 "transport=grpc" => {
                     assert_is_of_an_unknown_member(&backup);
-                    assert_eq!(backup.1.manifest()["members"], serde_json::Value::Null);
+                    // Not the proxy, which lists itself: the pages know better.
+                    let members = &backup.1.manifest()["members"];
+                    assert_eq!(members.as_array().map(Vec::len), Some(1), "{members}");
+                    assert_eq!(members[0]["id"], format!("{:x}", etcd.member_id()));
                     Run::ping(&proxy.location(), &["-o", transport]).wait().assert_ok();
                 }
                 // It serves no JSON.

@@ -205,7 +205,12 @@ fn what_a_call_needs_is_in_its_head() {
     let budget = header("grpc-timeout").and_then(|t| t.strip_suffix('m')).expect("milliseconds");
     assert!((60_000..=90_000).contains(&budget.parse().unwrap_or(0)), "{budget}");
     for request in &requests {
-        let allowed = ["Maintenance/Snapshot", "Maintenance/Status", "Cluster/MemberList"];
+        let allowed = [
+            "Maintenance/Snapshot",
+            "Maintenance/Status",
+            "Cluster/MemberList",
+            "Maintenance/HashKV",
+        ];
         assert!(allowed.iter().any(|call| request.uri().path().ends_with(call)), "{request:?}");
     }
 }

@@ -28,7 +28,7 @@ fn hash_by_etcdutl(dump: &Path) -> HashKv {
     let folder = tempfile::tempdir().expect("a folder");
     let copy = folder.path().join("copy");
     std::fs::copy(dump, &copy).expect("a copy");
-    let output = command(&Version::V3_7_1.program("etcdutl"))
+    let output = command(Version::V3_7_1.program("etcdutl"))
         .args(["hashkv", "-w", "json"])
         .arg(&copy)
         .output()

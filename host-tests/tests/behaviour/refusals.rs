@@ -216,6 +216,29 @@ fn a_port_behind_a_firewall_is_given_up_after_connect_timeout() {
     );
 }
 
+/// By a routing table that says so in each of its ways, or says nothing.
+#[test]
+fn an_address_without_a_route_is_told_as_such() {
+    for route in ["unreachable", "prohibit", "blackhole", "none"] {
+        let target = Target::new();
+        let script = r#"ip link set lo up && { [ "$1" = none ] || ip route add "$1" 192.0.2.0/24; } \
+            && shift && exec "$@""#;
+        let through = ["--map-root-user", "--net", "sh", "-c", script, "sh", route];
+        for transport in ["transport=auto", "transport=gateway"] {
+            let outcome = Run::backup(
+                "etcd://192.0.2.1",
+                &target.argument(),
+                &["-o", transport, "-o", "connect_timeout=2s"],
+            )
+            .through("unshare", through)
+            .wait();
+            let words = ["`192.0.2.1:2379`: probe: there is no route to it; ", "firewalls"];
+            outcome.assert_failed(Kind::Unreachable, &words);
+            target.assert_nothing_left();
+        }
+    }
+}
+
 #[test]
 fn a_name_without_address_is_named_as_such() {
     unreachable("etcd://nonexistent.invalid", &[], &["`nonexistent.invalid:2379`: probe: ", "DNS"]);

@@ -695,11 +695,16 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
         let (authority, etcd) = guarded_member(version);
         etcd.enable_authentication("a password");
         let named = shown(&authority, &authority.issue(Leaf::client(Some("root"))));
-        let (outcome, target) = backup(&etcd.secure_location(), &named);
-        outcome.assert_ok();
-        target.assert_whole_backup();
-        assert_eq!(target.manifest()["transport"], "grpc");
-        assert_eq!(target.manifest()["auth_enabled"], serde_json::Value::Null);
+        for (proof, is_known) in
+            [("proof=off", serde_json::Value::Null), ("proof=auto", true.into())]
+        {
+            let options = [&named[..], &[proof.into()]].concat();
+            let (outcome, target) = backup(&etcd.secure_location(), &options);
+            outcome.assert_ok();
+            target.assert_whole_backup();
+            assert_eq!(target.manifest()["transport"], "grpc");
+            assert_eq!(target.manifest()["auth_enabled"], is_known);
+        }
 
         let gateway = [&named[..], &["transport=gateway".into()]].concat();
         let (outcome, target) = backup(&etcd.secure_location(), &gateway);

@@ -20,6 +20,12 @@ const FEWEST_FILES: u64 = 24;
 /// Address space: the component's memory, stacks of threads, the compiler and its cache.
 const LEAST_ADDRESS_SPACE: u64 = 1 << 30;
 
+/// Stack of the main thread, which compiles and runs the component.
+const STACK: u64 = 8 << 20;
+
+/// With less than this it may overflow, which aborts.
+const LEAST_STACK: u64 = 1 << 20;
+
 /// Sets up how this process may end. To be called first of all.
 pub(super) fn prepare() {
     // It holds passwords and keys, and a panic aborts.
@@ -43,6 +49,26 @@ pub(super) fn check() -> Result<(), Error> {
     files()?;
     address_space()?;
     threads()
+}
+
+/// Whether the main thread has stack enough; to be called before it takes much. The
+/// kernel heeds a limit that is raised at once.
+pub(super) fn stack() -> Result<(), Error> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Stack);
+    let Some(mut bytes) = current.filter(|bytes| *bytes < STACK) else { return Ok(()) };
+    let more = maximum.map_or(STACK, |maximum| maximum.min(STACK));
+    if setrlimit(Resource::Stack, Rlimit { current: Some(more), maximum }).is_ok() {
+        bytes = more;
+    }
+    if bytes < LEAST_STACK {
+        return Err(Error::machine(format!(
+            "the stack is limited to {} KiB, and {} are needed: raise `ulimit -s`, or \
+             `LimitSTACK=`",
+            bytes >> 10,
+            LEAST_STACK >> 10
+        )));
+    }
+    Ok(())
 }
 
 fn files() -> Result<(), Error> {

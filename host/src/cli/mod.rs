@@ -46,6 +46,9 @@ const NICENESS: i32 = 10;
 /// Parses the arguments, does what they say, and answers the exit code.
 pub(crate) fn main() -> ExitCode {
     machine::prepare();
+    if let Err(error) = machine::stack() {
+        return ExitCode::from(failed(&error));
+    }
     let arguments = Arguments::parse();
     match &arguments.command {
         Command::Completions { shell } => {

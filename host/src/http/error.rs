@@ -37,15 +37,14 @@ fn of_connection(error: &legacy::Error) -> Error {
     match io_kind(error) {
         Some(ErrorKind::ConnectionRefused) => Error::ConnectionRefused,
         Some(ErrorKind::TimedOut) => Error::ConnectionTimeout,
-        Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
-            Error::DestinationIpUnroutable
-        }
+        // Linux calls an address with a route to nowhere invalid.
+        Some(
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::InvalidInput,
+        ) => Error::DestinationIpUnroutable,
+        Some(ErrorKind::PermissionDenied) => Error::DestinationIpProhibited,
         // TCP is set up or refused; only a handshake can be cut short.
         Some(kind) if is_cut(kind) => Error::InternalError(Some(tls::CUT.into())),
-        _ => Error::InternalError(Some(format!(
-            "connect: {}; check the address, and this machine's routes, firewall and limits",
-            innermost(error)
-        ))),
+        _ => Error::InternalError(Some(format!("connect: {}", innermost(error)))),
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn rows(bed: &Bed) -> Vec<Row<'_>> {
         row("harm/nothing", None, Place::Elsewhere),
         row("harm/etcdctl", Some(Saver::Etcdctl), Place::Elsewhere),
         row("harm/plakar-wasm-grpc", Some(grpc), Place::Elsewhere),
+        row("harm/hashkv", Some(Saver::HashKv), Place::Elsewhere),
         row("harm/plakar-wasm-gateway", Some(gateway), Place::Elsewhere),
         row("harm/etcdctl-same-disk", Some(Saver::Etcdctl), Place::SameDisk),
         row("harm/plakar-wasm-grpc-same-disk", Some(grpc), Place::SameDisk),

@@ -34,10 +34,11 @@ pub(crate) enum Pass {
 }
 
 /// Every row's name and what it is for people, in the order of the tables.
-pub(crate) const LABELS: [(&str, &str); 32] = [
+pub(crate) const LABELS: [(&str, &str); 34] = [
     ("save/etcdctl", "`etcdctl snapshot save`"),
     ("save/etcdctl-sha256", "`etcdctl snapshot save`, then a SHA-256 check"),
     ("save/plakar-wasm-grpc", "`plakar-wasm`, gRPC"),
+    ("save/plakar-wasm-grpc-digest", "`plakar-wasm`, gRPC, `proof=off`"),
     ("save/native-grpc", "the same core, native, gRPC"),
     ("save/curl-gateway", "`curl` of the gateway"),
     ("save/plakar-wasm-gateway", "`plakar-wasm`, gateway"),
@@ -53,6 +54,7 @@ pub(crate) const LABELS: [(&str, &str); 32] = [
     ("harm/nothing", "no backup"),
     ("harm/etcdctl", "`etcdctl snapshot save`"),
     ("harm/plakar-wasm-grpc", "`plakar-wasm`, gRPC"),
+    ("harm/hashkv", "`etcdctl endpoint hashkv`, which saves nothing"),
     ("harm/plakar-wasm-gateway", "`plakar-wasm`, gateway"),
     ("harm/etcdctl-same-disk", "`etcdctl snapshot save` to the member's disk"),
     ("harm/plakar-wasm-grpc-same-disk", "`plakar-wasm`, gRPC, to the member's disk"),

@@ -6,9 +6,10 @@ use crate::results::{Quantity, Sample};
 use crate::savers::{Saver, Transport};
 
 /// The two transports, each beside its peer.
-const TELLING: [(&str, Saver); 4] = [
+const TELLING: [(&str, Saver); 5] = [
     ("save/etcdctl", Saver::Etcdctl),
     ("save/plakar-wasm-grpc", Saver::Host(Transport::Grpc)),
+    ("save/plakar-wasm-grpc-digest", Saver::HostDigest(Transport::Grpc)),
     ("save/curl-gateway", Saver::Curl),
     ("save/plakar-wasm-gateway", Saver::Host(Transport::Gateway)),
 ];
@@ -42,7 +43,11 @@ pub(super) fn secure_rows(bed: &Bed) -> Vec<Row<'_>> {
     rows(bed, SECURE, Security::Mutual)
 }
 
-fn rows<'a>(bed: &'a Bed, savers: [(&'static str, Saver); 4], security: Security) -> Vec<Row<'a>> {
+fn rows(
+    bed: &Bed,
+    savers: impl IntoIterator<Item = (&'static str, Saver)>,
+    security: Security,
+) -> Vec<Row<'_>> {
     let row = |(name, saver)| Row::new(name, move |pass| save(bed, saver, security, pass));
     savers.into_iter().map(row).collect()
 }

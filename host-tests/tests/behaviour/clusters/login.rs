@@ -19,7 +19,7 @@ fn login(password: &NamedTempFile) -> [String; 2] {
 
 /// Logs in to a cluster of three; answers how often the leader, the follower that
 /// was typed first and the other one were asked for a token.
-fn logins_at_leader_and_followers(version: Version) -> [u64; 3] {
+fn logins_at_leader_and_followers(version: Version, proof: &str) -> [u64; 3] {
     let cluster = Cluster::start(version, 3);
     fill(&cluster);
     let (leader, followers) = (cluster.leader(), cluster.followers());
@@ -31,24 +31,28 @@ fn logins_at_leader_and_followers(version: Version) -> [u64; 3] {
         });
     }
     let file = password_file();
-    let backup = back_up(&endpoints(&cluster, &members), &login(&file));
+    let mut options: Vec<String> = login(&file).into();
+    options.push(proof.into());
+    let backup = back_up(&endpoints(&cluster, &members), &options);
     assert_taken_from(&cluster, followers[0], "follower", &backup);
     assert_eq!(backup.1.manifest()["auth_enabled"], true);
     assert!(!backup.0.says(PASSWORD));
     members.map(|member| cluster.metrics(member).logins())
 }
 
-/// This version tells its status to everybody, so nobody else need be asked.
+/// This version tells its status to everybody, so nobody else need be asked for a token; its
+/// HashKV it tells to users alone.
 #[test]
-fn a_token_is_asked_of_the_chosen_follower_alone() {
-    assert_eq!(logins_at_leader_and_followers(Version::V3_4_23), [0, 1, 0]);
+fn a_token_is_asked_of_the_chosen_follower_alone_unless_all_are_compared() {
+    assert_eq!(logins_at_leader_and_followers(Version::V3_4_23, "proof=off"), [0, 1, 0]);
+    assert_eq!(logins_at_leader_and_followers(Version::V3_4_23, "proof=require"), [1, 1, 1]);
 }
 
 /// This one tells its status to users only: each is asked for a token of its
 /// own, and no token of the chosen one is used elsewhere.
 #[test]
 fn members_that_guard_their_status_are_logged_in_to_once_each() {
-    assert_eq!(logins_at_leader_and_followers(VERSION), [1, 1, 1]);
+    assert_eq!(logins_at_leader_and_followers(VERSION, "proof=off"), [1, 1, 1]);
 }
 
 /// A login is a proposal to the cluster; without a quorum nobody can have one.

@@ -42,7 +42,14 @@ fn the_api_server_serves_the_objects_of_the_backup_and_sends_watchers_back_to_th
     let target = plakar.latest().restore();
     let last_seen = resource_version(&server.get("/api/v1/configmaps"));
     // Asked for by revision, so this may come later.
-    let revision = Etcd::restore(etcd.version, &target.dump()).revision();
+    let revision = {
+        let restored = Etcd::restore(etcd.version, &target.dump());
+        let (manifest, revision) = (target.manifest(), restored.revision());
+        assert_eq!(manifest["revision"]["exact"], revision);
+        assert_eq!(manifest["database"]["keys"], restored.key_count(revision));
+        assert_eq!(manifest["proof"]["outcome"], "self-consistent", "{}", manifest["proof"]);
+        revision
+    };
     let expected = server.lists_at(revision);
     change(|arguments| server.kubectl(arguments));
     let changed = server.lists_now();

@@ -98,6 +98,7 @@ for n in 1 2 3; do
     step cp$n 3 "$pods"
     [ ! -e cp$n/etcd.pid ] && [ ! -e cp$n/kube-apiserver.pid ] || die 'it was not waited for'
     rm -r cp$n/lib/etcd
+    DATA_DIR=/srv/etcd refused 'set DATA_DIR to its hostPath' step cp$n 4
     step cp$n 4
 done
 for n in 1 2; do step cp$n 5; done

@@ -121,7 +121,7 @@ impl Trust {
         let between: Vec<_> = others.iter().filter_map(|der| Certificate::read(der)).collect();
         let rewritten: Vec<_> = between
             .iter()
-            .map(|certificate| CertificateDer::from(certificate.with_optional_policies()))
+            .map(|certificate| CertificateDer::from(certificate.as_go_reads_it()))
             .collect();
         let sent = std::iter::once(leaf).chain(&between);
         let read = std::iter::once(as_leaf).chain(&rewritten);
@@ -490,6 +490,29 @@ mod tests {
         assert_eq!(shown(&[&root], &[issued(&params, &between), der.clone()]), Ok(()));
         params.custom_extensions = vec![critical(UNHEARD)];
         refused(&[&root], &[issued(&params, &ca)], "critical extension");
+    }
+
+    #[test]
+    fn a_usage_that_allows_all_allows_servers() {
+        let (root, ca) = self_signed(authority("ca"));
+        let mut between = authority("between");
+        between.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
+        let between_key = key();
+        let der = between.signed_by(&between_key, &ca).expect("signed").der().clone();
+        let between = Issuer::new(between, between_key);
+        let mut params = server();
+        for usages in [
+            vec![ExtendedKeyUsagePurpose::Any],
+            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::Any],
+        ] {
+            params.extended_key_usages = usages;
+            let leaf = issued(&params, &between);
+            assert_eq!(shown(&[&root], &[leaf, der.clone()]), Ok(()));
+            let (own, _) = self_signed(params.clone());
+            assert_eq!(shown(&[&own], std::slice::from_ref(&own)), Ok(()));
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        refused(&[&root], &[issued(&params, &between), der], "is not meant for servers");
     }
 
     #[test]

@@ -15,6 +15,8 @@ const NAME_CONSTRAINTS: u8 = 30;
 const CRL_DISTRIBUTION_POINTS: u8 = 31;
 const CERTIFICATE_POLICIES: u8 = 32;
 const EXTENDED_KEY_USAGE: u8 = 37;
+/// The last part of an identifier that no extension has.
+const OF_NOBODY: u8 = 127;
 
 /// `serverAuth` and `anyExtendedKeyUsage` (RFC 5280, 4.2.1.12).
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
@@ -189,12 +191,22 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// The same certificate, except that policies need not be understood. No client
-    /// looks for any.
-    pub(super) fn with_optional_policies(&self) -> Vec<u8> {
+    /// The same certificate, except that policies need not be understood, which no
+    /// client looks for, and that an extended key usage that allows all restricts
+    /// nothing: `webpki` knows no such usage.
+    pub(super) fn as_go_reads_it(&self) -> Vec<u8> {
         let mut der = self.der.to_vec();
         if let Some(at) = self.extension(CERTIFICATE_POLICIES).and_then(|found| found.critical) {
             der[at] = 0;
+        }
+        let usage = self.extension(EXTENDED_KEY_USAGE);
+        let is_any =
+            self.value(EXTENDED_KEY_USAGE).is_some_and(|u| usages(u).any(|id| id == ANY_USAGE));
+        if let (true, Some(Extension { id, critical, .. })) = (is_any, usage) {
+            der[id.end - 1] = OF_NOBODY;
+            if let Some(at) = critical {
+                der[*at] = 0;
+            }
         }
         der
     }
@@ -202,7 +214,7 @@ impl<'a> Certificate<'a> {
     /// The same, except that it is not an authority either. It loses a right by
     /// that, and gains none.
     pub(super) fn as_leaf(&self) -> Vec<u8> {
-        let mut der = self.with_optional_policies();
+        let mut der = self.as_go_reads_it();
         let flag =
             self.value(BASIC_CONSTRAINTS).and_then(|value| value.only(SEQUENCE)?.next_if(BOOLEAN));
         if let Some(at) = flag.and_then(|flag| flag.content.last()) {
@@ -226,10 +238,14 @@ pub(super) fn rsa_bits(key: &[u8]) -> Option<usize> {
     Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
-fn allows_servers(usages: Reader<'_>) -> bool {
-    let Some(mut list) = usages.only(SEQUENCE) else { return false };
-    std::iter::from_fn(|| list.bytes(OBJECT_IDENTIFIER))
-        .any(|id| id == SERVER_AUTH || id == ANY_USAGE)
+fn allows_servers(value: Reader<'_>) -> bool {
+    usages(value).any(|id| id == SERVER_AUTH || id == ANY_USAGE)
+}
+
+/// The usages that an extension lists.
+fn usages(value: Reader<'_>) -> impl Iterator<Item = &[u8]> {
+    let mut list = value.only(SEQUENCE);
+    std::iter::from_fn(move || list.as_mut()?.bytes(OBJECT_IDENTIFIER))
 }
 
 /// Reads one DER element after another.
@@ -357,7 +373,7 @@ mod tests {
         assert_eq!(read.not_before.map(date), Some("1999-12-31T00:00:00Z".into()));
         assert_eq!(read.not_after.map(date), Some("2050-01-01T00:00:00Z".into()));
         assert_eq!(read.vouches(UnixTime::now()), Ok(()));
-        assert_eq!(read.with_optional_policies(), der);
+        assert_eq!(read.as_go_reads_it(), der);
     }
 
     #[test]
