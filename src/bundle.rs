@@ -1,18 +1,11 @@
 //! All records of a backup in one stream: a tar archive.
 
 use crate::error::{Error, Result, Stage};
-use crate::import::{DUMP, GUIDE, MANIFEST, Reader, Record};
-use crate::manifest::DatabaseInfo;
+use crate::import::{Reader, Record};
 use crate::net::Network;
-use crate::options::PROOF_MEMORY_MOST;
-use crate::snapshot::file;
-use crate::snapshot::verifier::{Pages, Proof};
 use plakar_connector::Kind;
 use std::io::{self, Read, Write};
 use std::time::UNIX_EPOCH;
-
-/// The largest `manifest.json` that is read back, in bytes.
-const MANIFEST_MOST: u64 = 1 << 20;
 
 /// Writes a bundle.
 pub struct Bundle<W: Write> {
@@ -85,94 +78,4 @@ impl<N: Network> Read for Content<N> {
         self.taken += length;
         Ok(length)
     }
-}
-
-/// Checks a dump or a bundle, whichever comes.
-pub fn verify(mut input: impl Read) -> Result<(Proof, Pages)> {
-    // A tar archive says so at byte 257; a database has zeros there.
-    let mut start = [0; 512];
-    let mut length = 0;
-    while length < start.len() {
-        match input.read(&mut start[length..]) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                return Err(Error::new(Kind::Other, format!("cannot read the input: {error}")));
-            }
-        }
-    }
-    let start = &start[..length];
-    let whole = start.chain(input);
-    match start.get(257..262) == Some(b"ustar") {
-        true => verify_bundle(whole),
-        false => file::verify(whole, PROOF_MEMORY_MOST),
-    }
-}
-
-fn verify_bundle(input: impl Read) -> Result<(Proof, Pages)> {
-    #[derive(serde::Deserialize)]
-    struct Manifest {
-        dump: Dump,
-        /// What the pages said then.
-        #[serde(default)]
-        database: Option<serde_json::Value>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Dump {
-        bytes: u64,
-        sha256: String,
-    }
-    let broken = |error: io::Error| incomplete(&format!("it cannot be read ({error})"));
-    let (mut proof, mut manifest, mut guide) = (None, None, false);
-    for entry in tar::Archive::new(input).entries().map_err(broken)? {
-        let entry = entry.map_err(broken)?;
-        let path = entry.path().map_err(broken)?.to_string_lossy().into_owned();
-        let pathname = format!("/{}", path.trim_start_matches("./"));
-        match pathname.as_str() {
-            DUMP => {
-                let size = entry.size();
-                let found = file::verify(entry, PROOF_MEMORY_MOST)?;
-                if found.0.size != size {
-                    return Err(incomplete("its dump was cut"));
-                }
-                proof = Some(found);
-            }
-            MANIFEST => {
-                let parsed: Manifest =
-                    serde_json::from_reader(entry.take(MANIFEST_MOST)).map_err(|error| {
-                        incomplete(&format!("its `manifest.json` cannot be read ({error})"))
-                    })?;
-                manifest = Some(parsed);
-            }
-            GUIDE => guide = true,
-            _ => {}
-        }
-    }
-    match (proof, manifest, guide) {
-        (Some((proof, pages)), Some(Manifest { dump, database }), true) => {
-            let is_the_dump =
-                dump.bytes == proof.size && dump.sha256 == crate::manifest::hex(&proof.sha256);
-            let is_as_told = match (&pages, database) {
-                (Some(Ok(keyspace)), Some(told)) => DatabaseInfo::of(keyspace).is_as_told(&told),
-                _ => true,
-            };
-            match is_the_dump && is_as_told {
-                true => Ok((proof, pages)),
-                false => Err(Error::new(
-                    Kind::Corrupt,
-                    "the dump is not the one that `manifest.json` tells of",
-                )
-                .remedy("do not restore it; take another backup")),
-            }
-        }
-        (None, ..) => Err(incomplete("it holds no `dump`")),
-        (_, None, _) => Err(incomplete("it holds no `manifest.json`")),
-        (_, _, false) => Err(incomplete("it holds no `RESTORE.md`")),
-    }
-}
-
-fn incomplete(what: &str) -> Error {
-    Error::new(Kind::Interrupted, format!("the bundle is not whole: {what}"))
-        .remedy("do not restore it; take another backup")
 }

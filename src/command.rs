@@ -9,8 +9,10 @@
 use crate::bundle::{self, Bundle};
 use crate::error::{Error, Result, Stage};
 use crate::import::{Fate, Import, Record, Step};
+use crate::look::{Look, text::read_key};
 use crate::net::Network;
 use crate::options::{OPTIONS, Options, PROTOCOLS, ValueKind};
+use crate::stored::Source;
 use plakar_connector::{Kind, names};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -30,11 +32,17 @@ pub enum Command {
     },
     /// Tell whether a backup could start.
     Ping(Target),
-    /// Check what comes on standard input.
-    Verify,
+    /// Check a backup that was stored.
+    Verify(Source),
+    /// Look into one, and tell it as JSON if so.
+    Look(Look, bool),
     /// Print this text.
     Print(String),
 }
+
+/// The exit code of a look for a key that is not there. Those of errors are the contract's, up
+/// to 9; the next two are those of `plakar-wasm`, which passes this one on.
+pub const ABSENT_EXIT_CODE: u8 = 12;
 
 /// A location and its options. No `Debug`: it may hold a password.
 pub struct Target {
@@ -73,6 +81,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
     let mut config = Vec::new();
     let mut password = None;
     let mut bundle = false;
+    let mut file = None;
+    let mut json = false;
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Short('h') | Long("help") => return Ok(Command::Print(help())),
@@ -91,12 +101,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
                 password = Some(PasswordSource::Variable(text(parser.value().map_err(usage)?)?));
             }
             Long("bundle") => bundle = true,
+            Long("file") => file = Some(Source::from(text(parser.value().map_err(usage)?)?)),
+            Long("json") => json = true,
             Value(word) => words.push(text(word)?),
             other => return Err(usage(other.unexpected())),
         }
     }
     let mut words = words.into_iter();
     let command = words.next();
+    let mut look = |look| Command::Look(look, std::mem::take(&mut json));
     let mut target = || {
         let location = words.next().ok_or_else(|| wrong_call("there is no location".into()))?;
         if config.iter().any(|(name, _)| name == names::LOCATION) {
@@ -111,12 +124,29 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Command::Backup { target: target()?, bundle: std::mem::take(&mut bundle) }
         }
         Some("ping") => Command::Ping(target()?),
-        Some("verify") => Command::Verify,
+        Some("verify") => Command::Verify(file.take().unwrap_or(Source::Stdin)),
+        Some("show") => look(Look::Show(file.take().unwrap_or(Source::Stdin))),
+        Some("keys") => {
+            let prefix = read_key(&words.next().unwrap_or_default())?;
+            look(Look::Keys(prefix, file.take().unwrap_or(Source::Stdin)))
+        }
+        Some("get") => {
+            let key = words.next().ok_or_else(|| wrong_call("there is no key".into()))?;
+            look(Look::Get(read_key(&key)?, file.take().unwrap_or(Source::Stdin)))
+        }
+        Some("diff") => match [words.next(), words.next()].map(|file| file.map(Source::from)) {
+            [Some(Source::Stdin), Some(Source::Stdin)] => {
+                return Err(wrong_call("standard input holds one dump".into()));
+            }
+            [Some(old), Some(new)] => look(Look::Diff(old, new)),
+            _ => return Err(wrong_call("`diff` takes two dumps".into())),
+        },
         Some("help") => Command::Print(help()),
         Some(other) => return Err(wrong_call(format!("`{other}` is no command"))),
         None => return Err(wrong_call("there is no command".into())),
     };
-    if words.next().is_some() || bundle || !config.is_empty() || password.is_some() {
+    let unused = bundle || json || file.is_some() || !config.is_empty() || password.is_some();
+    if unused || words.next().is_some() {
         return Err(wrong_call("that command does not take all of these arguments".into()));
     }
     Ok(parsed)
@@ -195,8 +225,18 @@ fn help() -> String {
            backup LOCATION [-o NAME=VALUE]...   write a snapshot to standard output\n  \
            backup --bundle LOCATION ...         write a tar archive: dump, manifest.json, RESTORE.md\n  \
            ping LOCATION [-o NAME=VALUE]...     tell whether a backup could start\n  \
-           verify                               check a dump or a bundle on standard input\n  \
+           verify                               check a dump or a bundle\n  \
+           show [--json]                        what its pages say\n  \
+           keys [PREFIX] [--json]               the keys that are there\n  \
+           get KEY [--json]                     what one of them holds\n  \
+           diff OLD NEW [--json]                what changed from one dump to the next\n  \
            --help, --version\n\n\
+         A dump or a bundle comes on standard input, or with --file PATH from a file that the host\n\
+         grants; `verify --file` takes a directory with all files of a backup as well, and `diff`\n\
+         names files alone, `-` for standard input. Nothing is told of a dump before it was checked.\n\
+         Keys are on one line, a backslash as `\\\\` and what cannot be seen as `\\xNN`.\n\n  \
+           plakar cat SNAPSHOT:/dump | wasmtime run -S http connector.wasm get /registry/...\n  \
+           wasmtime run -S http --dir . connector.wasm keys --file ./dump /registry/\n\n\
          Locations:\n  {locations}\n\n\
          Bytes leave as they come, so the exit code is the verdict: write to a `.part` file,\n\
          and rename it only on success:\n\n  \
@@ -225,6 +265,7 @@ fn help() -> String {
     for kind in Kind::ALL {
         let _ = write!(text, "\n  {}  {}", kind.exit_code(), kind.name());
     }
+    let _ = write!(text, "\n  {ABSENT_EXIT_CODE}  the key is not there");
     text.push('\n');
     text
 }
@@ -270,12 +311,47 @@ mod tests {
             "ping --bundle etcd://h",
             "verify -o a=1",
             "verify file",
+            "verify --json",
+            "show file",
+            "show --bundle",
+            "keys a b",
+            "keys --file",
+            "get",
+            "get a b",
+            "get a -o b=c",
+            "diff a",
+            "diff a b c",
+            "diff - -",
+            "diff a b --file c",
+            "backup --json etcd://h",
+            "ping --file a etcd://h",
             "verify --password-stdin",
             "backup --frobnicate etcd://h",
             "backup -o location=etcd://i etcd://h",
         ] {
             assert!(refused(line).contains("--help"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_dump_is_looked_for_where_it_was_said() {
+        let file = |path: &str| Source::Path(path.into());
+        for (line, expected, as_json) in [
+            ("show", Look::Show(Source::Stdin), false),
+            ("show --json --file ./dump", Look::Show(file("./dump")), true),
+            ("keys", Look::Keys(b"".to_vec(), Source::Stdin), false),
+            ("keys --file ./dump /a", Look::Keys(b"/a".to_vec(), file("./dump")), false),
+            ("keys /a --file=./dump", Look::Keys(b"/a".to_vec(), file("./dump")), false),
+            ("get /a\\\\b\\x00 --json", Look::Get(b"/a\\b\0".to_vec(), Source::Stdin), true),
+            ("get -- -a", Look::Get(b"-a".to_vec(), Source::Stdin), false),
+            ("diff a b", Look::Diff(file("a"), file("b")), false),
+            ("diff - b --json", Look::Diff(Source::Stdin, file("b")), true),
+        ] {
+            let Ok(Command::Look(look, json)) = parsed(line) else { panic!("{line}") };
+            assert_eq!((look, json), (expected, as_json), "{line}");
+        }
+        let Ok(Command::Verify(source)) = parsed("verify --file .") else { panic!("no verify") };
+        assert_eq!(source, file("."));
     }
 
     #[test]

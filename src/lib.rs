@@ -25,7 +25,9 @@
 //! | [`etcd`] | etcd's API: requests, answers, refusals |
 //! | [`manifest`], [`restore`] | what is told of a snapshot, and the way back |
 //! | [`command`], [`bundle`] | the component's own command line and its archive |
+//! | [`stored`], [`look`] | a backup that was stored earlier: checked, and looked into |
 //! | [`error`], [`net`], [`deadline`] | the one error; the one way out; the one clock |
+//! | [`json`] | how JSON is written |
 //!
 //! The **rim**, `wasi`, is built for `wasm32-wasip2` alone and decides nothing:
 //! it exports `plakar:connector/importer` and `wasi:cli/run`, and implements the
@@ -42,6 +44,8 @@ pub mod error;
 pub mod etcd;
 pub mod identity;
 pub mod import;
+pub mod json;
+pub mod look;
 pub mod manifest;
 pub mod member;
 pub mod net;
@@ -51,6 +55,7 @@ pub mod quorum;
 pub mod restore;
 pub mod session;
 pub mod snapshot;
+pub mod stored;
 
 #[cfg(test)]
 mod scripted;

@@ -8,12 +8,12 @@ use crate::etcd::messages::{Id, Member, Status};
 use crate::etcd::transport::Transport;
 use crate::import::Dumped;
 use crate::member::{Candidate, Rejected};
+use crate::proof::candidates::Observer;
 use crate::proof::{Found, Keyspace};
 use crate::quorum::{Outcome, Vote};
 use crate::session::Chosen;
-use plakar_connector::text::is_hidden;
 use serde::Serialize;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::SystemTime;
 
 /// The version of the schema.
@@ -144,7 +144,7 @@ pub struct DatabaseInfo {
 
 impl DatabaseInfo {
     /// What was found in a database.
-    pub fn of(keyspace: &Keyspace) -> Self {
+    pub fn of<O: Observer>(keyspace: &Keyspace<O>) -> Self {
         let found = &keyspace.found;
         Self {
             revision: found.revision,
@@ -356,21 +356,7 @@ impl Manifest {
 
     /// The file's text.
     pub fn to_json(&self) -> String {
-        let json =
-            serde_json::to_string_pretty(self).unwrap_or_else(|error| unreachable!("{error}"));
-        // Names are the users' to choose, and the file is read on terminals. Outside of
-        // strings there is no such character but the line break.
-        let mut plain = String::with_capacity(json.len() + 1);
-        for c in json.chars() {
-            match is_hidden(c) && c != '\n' {
-                true => {
-                    let _ = write!(plain, "\\u{:04x}", u32::from(c));
-                }
-                false => plain.push(c),
-            }
-        }
-        plain.push('\n');
-        plain
+        crate::json::pretty(self)
     }
 }
 

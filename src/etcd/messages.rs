@@ -4,6 +4,7 @@
 //! 64-bit numbers as strings and 32-bit ones bare; a reader takes either.
 
 use crate::alarm::{names_member, tells_of_corruption};
+use bytes::Bytes;
 use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -212,6 +213,29 @@ pub struct AlarmMember {
     /// What is wrong.
     #[prost(int32, tag = "2")]
     pub alarm: i32,
+}
+
+/// `mvccpb.KeyValue`: a key at a revision, as the database keeps it.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct KeyValue {
+    /// Its name.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: Bytes,
+    /// The revision that made it.
+    #[prost(int64, tag = "2")]
+    pub create_revision: i64,
+    /// The revision that wrote it last.
+    #[prost(int64, tag = "3")]
+    pub mod_revision: i64,
+    /// How many times it was written since it was made.
+    #[prost(int64, tag = "4")]
+    pub version: i64,
+    /// Its value.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub value: Bytes,
+    /// The lease that it ends with; zero where there is none.
+    #[prost(int64, tag = "6")]
+    pub lease: i64,
 }
 
 /// `HashKVRequest`.

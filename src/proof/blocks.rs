@@ -27,11 +27,22 @@ impl Budget {
         self.left = self.left.checked_sub(bytes).ok_or(Exhausted)?;
         Ok(())
     }
+
+    /// Counts bytes that were taken and are free again.
+    pub fn give_back(&mut self, bytes: usize) {
+        self.left += bytes;
+    }
 }
 
 /// A table of small values.
 pub struct Table<T> {
     blocks: Vec<Vec<T>>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { blocks: Vec::new() }
+    }
 }
 
 impl<T: Copy> Table<T> {
@@ -40,7 +51,7 @@ impl<T: Copy> Table<T> {
 
     /// An empty table.
     pub fn empty() -> Self {
-        Self { blocks: Vec::new() }
+        Self::default()
     }
 
     /// The number of values.
@@ -77,12 +88,13 @@ impl<T: Copy> Table<T> {
     }
 }
 
-/// Byte strings of at most [`TEXT_MOST`] bytes each.
+/// Byte strings, most of at most [`TEXT_MOST`] bytes each.
+#[derive(Default)]
 pub struct Texts {
     blocks: Vec<Vec<u8>>,
 }
 
-/// The longest byte string that [`Texts`] keeps, in bytes.
+/// The longest byte string that shares a block of [`Texts`], in bytes.
 pub const TEXT_MOST: usize = 64 << 10;
 
 /// Where a byte string lies among [`Texts`].
@@ -98,7 +110,7 @@ impl Texts {
 
     /// No byte strings.
     pub fn empty() -> Self {
-        Self { blocks: Vec::new() }
+        Self::default()
     }
 
     /// Keeps a byte string.
@@ -108,9 +120,10 @@ impl Texts {
             block.len() + size <= Self::BLOCK && u16::try_from(block.len()).is_ok()
         };
         if !self.blocks.last().is_some_and(fits) {
-            budget.take(Self::BLOCK)?;
+            let room = Self::BLOCK.max(size);
+            budget.take(room)?;
             let mut block = Vec::new();
-            block.try_reserve_exact(Self::BLOCK).map_err(|_| Exhausted)?;
+            block.try_reserve_exact(room).map_err(|_| Exhausted)?;
             self.blocks.push(block);
         }
         let at = u16::try_from(self.blocks.len() - 1).map_err(|_| Exhausted)?;
@@ -119,6 +132,11 @@ impl Texts {
         block.extend_from_slice(&(text.len() as u32).to_le_bytes());
         block.extend_from_slice(text);
         Ok(TextAt { block: at, begin })
+    }
+
+    /// The memory that they take, in bytes.
+    pub fn memory(&self) -> usize {
+        self.blocks.iter().map(Vec::capacity).sum()
     }
 
     /// A byte string that [`push`](Self::push) has kept.
@@ -154,7 +172,7 @@ mod tests {
         let mut budget = Budget::new(20 * Texts::BLOCK);
         let mut texts = Texts::empty();
         let mut kept = Vec::new();
-        for length in [0, 1, 4096, TEXT_MOST, 0, TEXT_MOST - 1, 3, 65_000, 536] {
+        for length in [0, 1, 4096, TEXT_MOST, 0, TEXT_MOST - 1, 3, 65_000, 536, 200_000, 1, 2] {
             let text: Vec<u8> = (0..length).map(|i| (i % 253) as u8).collect();
             kept.push((texts.push(&mut budget, &text).expect("room"), text));
         }
@@ -162,5 +180,6 @@ mod tests {
         let most =
             (0..100).take_while(|_| texts.push(&mut budget, &[1; TEXT_MOST]).is_ok()).count();
         assert!(most < 20, "{most}");
+        assert!(texts.memory() <= 20 * Texts::BLOCK);
     }
 }

@@ -8,7 +8,9 @@
 use super::Fault;
 use super::blocks::{Budget, Exhausted, TEXT_MOST, Table, TextAt, Texts};
 use super::page::{self, Element, Header, Layout, PageKind};
+use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
 
 /// How many candidates of several pages are followed at a time. Those of a database do not
 /// overlap; stale ones may.
@@ -140,8 +142,17 @@ pub struct Candidate {
 pub trait Observer {
     /// What is wanted of a pair whose key has this name.
     fn wants(&self, name: &[u8]) -> Wanted;
-    /// Takes what was wanted of a pair.
-    fn take(&mut self, revision: Revision, name: &[u8], value: Option<&[u8]>);
+    /// Takes what was wanted of a pair: the index of its row, which rises from call to call,
+    /// the row, the name of its key, and its value as etcd encodes it; `None` where that was
+    /// not wanted, or does not fit into the memory. What is kept is counted against `budget`.
+    fn take(
+        &mut self,
+        budget: &mut Budget,
+        index: u32,
+        revision: Revision,
+        name: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), Exhausted>;
 }
 
 /// What an [`Observer`] wants of a pair.
@@ -161,7 +172,34 @@ impl Observer for () {
         Wanted::Nothing
     }
 
-    fn take(&mut self, _: Revision, _: &[u8], _: Option<&[u8]>) {}
+    fn take(
+        &mut self,
+        _: &mut Budget,
+        _: u32,
+        _: Revision,
+        _: &[u8],
+        _: Option<&[u8]>,
+    ) -> Result<(), Exhausted> {
+        Ok(())
+    }
+}
+
+/// One who is asked for later what it took.
+impl<O: Observer + ?Sized> Observer for Rc<RefCell<O>> {
+    fn wants(&self, name: &[u8]) -> Wanted {
+        self.borrow().wants(name)
+    }
+
+    fn take(
+        &mut self,
+        budget: &mut Budget,
+        index: u32,
+        revision: Revision,
+        name: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), Exhausted> {
+        self.borrow_mut().take(budget, index, revision, name, value)
+    }
 }
 
 /// All that was seen so far.
@@ -250,10 +288,10 @@ impl<O: Observer> Candidates<O> {
         }
         let first = index(self.revisions.count())?;
         for Element { key, value, end, .. } in elements() {
-            let Self { names, observer, .. } = self;
-            match take(&page[key..end], value - key, names, observer) {
-                Ok(row) => self.revisions.push(&mut self.budget, row)?,
-                Err(content) => return Ok(content),
+            let Self { names, observer, revisions, budget, .. } = self;
+            let pair = &page[key..end];
+            if let Err(content) = take(pair, value - key, revisions, names, observer, budget)? {
+                return Ok(content);
             }
         }
         Ok(Content::Revisions(first, header.count))
@@ -273,10 +311,19 @@ impl<O: Observer> Candidates<O> {
             let content = match kept {
                 Kept::Bytes(bytes) => Content::Bytes(self.texts.push(&mut self.budget, &bytes)?),
                 Kept::Nothing(content) => content,
-                Kept::Revisions(Pairs { rows, .. }) => {
+                Kept::Revisions(Pairs { rows, taken, .. }) => {
                     let first = index(self.revisions.count())?;
                     for row in &rows {
                         self.revisions.push(&mut self.budget, *row)?;
+                    }
+                    for Taken { row, key, bytes, is_whole } in taken {
+                        let Self { observer, budget, .. } = self;
+                        let value = &bytes[key..];
+                        if let Name::Known(name) = name(value) {
+                            let (index, value) = (first + row as u32, is_whole.then_some(value));
+                            observer.take(budget, index, rows[row], name, value)?;
+                        }
+                        budget.give_back(bytes.len());
                     }
                     Content::Revisions(first, rows.len() as u16)
                 }
@@ -287,22 +334,31 @@ impl<O: Observer> Candidates<O> {
     }
 }
 
-/// The row of a pair that is there in one piece, its key in the first bytes.
+/// Takes a pair that is there in one piece, its key in the first bytes; returns what the page
+/// is where it cannot be one of revisions.
 fn take(
     pair: &[u8],
     key: usize,
+    revisions: &mut Table<Revision>,
     names: &RandomState,
     observer: &mut impl Observer,
-) -> Result<Revision, Content> {
+    budget: &mut Budget,
+) -> Result<Result<(), Content>, Exhausted> {
     let (key, value) = pair.split_at(key);
-    let Name::Known(name) = name(value) else { return Err(Content::Broken(NO_NAME)) };
-    let row = Revision::new(key, names.hash_one(name), crc32c::crc32c(pair), pair.len())?;
+    let Name::Known(name) = name(value) else { return Ok(Err(Content::Broken(NO_NAME))) };
+    let row = Revision::new(key, names.hash_one(name), crc32c::crc32c(pair), pair.len());
+    let row = match row {
+        Ok(row) => row,
+        Err(content) => return Ok(Err(content)),
+    };
+    let index = index(revisions.count())?;
+    revisions.push(budget, row)?;
     match observer.wants(name) {
         Wanted::Nothing => {}
-        Wanted::Name => observer.take(row, name, None),
-        Wanted::Value => observer.take(row, name, Some(value)),
+        Wanted::Name => observer.take(budget, index, row, name, None)?,
+        Wanted::Value => observer.take(budget, index, row, name, Some(value))?,
     }
-    Ok(row)
+    Ok(Ok(()))
 }
 
 fn index(index: usize) -> Result<u32, Exhausted> {
@@ -314,9 +370,9 @@ impl<O: Observer> Seen<O> {
     pub fn inline(&mut self, pairs: &[[Vec<u8>; 2]]) -> Result<(u32, u16), Fault> {
         let first = index(self.revisions.count())?;
         for [key, value] in pairs {
+            let Self { names, observer, revisions, budget, .. } = self;
             let pair = [key.as_slice(), value].concat();
-            let row = take(&pair, key.len(), &self.names, &mut self.observer)?;
-            self.revisions.push(&mut self.budget, row)?;
+            take(&pair, key.len(), revisions, names, observer, budget)??;
         }
         Ok((first, u16::try_from(pairs.len()).map_err(|_| Exhausted)?))
     }
@@ -372,6 +428,19 @@ struct Pairs {
     head: Vec<u8>,
     /// The hash of that name, and what is wanted.
     named: Option<(u64, Wanted)>,
+    /// What is wanted of those that ended.
+    taken: Vec<Taken>,
+}
+
+/// What is wanted of a pair, until all of its page is there.
+struct Taken {
+    /// The index of its row among those of the page.
+    row: usize,
+    /// The size of its bucket key.
+    key: usize,
+    /// Its bytes, up to the name of its key at least. They are counted against the budget.
+    bytes: Vec<u8>,
+    is_whole: bool,
 }
 
 impl Spanning {
@@ -388,7 +457,8 @@ impl Spanning {
                 sizes.reverse();
                 let skip = page::table_end(header.count);
                 let (rows, head) = (Vec::with_capacity(sizes.len()), Vec::new());
-                Kept::Revisions(Pairs { sizes, rows, skip, crc: 0, came: 0, head, named: None })
+                let (named, taken) = (None, Vec::new());
+                Kept::Revisions(Pairs { sizes, rows, skip, crc: 0, came: 0, head, named, taken })
             }
         };
         Self { row, left: end, kept }
@@ -413,6 +483,7 @@ impl Spanning {
             }
             Kept::Revisions(pairs) => {
                 if let Some(content) = pairs.feed(bytes, names, observer, budget)? {
+                    budget.give_back(pairs.counted());
                     self.kept = Kept::Nothing(content);
                 }
             }
@@ -423,6 +494,15 @@ impl Spanning {
 }
 
 impl Pairs {
+    /// What of its bytes is counted against the budget.
+    fn counted(&self) -> usize {
+        let next = match (self.named, self.sizes.last()) {
+            (Some((_, Wanted::Value)), Some((_, size))) => *size,
+            _ => 0,
+        };
+        self.taken.iter().map(|taken| taken.bytes.len()).sum::<usize>() + next
+    }
+
     /// Takes the next bytes; returns what the page is where it cannot be one of revisions.
     fn feed(
         &mut self,
@@ -440,17 +520,22 @@ impl Pairs {
             self.crc = crc32c::crc32c_append(self.crc, piece);
             self.came += piece.len();
             match self.named {
-                Some((_, Wanted::Value)) => {
-                    budget.take(piece.len())?;
-                    self.head.extend_from_slice(piece);
-                }
+                Some((_, Wanted::Value)) => self.head.extend_from_slice(piece),
                 Some(_) => {}
                 None => {
                     self.head.extend_from_slice(piece);
                     match self.head.get(key..).map_or(Name::Beyond, name) {
                         Name::Known(name) => {
-                            let wanted = observer.wants(name);
-                            self.named = Some((names.hash_one(name), wanted));
+                            let (hash, mut wanted) = (names.hash_one(name), observer.wants(name));
+                            if wanted == Wanted::Value && budget.take(size).is_err() {
+                                wanted = Wanted::Name;
+                            }
+                            if wanted == Wanted::Value {
+                                // All at once: a vector that doubles takes thrice its size.
+                                let more = size - self.head.len();
+                                self.head.try_reserve_exact(more).map_err(|_| Exhausted)?;
+                            }
+                            self.named = Some((hash, wanted));
                         }
                         Name::None => return Ok(Some(Content::Broken(NO_NAME))),
                         Name::Beyond if self.head.len() > HEAD_MOST => {
@@ -466,15 +551,19 @@ impl Pairs {
             let Some((hash, wanted)) = self.named.take() else {
                 return Ok(Some(Content::Broken(NO_NAME)));
             };
-            let (revision_key, value) = self.head.split_at(key);
-            let row = match Revision::new(revision_key, hash, self.crc, size) {
+            let row = match Revision::new(&self.head[..key], hash, self.crc, size) {
                 Ok(row) => row,
                 Err(content) => return Ok(Some(content)),
             };
-            self.rows.push(row);
-            if let (Name::Known(name), true) = (name(value), wanted != Wanted::Nothing) {
-                observer.take(row, name, Some(value).filter(|_| wanted == Wanted::Value));
+            if wanted != Wanted::Nothing {
+                let is_whole = wanted == Wanted::Value;
+                if !is_whole {
+                    budget.take(self.head.len())?;
+                }
+                let bytes = std::mem::take(&mut self.head);
+                self.taken.push(Taken { row: self.rows.len(), key, bytes, is_whole });
             }
+            self.rows.push(row);
             (self.crc, self.came) = (0, 0);
             self.head.clear();
             self.sizes.pop();

@@ -1,7 +1,7 @@
 //! What etcd's buckets hold (`server/storage/schema`).
 
 use super::Fault;
-use super::blocks::Table;
+use super::blocks::{Budget, Table};
 use super::candidates::{Observer, Revision, Seen, revision_key};
 use super::hashkv::Joined;
 use super::page::{self, Meta};
@@ -225,13 +225,20 @@ impl<O: Observer> Keyspace<O> {
         self.indexes().map(|index| self.seen.revisions.get(index))
     }
 
+    /// The newest revision of each key that is there, or of each that was deleted, in their
+    /// order, with the indexes of their rows, which an [`Observer`] knows as well.
+    pub fn newest(&self) -> impl DoubleEndedIterator<Item = (u32, Revision)> {
+        let row = |index| (index as u32, self.seen.revisions.get(index));
+        self.indexes().map(row).filter(|(_, row)| row.is_newest())
+    }
+
     fn indexes(&self) -> impl DoubleEndedIterator<Item = usize> {
         indexes(&self.leaves)
     }
 
-    /// Who looked on.
-    pub fn observer(&self) -> &O {
-        &self.seen.observer
+    /// The memory that is left.
+    pub fn budget(&self) -> Budget {
+        self.seen.budget
     }
 
     /// The hash of a key's name, as it stands in [`Revision::name`].

@@ -37,11 +37,13 @@ pub enum Fault {
     Corrupt(String),
     /// They were not read: a limit of this reader.
     Unread(String),
+    /// They were not read: the memory does not suffice.
+    Exhausted,
 }
 
 impl From<Exhausted> for Fault {
     fn from(Exhausted: Exhausted) -> Self {
-        Fault::Unread("there are more revisions than `proof_memory` holds: raise it".into())
+        Fault::Exhausted
     }
 }
 
@@ -65,7 +67,7 @@ enum Pages<O> {
     Ignored(Option<Fault>),
 }
 
-impl Reader {
+impl<O> Reader<O> {
     /// A reader that looks at the meta pages alone.
     pub fn of_metas() -> Self {
         Self { meta: None, pages: Pages::Ignored(None), partial: Vec::new(), came: 0 }

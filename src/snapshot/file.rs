@@ -1,20 +1,24 @@
 //! The proof over a dump that was stored earlier: a file, or what comes on
 //! standard input.
 
-use super::verifier::{Checks, Content, DIGEST_SIZE, Hashing, Pages, Proof, check_size};
+use super::verifier::{Content, DIGEST_SIZE, Proof, Unread, check_size};
 use crate::error::{Error, Result};
+use crate::proof::Keyspace;
+use crate::proof::candidates::Observer;
 use plakar_connector::Kind;
 use std::io::Read;
 
 const PIECE: usize = 256 << 10;
 const DIGEST: usize = DIGEST_SIZE as usize;
 
+/// What is proven of a dump, and what its pages say or why they were not read.
+pub type Verified<O = ()> = (Proof, std::result::Result<Keyspace<O>, Unread>);
+
 /// Reads a dump to its end and checks that it is a bbolt database of whole pages that agree
-/// with each other, and after it the SHA-256 of all its bytes. Reading the pages takes at
-/// most `memory` bytes.
-pub fn verify(mut dump: impl Read, memory: usize) -> Result<(Proof, Pages)> {
-    let checks = Checks { hashing: Hashing::Here, proof_memory: Some(memory) };
-    let mut content = Content::new(checks);
+/// with each other, and after it the SHA-256 of all its bytes. Reading the pages, at which
+/// `observer` looks, takes at most `memory` bytes.
+pub fn verify<O: Observer>(mut dump: impl Read, memory: usize, observer: O) -> Result<Verified<O>> {
+    let mut content = Content::observed(memory, observer);
     let mut size = 0;
     // A dump tells its size only by its end: the last 32 bytes seen stay behind,
     // at the front of the buffer, until more come.
@@ -49,6 +53,7 @@ pub fn verify(mut dump: impl Read, memory: usize) -> Result<(Proof, Pages)> {
         .remedy("do not restore it; take the copy before it, or another backup")
     })?;
     let (sha256, pages) = content.finish(&buffer[..held])?;
+    let Some(pages) = pages else { unreachable!("the pages were to be read") };
     Ok((Proof { size, sha256 }, pages))
 }
 
@@ -79,8 +84,8 @@ mod tests {
     fn a_whole_dump_is_proven_however_it_is_read() {
         let dump = dump(3);
         for step in [1, 31, 32, 33, 1000, 100_000] {
-            let (proof, pages) = verify(Trickle(&dump, step), MEMORY).expect("a proof");
-            assert_eq!(pages.expect("read").expect("a database").found.revision, 1);
+            let (proof, pages) = verify(Trickle(&dump, step), MEMORY, ()).expect("a proof");
+            assert_eq!(pages.map(|pages| pages.found.revision), Ok(1));
             assert_eq!(proof.size, dump.len() as u64);
             assert_eq!(proof.sha256[..], dump[dump.len() - 32..]);
         }
@@ -90,7 +95,7 @@ mod tests {
     fn a_dump_cut_anywhere_is_refused() {
         let dump = dump(3);
         for end in 0..dump.len() {
-            assert!(verify(&dump[..end], MEMORY).is_err(), "cut at {end}");
+            assert!(verify(&dump[..end], MEMORY, ()).is_err(), "cut at {end}");
         }
     }
 
@@ -100,7 +105,7 @@ mod tests {
             let mut dump = dump(3);
             dump[at] ^= 1;
             assert_eq!(
-                verify(&dump[..], MEMORY).err().map(|error| error.kind),
+                verify(&dump[..], MEMORY, ()).err().map(|error| error.kind),
                 Some(Kind::Corrupt),
                 "at {at}"
             );

@@ -12,6 +12,7 @@
 //! compared, and the host keeps nothing of what does not match.
 
 use crate::error::{Error, Result};
+use crate::proof::candidates::Observer;
 use crate::proof::{Fault, Keyspace, Reader};
 use plakar_connector::Kind;
 use sha2::{Digest, Sha256};
@@ -62,15 +63,27 @@ pub struct Proof {
 }
 
 /// The content of a database while it passes: what a proof rests on.
-pub struct Content {
+pub struct Content<O = ()> {
     /// `None` where the host does it.
     sha256: Option<Sha256>,
-    pages: Reader,
+    pages: Reader<O>,
 }
 
 /// What the pages of a database say, or why they were not read; `None` where that was not
 /// wanted.
 pub type Pages = Option<std::result::Result<Keyspace, String>>;
+
+/// The same, with who looked on.
+pub type Read<O = ()> = Option<std::result::Result<Keyspace<O>, Unread>>;
+
+/// Why the pages of a database that may be whole were not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unread {
+    /// The memory does not suffice.
+    Memory,
+    /// They are not as this version knows them.
+    Unknown(String),
+}
 
 impl Content {
     /// A content of which nothing has come yet.
@@ -79,6 +92,14 @@ impl Content {
         let pages =
             checks.proof_memory.map_or_else(Reader::of_metas, |memory| Reader::new(memory, ()));
         Self { sha256, pages }
+    }
+}
+
+impl<O: Observer> Content<O> {
+    /// One of which the digest is computed here, and `observer` looks at the pages, which
+    /// takes at most this number of bytes of memory.
+    pub fn observed(memory: usize, observer: O) -> Self {
+        Self { sha256: Some(Sha256::new()), pages: Reader::new(memory, observer) }
     }
 
     /// Takes the next bytes of the database.
@@ -91,8 +112,8 @@ impl Content {
     }
 
     /// The end of the database: compares the digest that came with the one computed here,
-    /// if it is, and the pages with each other.
-    pub fn finish(&mut self, digest: &[u8]) -> Result<([u8; DIGEST_SIZE as usize], Pages)> {
+    /// if it is, and the pages with each other. `None` where they were not to be read.
+    pub fn finish(&mut self, digest: &[u8]) -> Result<([u8; DIGEST_SIZE as usize], Read<O>)> {
         let Ok(digest) = <[u8; DIGEST_SIZE as usize]>::try_from(digest) else {
             return Err(corrupt(format!(
                 "the digest has {} bytes where SHA-256 has {DIGEST_SIZE}",
@@ -105,13 +126,13 @@ impl Content {
             return Err(mismatch());
         }
         let pages = std::mem::replace(&mut self.pages, Reader::of_metas());
-        let pages = match pages.finish().map_err(corrupt)? {
-            Some(Err(Fault::Corrupt(why))) => return Err(damaged(why)),
-            Some(Err(Fault::Unread(why))) => Some(Err(why)),
-            Some(Ok(keyspace)) => Some(Ok(keyspace)),
-            None => None,
-        };
-        Ok((digest, pages))
+        match pages.finish().map_err(corrupt)? {
+            Some(Err(Fault::Corrupt(why))) => Err(damaged(why)),
+            Some(Err(Fault::Unread(why))) => Ok((digest, Some(Err(Unread::Unknown(why))))),
+            Some(Err(Fault::Exhausted)) => Ok((digest, Some(Err(Unread::Memory)))),
+            Some(Ok(keyspace)) => Ok((digest, Some(Ok(keyspace)))),
+            None => Ok((digest, None)),
+        }
     }
 }
 
@@ -185,7 +206,14 @@ impl Verifier {
             }
             State::AwaitingDigest => {
                 let (digest, pages) = self.content.finish(blob)?;
-                self.pages = pages;
+                self.pages = pages.map(|pages| {
+                    pages.map_err(|unread| match unread {
+                        Unread::Memory => {
+                            "there are more revisions than `proof_memory` holds: raise it".into()
+                        }
+                        Unread::Unknown(why) => why,
+                    })
+                });
                 self.state = State::Complete(digest);
                 return Ok(Piece::Digest);
             }

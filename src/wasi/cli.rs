@@ -4,14 +4,14 @@ use super::bindings::exports::wasi::cli::run::Guest;
 use super::http::WasiHttp;
 use super::importer::Component;
 use super::stdout::Stdout;
-use crate::bundle;
-use crate::command::{self, Command, PasswordSource, Target};
-use crate::error::{Error, Result, Stage};
+use crate::command::{self, ABSENT_EXIT_CODE, Command, PasswordSource, Target};
+use crate::error::{Error, Result};
 use crate::import::Import;
+use crate::look::{Outcome, PATIENCE, Style};
 use crate::options::Options;
 use crate::session::Session;
 use plakar_connector::Kind;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, IsTerminal, Read};
 use std::time::{Duration, Instant};
 
 /// How often a long run tells how far it is.
@@ -22,27 +22,24 @@ const PASSWORD_MOST: u64 = 4096;
 
 impl Guest for Component {
     fn run() -> std::result::Result<(), ()> {
-        let Err(error) = run() else {
-            return Ok(());
+        let (message, code) = match run() {
+            Ok(Outcome::Told) => return Ok(()),
+            Ok(Outcome::Absent(why)) => (why, ABSENT_EXIT_CODE),
+            Err(error) => (error.to_string(), error.kind.exit_code()),
         };
-        eprintln!("error: {error}");
-        wasip2::cli::exit::exit_with_code(error.kind.exit_code());
+        eprintln!("error: {message}");
+        wasip2::cli::exit::exit_with_code(code);
         Err(())
     }
 }
 
-fn run() -> Result<()> {
+fn run() -> Result<Outcome> {
     match command::parse(std::env::args_os().skip(1))? {
         Command::Print(text) => print!("{text}"),
-        Command::Verify => {
-            let (proof, pages) = bundle::verify(std::io::stdin().lock())
-                .map_err(|error| error.during(Stage::Verify))?;
-            println!("ok: {} bytes, sha256 {}", proof.size, crate::manifest::hex(&proof.sha256));
-            match pages {
-                Some(Ok(keyspace)) => println!("{}", keyspace.found),
-                Some(Err(why)) => println!("its pages were not read: {why}"),
-                None => {}
-            }
+        Command::Verify(source) => print!("{}", source.verify()?),
+        Command::Look(look, json) => {
+            let style = Style { json, terminal: std::io::stdout().is_terminal() };
+            return look.run(style, &mut Stdout::new(PATIENCE));
         }
         Command::Ping(target) => {
             let options = options(target)?;
@@ -52,7 +49,7 @@ fn run() -> Result<()> {
         }
         Command::Backup { target, bundle } => backup(options(target)?, bundle)?,
     }
-    Ok(())
+    Ok(Outcome::Told)
 }
 
 fn backup(options: Options, bundle: bool) -> Result<()> {

@@ -31,6 +31,7 @@
 //! | [`target_directory`] | the directory that is backed up into |
 //! | [`plakar`] | backups through the real plakar |
 //! | [`command_line`] | the rest of the host's command line |
+//! | [`look`] | what a dump holds, told by the component's own commands |
 //! | [`stock_wasmtime`] | the component without our host |
 
 mod alarms;
@@ -45,6 +46,7 @@ mod examples;
 mod faults;
 mod kubernetes;
 mod lenient_reading;
+mod look;
 mod machine;
 mod members;
 mod names;

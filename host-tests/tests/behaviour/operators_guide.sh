@@ -21,5 +21,6 @@ done
 etcdctl --endpoints http://node1:2379 endpoint health --cluster > health.log 2>&1 ||
     { cat health.log node1.log; exit 1; }
 etcdctl put key value > /dev/null
+etcdctl put /registry/namespaces/default value > /dev/null
 snapshot() { plakar at ./store ls | awk 'NR == 1 { print $2 }'; }
 set -x

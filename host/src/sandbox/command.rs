@@ -1,6 +1,6 @@
 //! A component's own command line, in the same sandbox.
 
-use super::stdio::Stdout;
+use super::stdio::{Shown, Stdout};
 use super::{Loaded, Log, State, root_cause, shortage};
 use crate::Error;
 use crate::http::Client;
@@ -38,7 +38,7 @@ impl Loaded {
         // Written in the background: a reader that stands still must not keep the
         // component, or the host, from looking at the clock.
         let (stdout, written) = Stdout::new();
-        let stdout = AsyncStdoutStream::new(STDOUT_BUFFER, stdout);
+        let stdout = Shown::stdout(AsyncStdoutStream::new(STDOUT_BUFFER, stdout));
         let stderr = AsyncStdoutStream::new(STDERR_BUFFER, tokio::io::stderr());
         wasi.inherit_stdin().stdout(stdout).stderr(stderr).args(arguments).envs(variables);
         let mut store = State::store_with(&self.engine, wasi, grant, client, log);

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use tokio::task::spawn_blocking;
+use wasmtime_wasi::cli::{AsyncStdoutStream, IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::OutputStream;
 
 /// Standard output, and how much went there.
 pub(super) struct Stdout {
@@ -41,6 +43,36 @@ impl AsyncWrite for Stdout {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.out).poll_shutdown(cx)
+    }
+}
+
+/// A stream that says whether it leads to a terminal: a component may owe one other bytes
+/// than a pipe.
+pub(super) struct Shown {
+    stream: AsyncStdoutStream,
+    is_terminal: bool,
+}
+
+impl Shown {
+    /// This process's standard output, at the end of `stream`.
+    pub(super) fn stdout(stream: AsyncStdoutStream) -> Self {
+        Self { stream, is_terminal: io::stdout().is_terminal() }
+    }
+}
+
+impl IsTerminal for Shown {
+    fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+}
+
+impl StdoutStream for Shown {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        self.stream.p2_stream()
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        self.stream.async_stream()
     }
 }
 

@@ -1,0 +1,47 @@
+//! JSON for people and programs: names are the users' to choose, and they read it on
+//! terminals, so no character that acts on what shows it leaves as it is.
+
+use plakar_connector::text::is_hidden;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// A value over several lines.
+pub fn pretty(value: &impl Serialize) -> String {
+    let json = serde_json::to_string_pretty(value).unwrap_or_else(|error| unreachable!("{error}"));
+    plain(&json)
+}
+
+/// A value on one line.
+pub fn line(value: &impl Serialize) -> String {
+    let json = serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"));
+    plain(&json)
+}
+
+/// Outside of strings there is no hidden character but the line break.
+fn plain(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        match is_hidden(c) && c != '\n' {
+            true => {
+                let _ = write!(plain, "\\u{:04x}", u32::from(c));
+            }
+            false => plain.push(c),
+        }
+    }
+    plain.push('\n');
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_on_a_terminal_is_escaped_and_read_back_as_it_was() {
+        let text = "a\u{1b}[1m\n\u{9b}\u{202e}é\u{feff}\"";
+        for json in [line(&text), pretty(&[text])] {
+            assert!(json.trim_end().chars().all(|c| !is_hidden(c) || c == '\n'), "{json}");
+        }
+        assert_eq!(serde_json::from_str::<String>(&line(&text)).ok().as_deref(), Some(text));
+    }
+}

@@ -1,0 +1,140 @@
+//! A look into a dump: is it in there?
+//!
+//! ```text
+//! plakar cat SNAPSHOT:/dump | wasmtime run -S http connector.wasm get /registry/…
+//! ```
+//! | module | what it answers |
+//! | --- | --- |
+//! | [`show`] | what its pages say |
+//! | [`keys`] | which keys are there |
+//! | [`get`] | what one of them holds |
+//! | [`diff`] | what changed from one dump to the next |
+//! | [`names`] | names of keys while they pass |
+//! | [`text`] | bytes of others as people are shown them |
+//!
+//! A dump holds more than its revision: older revisions, free pages with old or even newer
+//! ones. What is there is decided at the end, by [`Keyspace::newest`], and nothing is told
+//! before the dump was checked whole.
+//!
+//! [`Keyspace::newest`]: crate::proof::Keyspace::newest
+
+pub mod diff;
+pub mod get;
+pub mod keys;
+pub mod names;
+pub mod show;
+pub mod text;
+
+use crate::bundle::write_failed;
+use crate::error::{Error, Result};
+use crate::etcd::messages::Id;
+use crate::snapshot::verifier::Unread;
+use crate::stored::{Source, unreadable};
+use plakar_connector::Kind;
+use serde::Serialize;
+use std::io::Write;
+use std::time::Duration;
+
+/// The longest time in which nobody takes what was found, as for a backup.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What is looked for, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Look {
+    /// What the pages say.
+    Show(Source),
+    /// The keys that begin with these bytes.
+    Keys(Vec<u8>, Source),
+    /// One key.
+    Get(Vec<u8>, Source),
+    /// What changed from the first to the second.
+    Diff(Source, Source),
+}
+
+/// How it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// As JSON.
+    pub json: bool,
+    /// To a terminal, which must not be given bytes that act on it.
+    pub terminal: bool,
+}
+
+impl Look {
+    /// Looks, and writes what was found. A key that is not there is an [`Absent`].
+    ///
+    /// [`Absent`]: Outcome::Absent
+    pub fn run(&self, style: Style, out: &mut impl Write) -> Result<Outcome> {
+        let outcome = match self {
+            Look::Show(source) => show::run(source, style, out),
+            Look::Keys(prefix, source) => keys::run(prefix, source, style, out),
+            Look::Get(key, source) => return get::run(key, source, style, out),
+            Look::Diff(old, new) => diff::run(old, new, style, out),
+        };
+        outcome.map(|()| Outcome::Told)
+    }
+}
+
+/// What came of a look at a whole dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was looked for was written.
+    Told,
+    /// It is not there: why, for people.
+    Absent(String),
+}
+
+/// Writes what was found.
+fn tell(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    out.write_all(bytes).map_err(|error| write_failed(error).without_remedy())
+}
+
+/// Ends what was written.
+fn end(out: &mut impl Write) -> Result<()> {
+    out.flush().map_err(|error| write_failed(error).without_remedy())
+}
+
+/// The error of whoever keeps more than the memory holds.
+fn too_much() -> Error {
+    unreadable(&Unread::Memory)
+}
+
+/// A pair of etcd's that can be reached and is not what etcd writes.
+fn damaged(key: &[u8]) -> Error {
+    let key = text::show_key(key);
+    Error::new(Kind::Corrupt, format!("the value of `{key}` is not one of etcd's"))
+        .remedy("take another backup, of another member")
+}
+
+/// A key in JSON.
+#[derive(Debug, Serialize)]
+struct KeyJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    /// What is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_base64: Option<String>,
+}
+
+impl<'a> KeyJson<'a> {
+    fn of(key: &'a [u8]) -> Self {
+        let (key, key_base64) = text_or_base64(key);
+        Self { key, key_base64 }
+    }
+}
+
+/// Bytes as a text, or in base64 where they are none.
+fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Some(text), None),
+        Err(_) => (None, Some(base64_simd::STANDARD.encode_to_string(bytes))),
+    }
+}
+
+/// A lease in JSON: `null` where there is none.
+fn lease(id: i64) -> Option<Id> {
+    (id != 0).then_some(Id(id as u64))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! A backup that was stored earlier: a dump, a bundle, or a directory that holds its files.
+//! Whichever it is, it is checked to its end before anything of it is told.
+
+use crate::error::{Error, Result, Stage};
+use crate::import::{DUMP, GUIDE, MANIFEST};
+use crate::manifest::{DatabaseInfo, hex};
+use crate::options::PROOF_MEMORY_MOST;
+use crate::proof::Keyspace;
+use crate::proof::candidates::Observer;
+use crate::snapshot::file::{self, Verified};
+use crate::snapshot::verifier::Unread;
+use plakar_connector::Kind;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+/// The largest `manifest.json` that is read back, in bytes.
+const MANIFEST_MOST: u64 = 1 << 20;
+
+/// Who looks at the pages. Whoever asks for it has it as well, and the reader is there once
+/// for all who ask.
+pub type Onlooker = Rc<RefCell<dyn Observer>>;
+
+/// An [`Onlooker`] who keeps nothing.
+pub fn nobody() -> Onlooker {
+    Rc::new(RefCell::new(()))
+}
+
+/// Where a stored backup is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// On standard input.
+    Stdin,
+    /// In a file or directory that the host grants.
+    Path(String),
+}
+
+impl From<String> for Source {
+    fn from(path: String) -> Self {
+        if path == "-" { Source::Stdin } else { Source::Path(path) }
+    }
+}
+
+impl Source {
+    /// Checks it, and says what it is, for people.
+    pub fn verify(&self) -> Result<String> {
+        let directory = match self {
+            Source::Path(path) if fs::metadata(path).is_ok_and(|file| file.is_dir()) => Some(path),
+            _ => None,
+        };
+        let (proof, pages) = match directory {
+            Some(path) => verify_directory(Path::new(path)),
+            None => verify(self.open()?, PROOF_MEMORY_MOST, nobody()),
+        }
+        .map_err(|error| error.during(Stage::Verify))?;
+        let mut text = format!("ok: {} bytes, sha256 {}\n", proof.size, hex(&proof.sha256));
+        let _ = match pages {
+            Ok(keyspace) => writeln!(text, "{}", keyspace.found),
+            Err(unread) => writeln!(text, "its pages were not read: {}", why(&unread)),
+        };
+        Ok(text)
+    }
+
+    /// Checks a dump or a bundle, at whose pages `observer` looks. Takes at most `memory`
+    /// bytes for what it keeps; that the pages cannot be read is an error.
+    pub fn read(&self, memory: usize, observer: Onlooker) -> Result<Keyspace<Onlooker>> {
+        let (_, pages) =
+            verify(self.open()?, memory, observer).map_err(|error| error.during(Stage::Verify))?;
+        pages.map_err(|unread| unreadable(&unread))
+    }
+
+    fn open(&self) -> Result<Box<dyn Read>> {
+        match self {
+            Source::Stdin => Ok(Box::new(io::stdin().lock())),
+            Source::Path(path) => open(Path::new(path)).map(|file| Box::new(file) as Box<dyn Read>),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Error::new(Kind::InvalidConfig, format!("cannot read `{}`: {error}", path.display()))
+            .during(Stage::Verify)
+    };
+    let file = File::open(path).map_err(|error| {
+        cannot(&error).remedy(
+            "name a file in a directory that the host grants, as `wasmtime run --dir DIR` does; \
+             `plakar-wasm` grants none: give the dump on standard input",
+        )
+    })?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(cannot(&"it is a directory")
+            .remedy("name the `dump` in it; `verify` alone takes a directory")),
+        _ => Ok(file),
+    }
+}
+
+/// The error of whoever needs the pages.
+pub fn unreadable(unread: &Unread) -> Error {
+    let remedy = match unread {
+        Unread::Memory => {
+            "`keys` with a prefix takes less; or restore the dump, and ask the member that runs on it"
+        }
+        Unread::Unknown(_) => "take a newer version of this component",
+    };
+    Error::new(Kind::Unsupported, format!("its pages cannot be read: {}", why(unread)))
+        .remedy(remedy)
+        .during(Stage::Verify)
+}
+
+fn why(unread: &Unread) -> String {
+    match unread {
+        Unread::Memory => {
+            let mebibytes = PROOF_MEMORY_MOST >> 20;
+            format!("what has to be kept of them takes more than {mebibytes} MiB of memory")
+        }
+        Unread::Unknown(why) => why.clone(),
+    }
+}
+
+/// Checks a dump or a bundle, whichever comes.
+fn verify(
+    mut input: Box<dyn Read>,
+    memory: usize,
+    observer: Onlooker,
+) -> Result<Verified<Onlooker>> {
+    // A tar archive says so at byte 257; a database has zeros there.
+    let mut start = [0; 512];
+    let mut length = 0;
+    while length < start.len() {
+        match input.read(&mut start[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                return Err(Error::new(Kind::Other, format!("cannot read the input: {error}")));
+            }
+        }
+    }
+    let start = &start[..length];
+    let whole = start.chain(input);
+    match start.get(257..262) == Some(b"ustar") {
+        true => verify_bundle(whole, memory, observer),
+        false => file::verify(whole, memory, observer),
+    }
+}
+
+fn verify_bundle(
+    input: impl Read,
+    memory: usize,
+    observer: Onlooker,
+) -> Result<Verified<Onlooker>> {
+    let broken = |error: io::Error| incomplete(&format!("it cannot be read ({error})"));
+    let mut files = Files { dump: None, manifest: None, has_guide: false };
+    let mut observer = Some(observer);
+    for entry in tar::Archive::new(input).entries().map_err(broken)? {
+        let entry = entry.map_err(broken)?;
+        let path = entry.path().map_err(broken)?.to_string_lossy().into_owned();
+        let pathname = format!("/{}", path.trim_start_matches("./"));
+        match pathname.as_str() {
+            DUMP => {
+                let observer = observer.take().ok_or_else(|| incomplete("it holds two dumps"))?;
+                let size = entry.size();
+                let found = file::verify(entry, memory, observer)?;
+                if found.0.size != size {
+                    return Err(incomplete("its dump was cut"));
+                }
+                files.dump = Some(found);
+            }
+            MANIFEST => files.manifest = Some(Manifest::read(entry)?),
+            GUIDE => files.has_guide = true,
+            _ => {}
+        }
+    }
+    files.judge()
+}
+
+fn verify_directory(directory: &Path) -> Result<Verified<Onlooker>> {
+    let file = |name: &str| {
+        let path = directory.join(name.trim_start_matches('/'));
+        match path.try_exists() {
+            Ok(false) => Ok(None),
+            _ => open(&path).map(Some),
+        }
+    };
+    Files {
+        manifest: file(MANIFEST)?.map(Manifest::read).transpose()?,
+        has_guide: file(GUIDE)?.is_some(),
+        dump: file(DUMP)?
+            .map(|dump| file::verify(dump, PROOF_MEMORY_MOST, nobody()))
+            .transpose()?,
+    }
+    .judge()
+}
+
+/// What a `manifest.json` must agree with.
+#[derive(serde::Deserialize)]
+struct Manifest {
+    dump: Dump,
+    /// What the pages said then.
+    #[serde(default)]
+    database: Option<serde_json::Value>,
+}
+
+#[derive(serde::Deserialize)]
+struct Dump {
+    bytes: u64,
+    sha256: String,
+}
+
+impl Manifest {
+    fn read(file: impl Read) -> Result<Self> {
+        serde_json::from_reader(file.take(MANIFEST_MOST))
+            .map_err(|error| incomplete(&format!("its `manifest.json` cannot be read ({error})")))
+    }
+}
+
+/// The files of a backup, as far as they are there.
+struct Files {
+    dump: Option<Verified<Onlooker>>,
+    manifest: Option<Manifest>,
+    has_guide: bool,
+}
+
+impl Files {
+    /// Whether they are those of one backup.
+    fn judge(self) -> Result<Verified<Onlooker>> {
+        let (proof, pages) = self.dump.ok_or_else(|| incomplete("it holds no `dump`"))?;
+        let Manifest { dump, database } =
+            self.manifest.ok_or_else(|| incomplete("it holds no `manifest.json`"))?;
+        if !self.has_guide {
+            return Err(incomplete("it holds no `RESTORE.md`"));
+        }
+        let is_the_dump = dump.bytes == proof.size && dump.sha256 == hex(&proof.sha256);
+        let is_as_told = match (&pages, database) {
+            (Ok(keyspace), Some(told)) => DatabaseInfo::of(keyspace).is_as_told(&told),
+            _ => true,
+        };
+        match is_the_dump && is_as_told {
+            true => Ok((proof, pages)),
+            false => Err(Error::new(
+                Kind::Corrupt,
+                "the dump is not the one that `manifest.json` tells of",
+            )
+            .remedy("do not restore it; take another backup")),
+        }
+    }
+}
+
+fn incomplete(what: &str) -> Error {
+    Error::new(Kind::Interrupted, format!("the backup is not whole: {what}"))
+        .remedy("do not restore it; take another backup")
+}
