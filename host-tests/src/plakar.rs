@@ -17,6 +17,7 @@ use crate::target::{Target, below};
 use crate::tools;
 use rustix::process::kill_process;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -51,6 +52,25 @@ impl Plakar {
 
     /// With the component that misbehaves, packaged as ours is.
     pub fn misbehaving() -> Plakar {
+        Plakar::misbehaving_under(tools::plakar_wasm())
+    }
+
+    /// The same, with a host that finds no `/proc`; plakar does.
+    pub fn misbehaving_without_proc() -> Plakar {
+        let hidden = "mount -t tmpfs tmpfs /proc && exec \"$@\"";
+        let host = tools::plakar_wasm();
+        let script = format!(
+            "#!/bin/sh\nexec unshare --map-root-user --mount sh -c '{hidden}' sh '{}' \"$@\"\n",
+            text(&host)
+        );
+        let folder = TempDir::new().expect("the temporary directory can be written");
+        let file = folder.path().join("plakar-wasm");
+        fs::write(&file, script).expect("it is ours");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        Plakar::misbehaving_under(file)
+    }
+
+    fn misbehaving_under(host: PathBuf) -> Plakar {
         let manifest = "\
 name: misbehaving
 connectors:
@@ -60,10 +80,8 @@ connectors:
     args: [plugin]
     extra_files: [dist/connector.wasm]
 ";
-        let files = [
-            ("dist/plakar-wasm", tools::plakar_wasm()),
-            ("dist/connector.wasm", tools::misbehaving_connector()),
-        ];
+        let files =
+            [("dist/plakar-wasm", host), ("dist/connector.wasm", tools::misbehaving_connector())];
         Plakar::with_package(None, &package_of(manifest, &files))
     }
 

@@ -16,6 +16,7 @@ mod bindings {
 }
 mod web;
 
+pub use bindings::exports::plakar::connector::types::DigestAlgorithm;
 use bindings::exports::plakar::connector::{description, importer as wit};
 pub use bindings::*;
 pub use description::{Description, OptionDescription, OptionKind, Protocol};

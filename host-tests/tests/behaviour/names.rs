@@ -8,6 +8,7 @@ use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use plakar_connector::Kind;
+use std::collections::BTreeSet;
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ fn an_address_that_connects_and_never_answers_ends_a_backup_with_its_limit() {
 #[test]
 fn a_name_that_nobody_knows_is_told() {
     // Nobody listens there.
-    let resolver = "nameserver 127.0.0.9\n";
+    let resolver = "nameserver 127.0.0.10\n";
     let target = Target::new();
     let run = backup("etcd://nowhere.test", &[], &target).seeing("/etc/resolv.conf", resolver);
     let words = ["`nowhere.test:2379`: probe: ", "the name has no address", "spelling"];
@@ -122,6 +123,27 @@ fn a_resolver_that_never_answers_ends_a_backup_with_connect_timeout() {
     outcome.assert_failed(Kind::Unreachable, &words);
     assert!(outcome.elapsed < Duration::from_secs(1) + GRACE, "{outcome}");
     target.assert_nothing_left();
+}
+
+/// A lookup keeps a thread until the system gives up, long after the request has.
+#[test]
+fn names_are_looked_up_a_few_at_a_time() {
+    let silent = UdpSocket::bind("127.0.0.11:53").expect("this test needs root, for port 53");
+    let names: Vec<String> = (0..24).map(|number| format!("h{number}.test")).collect();
+    let endpoints = format!("endpoints={}", names.join(","));
+    Run::ping("etcd://", &["-o", &endpoints, "-o", "connect_timeout=1s"])
+        .seeing("/etc/resolv.conf", "nameserver 127.0.0.11\n")
+        .wait()
+        .assert_failed(Kind::Unreachable, &["`h23.test:2379`: no connection within 1s"]);
+    silent.set_nonblocking(true).expect("a socket can be told");
+    let mut query = [0; 512];
+    let mut asked = BTreeSet::new();
+    while silent.recv(&mut query).is_ok() {
+        // After a header of 12 bytes comes the first label, its length before it.
+        let label = &query[13..][..query[12].into()];
+        asked.insert(String::from_utf8_lossy(label).into_owned());
+    }
+    assert_eq!(asked.len(), 8, "{asked:?}");
 }
 
 /// Three members with a megabyte between them, and one name in front of them.

@@ -6,6 +6,7 @@ use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use host_tests::tools;
 use plakar_connector::Kind;
+use std::net::TcpListener;
 use std::time::Duration;
 
 /// The exit code for a component that trapped, went over a limit or broke the
@@ -193,6 +194,16 @@ fn nothing_else_can_be_reached() {
     assert!(!other.was_contacted() && !granted.was_contacted());
 }
 
+/// The component sets no limit on the wait for an answer: else `max_duration` ends it.
+#[test]
+fn a_peer_that_vanished_is_found_out_over_http2() {
+    let frozen = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = frozen.local_addr().expect("an address");
+    let options = ["-o", "stall_timeout=1s", "-o", "max_duration=40s"];
+    let facts = reach(&format!("grpc://{place}/"), &format!("test://{place}"), &options);
+    assert!(facts["not-reached"].to_string().contains("HttpResponseTimeout"), "{facts}");
+}
+
 /// `endpoints` goes before the location, which then names nobody to contact.
 #[test]
 fn a_location_that_endpoints_go_before_is_not_granted() {
@@ -229,4 +240,54 @@ fn what_is_no_component_is_refused_by_name() {
         outcome.assert_exit(MISBEHAVED, &[&format!("`{}`", file.display())]);
         target.assert_nothing_left();
     }
+}
+
+/// A component in which nested loops all carry the same locals, each through each.
+fn dear_to_compile() -> Vec<u8> {
+    const LOOPS: usize = 300;
+    const LOCALS: usize = 3000;
+    let locals = (0..LOCALS).flat_map(|local| {
+        let local = leb128(local);
+        // local.get, i32.const 1, i32.add, local.set
+        [&[0x20], &local[..], &[0x41, 1, 0x6a, 0x21], &local].concat()
+    });
+    let body: Vec<u8> = [1]
+        .into_iter()
+        .chain(leb128(LOCALS))
+        .chain([0x7f])
+        .chain([0x03, 0x40].repeat(LOOPS).into_iter().chain(locals))
+        // local.get 0, br_if 0, end
+        .chain([0x20, 0, 0x0d, 0, 0x0b].repeat(LOOPS))
+        .chain([0x0b])
+        .collect();
+    let code = [vec![1], leb128(body.len()), body].concat();
+    let section = |id, bytes: &[u8]| [&[id], &leb128(bytes.len())[..], bytes].concat();
+    let sections = [section(1, &[1, 0x60, 0, 0]), section(3, &[1, 0]), section(10, &code)];
+    let module = [b"\0asm\x01\0\0\0".to_vec(), sections.concat()].concat();
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module)].concat()
+}
+
+/// A number as WebAssembly writes it.
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+#[test]
+fn a_component_that_is_too_dear_to_compile_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let file = folder.path().join("dear.wasm");
+    std::fs::write(&file, dear_to_compile()).expect("it is ours");
+    // Within the address space, so that a host without the bound does no harm here.
+    let outcome = Run::plakar_wasm(["inspect"])
+        .path(&file)
+        .through("prlimit", [&format!("--as={}", 4_u64 << 30), "--"].map(AsRef::<str>::as_ref))
+        .wait();
+    outcome.assert_exit(MISBEHAVED, &["`", "compiling takes more than 1024 MiB"]);
+    assert!(outcome.peak_memory < 3 << 29, "{} bytes: {outcome}", outcome.peak_memory);
 }

@@ -139,3 +139,13 @@ fn a_store_at_the_path_of_the_dump_fails_the_backup() {
     let outcome = run.seeing_folder("/dump", &plakar.store()).wait();
     plakar.assert_failed(&outcome, &["`/dump` was skipped", "move the store"]);
 }
+
+/// The plugin looks for its component beside itself, and `/proc` says where that is.
+#[test]
+fn a_plugin_that_cannot_find_its_component_says_why() {
+    let plakar = Plakar::misbehaving_without_proc();
+    let outcome = plakar.backup("test://127.0.0.1", &[]).wait();
+    // Said by plakar, which asked, and not only on the plugin's standard error.
+    let words = "failed to create an importer for test://127.0.0.1: cannot tell where this";
+    plakar.assert_failed(&outcome, &[words, "/proc"]);
+}
