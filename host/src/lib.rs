@@ -30,6 +30,7 @@
 //! | [`writer`] | what nobody may wait for |
 //! | `events` | what a run tells its [`Observer`] |
 //! | [`files`] | reads the files that options name |
+//! | [`output`] | whether somebody has this process's standard output |
 //!
 //! # Example
 //!
@@ -68,6 +69,7 @@ pub mod files;
 mod http;
 #[cfg(feature = "sandbox")]
 mod importer;
+pub mod output;
 #[cfg(feature = "sandbox")]
 pub mod plugin;
 pub mod policy;

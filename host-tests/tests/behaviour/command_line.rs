@@ -292,6 +292,20 @@ mod run {
         assert!(!other.was_contacted());
     }
 
+    /// The host's own limits are those typed, in place of its defaults.
+    #[test]
+    fn the_time_limits_among_the_arguments_hold_for_the_host_too() {
+        let gateway = Gateway::start(Member::with(&database(2)).on("/health", Answer::nothing()));
+        let url = format!("http://{}/health", gateway.endpoint());
+        let location = format!("test://{}", gateway.endpoint());
+        let limit = ["-o", "max_duration=1h", "-o", "max_duration=2s"];
+        let begun = std::time::Instant::now();
+        let arguments = [&["reach", &url, &location][..], &limit].concat();
+        let outcome = misbehaving(&arguments).wait();
+        assert!(outcome.stdout.starts_with("not reached"), "{outcome}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{outcome}");
+    }
+
     #[test]
     fn the_connector_s_backup_goes_to_standard_output() {
         let database = database(40);

@@ -218,8 +218,8 @@ fn root_leaves_no_cache_in_a_directory_of_somebody_else() {
 
 #[test]
 fn what_cannot_be_written_to_standard_output_is_no_success() {
-    let shell = |command: &str| {
-        let script = format!("\"$0\" {command} > /dev/full");
+    let shell = |command: &str, to: &str| {
+        let script = format!("\"$0\" {command} {to}");
         Run::of(host_tests::process::command("sh"))
             .args(["-c", &script])
             .path(tools::plakar_wasm())
@@ -233,7 +233,9 @@ fn what_cannot_be_written_to_standard_output_is_no_success() {
         "completions bash",
         "man",
     ] {
-        let outcome = shell(command);
-        outcome.assert_exit(1, &["standard output"]);
+        shell(command, "> /dev/full").assert_exit(1, &["standard output"]);
+        // Without one Rust's runtime makes do with `/dev/null`.
+        shell(command, ">&-").assert_exit(1, &["standard output is closed"]);
+        shell(command, "> /dev/null").assert_ok();
     }
 }

@@ -174,6 +174,28 @@ fn a_signal_ends_a_run_that_waits_for_a_file() {
     }
 }
 
+/// The thread that works may be where it hears of no signal: here it waits, asleep, for
+/// another run that puts its backup into the same directory.
+#[test]
+fn a_signal_ends_a_run_that_cannot_end_in_order() {
+    let target = Target::new();
+    let other = target.path().join(".plakar-wasm-commit.partial");
+    std::fs::create_dir_all(&other).expect("made");
+    let lock = File::create(other.join("lock")).expect("made");
+    lock.lock().expect("nobody else has it");
+    let running = Run::misbehaving("well", &target.argument(), &["--json"]).start();
+    running.wait_for_event(|event| event["event"] == "record" && event["pathname"] == "/report");
+    // Nothing tells that it waits; one that does not yet ends in order, and is told below.
+    std::thread::sleep(Duration::from_secs(2));
+    let signalled = std::time::Instant::now();
+    running.signal(Signal::TERM);
+    let outcome = running.wait();
+    outcome.assert_exit(143, &[]);
+    assert!(outcome.stderr.contains("before the run had ended in order"), "{outcome}");
+    assert!(signalled.elapsed() < Duration::from_secs(14), "{:?}", signalled.elapsed());
+    assert!(!target.path().join("report").exists(), "a part looks like a backup");
+}
+
 /// The member often runs on the same machine, and has heartbeats to keep.
 #[test]
 fn a_backup_gives_way_to_whoever_shares_the_machine() {

@@ -27,7 +27,7 @@ mod signals;
 use arguments::{Arguments, Command, Output};
 use clap::{CommandFactory, Parser};
 use plakar_connector::Kind;
-use plakar_wasm::Error;
+use plakar_wasm::{Error, output};
 use report::Report;
 use signals::Signals;
 use std::io::Write;
@@ -129,13 +129,13 @@ fn man(name: Option<&str>) -> u8 {
 /// Writes a text that is the whole answer of a command; answers the exit code.
 fn write(text: &[u8]) -> u8 {
     let mut out = std::io::stdout();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Ok(()) => 0,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: standard output: {error}");
-            Kind::Other.exit_code()
-        }
-    }
+    let reason = match out.write_all(text).and_then(|()| out.flush()) {
+        Ok(()) if output::is_closed() => output::CLOSED.to_owned(),
+        Ok(()) => return 0,
+        Err(error) => format!("standard output: {error}"),
+    };
+    let _ = writeln!(std::io::stderr(), "error: {reason}");
+    Kind::Other.exit_code()
 }
 
 /// Sends diagnostics to standard error: warnings always, more with `-v`.

@@ -1,7 +1,7 @@
 //! This process's standard output and error, as a component's own command line has them.
 
-use crate::Error;
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, fsync};
+use crate::{Error, output};
+use rustix::fs::fsync;
 use rustix::io::Errno;
 use std::io;
 use std::pin::Pin;
@@ -86,10 +86,8 @@ impl Written {
     /// Makes what was written last, where a file takes it. A run that has written all
     /// may not end well before somebody has all.
     pub(super) async fn keep(&self) -> Result<(), Error> {
-        if self.0.load(Ordering::Relaxed) > A_SCREENFUL && is_closed() {
-            return Err(Error::store(
-                "standard output is closed: nobody has what was written to it",
-            ));
+        if self.0.load(Ordering::Relaxed) > A_SCREENFUL && output::is_closed() {
+            return Err(Error::store(output::CLOSED));
         }
         // A disk may keep it waiting.
         match spawn_blocking(|| fsync(rustix::stdio::stdout())).await {
@@ -99,18 +97,4 @@ impl Written {
             Err(error) => Err(Error::store(error.to_string())),
         }
     }
-}
-
-/// Whether this process was started without a standard output. Rust's runtime opens
-/// the null device in its place then, for reading and writing; a shell's `> /dev/null`
-/// opens it for writing.
-fn is_closed() -> bool {
-    let out = rustix::stdio::stdout();
-    let null = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()).and_then(fstat);
-    let (Ok(stat), Ok(null), Ok(flags)) = (fstat(out), null, fcntl_getfl(out)) else {
-        return false;
-    };
-    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-        && stat.st_rdev == null.st_rdev
-        && flags.contains(OFlags::RDWR)
 }

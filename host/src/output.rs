@@ -1,0 +1,20 @@
+//! This process's standard output: whether somebody has it.
+
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
+
+/// Why nothing may end well that was to write there.
+pub const CLOSED: &str = "standard output is closed: nobody has what was written to it";
+
+/// Whether this process was started without a standard output. Rust's runtime opens
+/// the null device in its place then, for reading and writing; a shell's `> /dev/null`
+/// opens it for writing.
+pub fn is_closed() -> bool {
+    let out = rustix::stdio::stdout();
+    let null = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()).and_then(fstat);
+    let (Ok(stat), Ok(null), Ok(flags)) = (fstat(out), null, fcntl_getfl(out)) else {
+        return false;
+    };
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && stat.st_rdev == null.st_rdev
+        && flags.contains(OFlags::RDWR)
+}
