@@ -68,6 +68,13 @@ pub struct Found {
     pub free_pages: u64,
 }
 
+impl Found {
+    /// The size of the database, in bytes.
+    pub fn bytes(&self) -> u64 {
+        (self.live_pages + self.free_pages).saturating_mul(self.page_size.into())
+    }
+}
+
 /// For people, on one line.
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,6 +19,8 @@ type Renamed = Box<dyn Fn(&Path, &Path) + Send + Sync>;
 /// A disk that is healthy but for what is said here.
 #[derive(Default)]
 struct Faulty {
+    /// Renames with these flags are not allowed.
+    denied: Option<RenameFlags>,
     /// Renames know these flags not.
     no_flags: Option<RenameFlags>,
     /// The same, once this many were asked for with flags.
@@ -66,6 +68,9 @@ impl Disk for Faulty {
     }
 
     fn rename(&self, from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+        if self.denied.is_some_and(|denied| flags.intersects(denied)) {
+            return Err(Errno::PERM.into());
+        }
         if self.no_flags.is_some_and(|unknown| flags.intersects(unknown)) {
             return Err(Errno::INVAL.into());
         }
@@ -383,6 +388,8 @@ async fn what_the_commit_needs_is_tried_before_anything_is_contacted() {
         Faulty { mode: Some(Errno::PERM), ..Faulty::default() },
         Faulty { bad_data_sync: 1, ..Faulty::default() },
         Faulty { directory_sync: Some(Errno::IO), ..Faulty::default() },
+        Faulty { denied: Some(RenameFlags::EXCHANGE), ..Faulty::default() },
+        Faulty { denied: Some(RenameFlags::NOREPLACE), ..Faulty::default() },
     ] {
         let (_folder, to) = folder();
         let Err(error) = begin(disk, &to, false) else { panic!("it can be written") };

@@ -287,3 +287,51 @@ fn a_reader_out_of_memory_gives_up_the_proof_and_not_the_backup() {
     asked.proof_required = true;
     refused(backed_up(&network, &asked), Kind::Other, &["proof: ", "`proof_memory`"]);
 }
+
+/// A member takes no writes while it hashes.
+#[test]
+fn a_leader_of_a_large_database_is_spared_unless_the_proof_is_required() {
+    let (transport, path) = HASH_KV[0];
+    let mut large = written();
+    large.page_size = 65_536;
+    let database = |pages| databases::Database { pages, ..large.clone() }.bytes();
+    for (pages, proof, answer) in
+        [(1024, "auto", "agrees"), (1025, "auto", "not asked"), (1025, "require", "agrees")]
+    {
+        let bytes = database(pages);
+        let network = cluster(transport, path, [Some(same(2)), Some(same(3)), Some(same(9))]);
+        let digest = Sha256::digest(&bytes);
+        let piece = |left, blob: &[u8]| SnapshotResponse {
+            remaining_bytes: left,
+            blob: blob.to_vec().into(),
+            version: "3.6.0".into(),
+        };
+        let mut left = bytes.len();
+        let mut pieces: Vec<SnapshotResponse> = Vec::new();
+        for blob in bytes.chunks(512 << 10) {
+            left -= blob.len();
+            pieces.push(piece(left as u64, blob));
+        }
+        pieces.push(piece(0, &digest));
+        let messages: Vec<&dyn crate::scripted::Encode> =
+            pieces.iter().map(|piece| piece as &dyn crate::scripted::Encode).collect();
+        network.reply("a", transport.paths().snapshot, Reply::grpc(&messages).over(1));
+        let asked = options("grpc", "a,b,c", &[("proof", proof)]);
+        let mut import = Import::new(network, asked, |_| {});
+        let mut manifest = Value::Null;
+        while let Step::Record(record) = import.advance().expect("a step") {
+            let mut content = Vec::new();
+            if let Some(mut reader) = record.content {
+                while let Some(piece) = reader.read(1 << 20).expect("bytes") {
+                    content.extend(piece);
+                }
+            }
+            import.acknowledge(record.id, Fate::Stored(content.len() as u64));
+            if record.pathname == crate::import::MANIFEST {
+                manifest = serde_json::from_slice(&content).expect("JSON");
+            }
+        }
+        assert_eq!(manifest["proof"]["outcome"], "proven");
+        assert_eq!(manifest["proof"]["members"][2]["answer"], answer, "{pages} {proof}");
+    }
+}
