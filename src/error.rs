@@ -1,17 +1,15 @@
 //! The one error of the connector.
 //!
-//! Every message has the same grammar: the endpoint and the stage where it
-//! happened, what failed, and after a semicolon what to do about it.
+//! Its text is a [`Message`]: the endpoint and the stage where it happened, what
+//! failed, and what to do about it.
 
 use plakar_connector::text::is_hidden;
-use plakar_connector::{Authority, Kind};
+use plakar_connector::{Authority, Kind, Message};
 use std::fmt;
 
 /// What was being done when something failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading options; nothing has been contacted.
-    Options,
     /// Asking members who they are.
     Probe,
     /// Exchanging a name and a password for a token.
@@ -26,17 +24,17 @@ pub enum Stage {
     Verify,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Stage::Options => "options",
+impl Stage {
+    /// Its name in messages.
+    fn name(self) -> &'static str {
+        match self {
             Stage::Probe => "probe",
             Stage::Login => "login",
             Stage::Snapshot => "snapshot",
             Stage::Proof => "proof",
             Stage::Store => "store",
             Stage::Verify => "verify",
-        })
+        }
     }
 }
 
@@ -45,24 +43,14 @@ impl fmt::Display for Stage {
 pub struct Error {
     /// The case of the contract that it belongs to.
     pub kind: Kind,
-    endpoint: Option<String>,
-    stage: Option<Stage>,
-    what: String,
-    remedy: Option<String>,
+    message: Message,
     of_all_members: bool,
 }
 
 impl Error {
     /// A failure of this kind; `what` says what failed, lower case, no full stop.
-    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self {
-            kind,
-            endpoint: None,
-            stage: None,
-            what: what.into(),
-            remedy: None,
-            of_all_members: false,
-        }
+    pub fn new(kind: Kind, what: impl Into<Message>) -> Self {
+        Self { kind, message: what.into(), of_all_members: false }
     }
 
     /// A failure of which several are the cause, each with where it happened. The
@@ -70,14 +58,17 @@ impl Error {
     pub fn of_several(what: &str, mut failures: Vec<(String, Error)>) -> Self {
         failures.sort_by_key(|(_, error)| error.urgency());
         let reasons: Vec<String> =
-            failures.iter().map(|(place, error)| format!("{place}: {}", error.what)).collect();
-        let lead = failures.into_iter().next().map(|(_, error)| error);
-        Self {
-            what: format!("{what}: {}", reasons.join(", ")),
-            endpoint: None,
-            stage: None,
-            ..lead.unwrap_or_else(|| Error::new(Kind::Other, ""))
+            failures.iter().map(|(place, error)| format!("{place}: {}", error.what())).collect();
+        let mut several = Error::new(Kind::Other, format!("{what}: {}", reasons.join(", ")));
+        if let Some((_, lead)) = failures.into_iter().next() {
+            several.kind = lead.kind;
+            several.of_all_members = lead.of_all_members;
+            several.message = match lead.message.into_remedy() {
+                Some(remedy) => several.message.remedy(remedy),
+                None => several.message,
+            };
         }
+        several
     }
 
     /// What comes first among several failures: what the caller can mend.
@@ -94,10 +85,9 @@ impl Error {
     }
 
     /// Adds where it happened, unless that is known already.
-    pub fn at(mut self, endpoint: &Authority, stage: Stage) -> Self {
-        self.endpoint.get_or_insert_with(|| endpoint.to_string());
-        self.stage.get_or_insert(stage);
-        self
+    pub fn at(self, endpoint: &Authority, stage: Stage) -> Self {
+        let message = self.message.at(format_args!("`{endpoint}`")).during(stage.name());
+        Self { message, ..self }
     }
 
     /// Says that every member of the cluster would answer the same: nothing is to be
@@ -112,42 +102,30 @@ impl Error {
         self.of_all_members
     }
 
-    /// Adds the stage alone, where no endpoint is involved.
-    pub fn during(mut self, stage: Stage) -> Self {
-        self.stage.get_or_insert(stage);
-        self
+    /// Adds the stage alone, when no endpoint is involved.
+    pub fn during(self, stage: Stage) -> Self {
+        Self { message: self.message.during(stage.name()), ..self }
     }
 
     /// Adds what to do about it, unless that is known already.
-    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy.get_or_insert_with(|| remedy.into());
-        self
+    pub fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { message: self.message.remedy(remedy), ..self }
     }
 
-    /// The same without what to do about it, where that is known not to help.
+    /// The same without a remedy, when that is known not to help.
     pub fn without_remedy(self) -> Self {
-        Self { remedy: None, ..self }
+        Self { message: self.message.without_remedy(), ..self }
     }
 
     /// What failed, without place and remedy: for lists that name the place.
     pub fn what(&self) -> &str {
-        &self.what
+        self.message.what()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(endpoint) = &self.endpoint {
-            write!(f, "`{endpoint}`: ")?;
-        }
-        if let Some(stage) = self.stage {
-            write!(f, "{stage}: ")?;
-        }
-        f.write_str(&self.what)?;
-        match &self.remedy {
-            Some(remedy) => write!(f, "; {remedy}"),
-            None => Ok(()),
-        }
+        self.message.fmt(f)
     }
 }
 
@@ -182,15 +160,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_names_endpoint_stage_failure_and_remedy() {
+    fn an_error_names_its_endpoint_and_stage() {
         let endpoint = Authority { host: "::1".into(), port: 2379, tls: false };
-        let error = Error::new(Kind::Unreachable, "connection refused")
-            .remedy("check that etcd listens there")
-            .at(&endpoint, Stage::Probe);
-        assert_eq!(
-            error.to_string(),
-            "`[::1]:2379`: probe: connection refused; check that etcd listens there"
-        );
+        let error = Error::new(Kind::Unreachable, "connection refused").at(&endpoint, Stage::Probe);
+        assert_eq!(error.to_string(), "`[::1]:2379`: probe: connection refused");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The options of the connector: one table, and what it is read into.
 
-use crate::error::{Error, Result, Stage};
+use crate::error::{Error, Result};
 use crate::etcd::transport::Transport;
 use crate::snapshot::verifier::{Checks, Hashing};
-use plakar_connector::{Authority, Kind, Protocol, TimeLimits, limits, location, names};
+use plakar_connector::{Authority, Kind, Message, Protocol, TimeLimits, limits, location, names};
 
 /// The protocols, the plain one first. The port is etcd's
 /// (`server/embed/config.go`, `DefaultListenClientURLs`).
@@ -133,7 +133,7 @@ impl Options {
         let location =
             get(config, names::LOCATION).ok_or_else(|| invalid("there is no location"))?;
         let source = location::parse(&PROTOCOLS, location, get(config, names::ENDPOINTS))
-            .map_err(|error| invalid(error.to_string()))?;
+            .map_err(invalid)?;
         Self::new(source.authorities, config)
     }
 
@@ -144,7 +144,7 @@ impl Options {
             return Err(invalid("there is no endpoint"));
         }
         let get = |name: &str| get(config, name);
-        let limits = TimeLimits::read(get).map_err(|error| invalid(error.to_string()))?;
+        let limits = TimeLimits::read(get).map_err(invalid)?;
         let transport = match get("transport") {
             None | Some("auto") => None,
             Some("grpc") => Some(Transport::Grpc),
@@ -230,14 +230,13 @@ fn known(name: &str) -> Result<()> {
                 "option `{name}` needs a host that gives a connector its files and certificates"
             ),
         )
-        .remedy("use `plakar-wasm` in place of `wasmtime`")
-        .during(Stage::Options));
+        .remedy("use `plakar-wasm` in place of `wasmtime`"));
     }
     Err(invalid(names::unknown_option(name, OPTIONS.iter().map(|option| option.name))))
 }
 
-fn invalid(what: impl Into<String>) -> Error {
-    Error::new(Kind::InvalidConfig, what).during(Stage::Options)
+fn invalid(what: impl Into<Message>) -> Error {
+    Error::new(Kind::InvalidConfig, what)
 }
 
 #[cfg(test)]

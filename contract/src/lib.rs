@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | [`location`] | `etcd://node1:2379`, `endpoints=a,b`, and the [`Authority`]s they name |
 //! | [`kind`] | the kinds of failure, and the exit code of each |
+//! | [`message`] | the one grammar of messages about failures |
 //! | [`limits`] | durations and the four reserved time limits |
 //! | [`names`] | reserved option names, and what was meant by a misspelt one |
 //! | [`text`] | texts of others as people may be shown them |
@@ -26,9 +27,11 @@
 pub mod kind;
 pub mod limits;
 pub mod location;
+pub mod message;
 pub mod names;
 pub mod text;
 
 pub use kind::Kind;
 pub use limits::TimeLimits;
 pub use location::{Authority, Protocol, Source};
+pub use message::Message;

@@ -1,17 +1,8 @@
 //! Durations, and the four time limits that host and component both heed.
 
+use crate::Message;
 use crate::text::escaped;
 use std::time::Duration;
-
-/// Why a duration was refused; the text names the option and shows the right form.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "option `{option}`: {reason}; write a number and a unit, such as `500ms`, `30s` or `1h30m`"
-)]
-pub struct BadDuration {
-    option: String,
-    reason: String,
-}
 
 /// The reserved time limits of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +55,7 @@ pub const ALL: [&Limit; 4] = [&CONNECT, &STALL, &STORE, &MAX_DURATION];
 
 impl TimeLimits {
     /// Reads the limits from a run's options; those not given have their defaults.
-    pub fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, BadDuration> {
+    pub fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Message> {
         let limit = |limit: &Limit| parse(limit.name, get(limit.name).unwrap_or(limit.default));
         Ok(Self {
             connect: limit(&CONNECT)?,
@@ -99,9 +90,13 @@ fn has_form(mut text: &str) -> bool {
 }
 
 /// Reads the duration that was given for `option`: from one millisecond to
-/// [`LONGEST`].
-pub fn parse(option: &str, text: &str) -> Result<Duration, BadDuration> {
-    let refuse = |reason: String| BadDuration { option: option.into(), reason };
+/// [`LONGEST`]. The error names the option and shows the right form.
+pub fn parse(option: &str, text: &str) -> Result<Duration, Message> {
+    let refuse = |what: String| {
+        Message::new(what)
+            .at(format_args!("option `{option}`"))
+            .remedy("write a number and a unit, such as `500ms`, `30s` or `1h30m`")
+    };
     let shown = escaped(text, 2 * LONGEST_TEXT);
     // One unit of `humantime` whose letter is taken for another's.
     if text.contains('M') {
@@ -114,7 +109,7 @@ pub fn parse(option: &str, text: &str) -> Result<Duration, BadDuration> {
         return Err(refuse(format!("`{shown}` is not a duration")));
     }
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err(refuse("zero is no limit".into())),
+        Ok(Duration::ZERO) => Err(refuse("zero is not a limit".into())),
         Ok(duration) if duration > LONGEST => {
             Err(refuse(format!("`{shown}` is longer than a year; the longest duration is `365d`")))
         }

@@ -11,6 +11,7 @@
 //! `idna_adapter` 1.0). The host's requests come as `http::Uri`, whose authority
 //! [`authority`] reads by the same rules.
 
+use crate::Message;
 use crate::names::ENDPOINTS;
 use crate::text::escaped;
 use std::fmt;
@@ -64,37 +65,17 @@ pub struct Source<'a> {
     pub authorities: Vec<Authority>,
 }
 
-/// Why a location or an endpoint was refused.
+/// Reads a location and, if given, the `endpoints` that take precedence over it.
 ///
-/// A text that holds an `@` is shown nowhere, and nothing that follows a `?` or a
-/// `#`: it may hold a password.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {reason}; {remedy}", place(.option, .text))]
-pub struct BadLocation {
-    option: &'static str,
-    text: String,
-    reason: String,
-    remedy: String,
-}
-
-fn place(option: &str, text: &str) -> String {
-    match (option, text) {
-        ("location", text) => format!("location `{text}`"),
-        (option, text) => format!("option `{option}`: `{text}`"),
-    }
-}
-
-/// Reads a location and, where given, the `endpoints` that go before it.
+/// An error never shows a text that holds an `@`, nor what follows a `?` or a `#`: it
+/// may be a password.
 pub fn parse<'a>(
     protocols: &[Protocol<'a>],
     location: &str,
     endpoints: Option<&str>,
-) -> Result<Source<'a>, BadLocation> {
-    let bad = |reason: &str, remedy: String| BadLocation {
-        option: "location",
-        text: shown(location),
-        reason: reason.into(),
-        remedy,
+) -> Result<Source<'a>, Message> {
+    let bad = |reason: &str, remedy: String| {
+        Message::new(reason).at(format_args!("location `{}`", shown(location))).remedy(remedy)
     };
     let forms = || {
         let forms: Vec<_> = protocols.iter().map(|p| format!("`{}://HOST:PORT`", p.name)).collect();
@@ -131,15 +112,13 @@ fn parse_endpoints(
     protocols: &[Protocol<'_>],
     protocol: Protocol<'_>,
     list: &str,
-) -> Result<Vec<Authority>, BadLocation> {
+) -> Result<Vec<Authority>, Message> {
     let mut authorities = Vec::new();
     for endpoint in list.split(',').map(str::trim) {
-        let bad = |reason: String, remedy: String| BadLocation {
-            option: ENDPOINTS,
+        let bad = |reason: String, remedy: String| {
             // A password may hold a comma, and be in several entries then.
-            text: if list.contains('@') { shown(list) } else { shown(endpoint) },
-            reason,
-            remedy,
+            let text = if list.contains('@') { shown(list) } else { shown(endpoint) };
+            Message::new(reason).at(format_args!("option `{ENDPOINTS}`: `{text}`")).remedy(remedy)
         };
         let address = match endpoint.split_once("://") {
             None => endpoint,

@@ -1,10 +1,9 @@
 //! The library's one error.
 //!
-//! The rules: a message says what failed, where, and what to do about it, in
-//! lower case, without a full stop, and without any secret. The [`Fault`] says
-//! whose fault it was, for programs.
+//! Its text is a [`Message`], without any secret. The [`Fault`] says whose fault it
+//! was, for programs.
 
-use plakar_connector::Kind;
+use plakar_connector::{Kind, Message};
 use std::fmt;
 
 /// Whose fault a failure was; decides the exit code.
@@ -51,7 +50,7 @@ impl Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     fault: Fault,
-    message: String,
+    message: Message,
 }
 
 impl Error {
@@ -60,31 +59,31 @@ impl Error {
         self.fault
     }
 
-    pub(crate) fn reported(kind: Kind, message: impl Into<String>) -> Self {
+    pub(crate) fn reported(kind: Kind, message: impl Into<Message>) -> Self {
         Self { fault: Fault::Reported(kind), message: message.into() }
     }
 
     /// For command lines: what the user typed is wrong.
-    pub fn invalid(message: impl Into<String>) -> Self {
+    pub fn invalid(message: impl Into<Message>) -> Self {
         Self::reported(Kind::InvalidConfig, message)
     }
 
     #[cfg(feature = "sandbox")]
-    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(message: impl Into<Message>) -> Self {
         Self::reported(Kind::Unsupported, message)
     }
 
     /// For sinks: the store did not take what it was given.
-    pub fn store(message: impl Into<String>) -> Self {
+    pub fn store(message: impl Into<Message>) -> Self {
         Self { fault: Fault::Store, message: message.into() }
     }
 
     /// For hosts: this machine gives too little, or forbids what is needed.
-    pub fn machine(message: impl Into<String>) -> Self {
+    pub fn machine(message: impl Into<Message>) -> Self {
         Self { fault: Fault::Host, message: message.into() }
     }
 
-    pub(crate) fn component(message: impl Into<String>) -> Self {
+    pub(crate) fn component(message: impl Into<Message>) -> Self {
         Self { fault: Fault::Component, message: message.into() }
     }
 
@@ -95,7 +94,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        self.message.fmt(f)
     }
 }
 

@@ -42,8 +42,7 @@ impl Grant {
         }
         let mut authorities = Vec::new();
         for text in &locations {
-            let source = location::parse(&protocols, text, endpoints)
-                .map_err(|error| Error::invalid(error.to_string()))?;
+            let source = location::parse(&protocols, text, endpoints).map_err(Error::invalid)?;
             authorities.extend(source.authorities);
         }
         Ok(Self::new(authorities))

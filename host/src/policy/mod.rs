@@ -57,15 +57,14 @@ impl Plan {
         let mut config = Config::read(description, options)?;
         let endpoints = config.get(names::ENDPOINTS);
         let protocols = description.protocols();
-        let source = location::parse(&protocols, typed, endpoints)
-            .map_err(|error| Error::invalid(error.to_string()))?;
+        let source = location::parse(&protocols, typed, endpoints).map_err(Error::invalid)?;
         let grant = Grant::new(source.authorities);
         let tls = Tls::read(description, options, grant.is_secure())?;
         let mut warnings = options.warnings();
         warnings.extend(tls.as_ref().and_then(Tls::warning).map(str::to_owned));
         // As the component is told them, for they may have come from a file.
         let limits = TimeLimits::read(|name| config.get(name).or(options.get(name)))
-            .map_err(|error| Error::invalid(error.to_string()))?;
+            .map_err(Error::invalid)?;
 
         let protocol = source.protocol.name.to_owned();
         let rest = &typed[protocol.len() + 1..];
