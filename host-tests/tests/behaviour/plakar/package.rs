@@ -57,12 +57,12 @@ fn the_manifest_names_the_protocols_of_the_connector() {
     assert_eq!(named, described);
 }
 
-/// Each option is a row of the table, with its default and its help.
+/// Each option is a row of the table, with its default and its help, and each exit
+/// code of `plakar-wasm --help` a row of another.
 #[test]
-fn the_readme_and_the_operators_guide_tell_of_every_option() {
-    let pages = ["README.md", "docs/operators-guide.md"].map(|page| {
-        std::fs::read_to_string(tools::repository().join(page)).expect("it is in the repository")
-    });
+fn the_operators_guide_lists_every_option_and_exit_code() {
+    let guide = tools::repository().join("docs/operators-guide.md");
+    let guide = std::fs::read_to_string(guide).expect("it is in the repository");
     let schema: Value = serde_json::from_str(&schema()).expect("it is JSON");
     let options = schema["properties"].as_object().expect("there are options");
     assert!(options.contains_key("password_file") && options.contains_key("tls_ca"));
@@ -70,8 +70,17 @@ fn the_readme_and_the_operators_guide_tell_of_every_option() {
         let help = option["description"].as_str().expect("every option has help");
         let default = option["default"].as_str().map_or("| |".into(), |d| format!("| `{d}` |"));
         let row = format!("| `{name}` {default} {help} |\n");
-        for page in &pages {
-            assert!(page.contains(&row), "a table of options has no row\n{row}");
-        }
+        assert!(guide.contains(&row), "the table of options has no row\n{row}");
+    }
+    let help = Run::plakar_wasm(["--help"]).wait();
+    let (_, codes) = help.stdout.split_once("Exit codes:\n").expect("the help lists exit codes");
+    let codes: Vec<&str> = codes.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(codes.len() > 12, "{codes:?}");
+    let (_, rows) = guide.split_once("| code | meaning |").expect("the guide has a table of them");
+    for code in codes {
+        let is_listed = rows.lines().take(20).any(|row| {
+            row.split(" | ").next().is_some_and(|cell| cell.split([' ', ',', '|']).any(|c| c == code))
+        });
+        assert!(is_listed, "the guide does not list exit code {code}");
     }
 }
