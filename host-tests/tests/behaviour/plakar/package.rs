@@ -74,12 +74,15 @@ fn the_operators_guide_lists_every_option_and_exit_code() {
     }
     let help = Run::plakar_wasm(["--help"]).wait();
     let (_, codes) = help.stdout.split_once("Exit codes:\n").expect("the help lists exit codes");
-    let codes: Vec<&str> = codes.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let codes: Vec<&str> =
+        codes.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(codes.len() > 12, "{codes:?}");
     let (_, rows) = guide.split_once("| code | meaning |").expect("the guide has a table of them");
     for code in codes {
         let is_listed = rows.lines().take(20).any(|row| {
-            row.split(" | ").next().is_some_and(|cell| cell.split([' ', ',', '|']).any(|c| c == code))
+            row.split(" | ")
+                .next()
+                .is_some_and(|cell| cell.split([' ', ',', '|']).any(|c| c == code))
         });
         assert!(is_listed, "the guide does not list exit code {code}");
     }
