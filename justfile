@@ -39,17 +39,18 @@ lint: wasm-target wit-deps-check
     cargo clippy --workspace --exclude plakar-connector-guest --exclude hello-connector --exclude misbehaving-connector --all-targets -- -D warnings
     cargo clippy --package plakar-etcd --package plakar-connector-guest --package hello-connector --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
 
-# the unit tests, run natively
+# the unit tests and the examples in the documentation, run natively
 unit:
-    cargo test --release --package plakar-etcd --package plakar-connector
-    cargo test --release --package plakar-wasm --lib --no-default-features
+    cargo test --package plakar-etcd --package plakar-connector --package plakar-policy --package plakar-sink
+    cargo test --release --package bench --package databases --package host-tests --lib --bins
 
 # the behaviour tests: the built component in the sandbox against real etcd
 host-tests *arguments: prerequisites node-packages tools build test-guests
     cargo test --release --package host-tests {{ arguments }}
 
-# build the components that the behaviour tests run beside the connector
+# build what the behaviour tests run beside the connector and the host
 test-guests: wasm-target
+    cargo build --release --package plakar-wasm --example embed
     cargo build --profile connector --target wasm32-wasip2 --package hello-connector --package misbehaving-connector
 
 # a whole backup and restore, told step by step
@@ -60,7 +61,7 @@ demo: build
 
 # measure time, processor, memory and harm beside the peers; `just bench --help`
 bench *arguments: tools build
-    cargo run --release --package host-tests --example bench -- {{ arguments }}
+    cargo run --release --package bench -- {{ arguments }}
 
 # feed the page reader with what libFuzzer finds, for this number of seconds; needs a C++ compiler
 fuzz seconds='60':

@@ -2,10 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    #[cfg(feature = "sandbox")]
-    {
-        let files = protox::compile(["importer.proto"], ["proto"])?;
-        tonic_prost_build::configure().build_client(false).bytes(".").compile_fds(files)?;
-    }
+    let files = protox::compile(["importer.proto"], ["proto"])?;
+    tonic_prost_build::configure().build_client(false).bytes(".").compile_fds(files)?;
     Ok(())
 }

@@ -25,6 +25,11 @@ pub fn hello_connector() -> PathBuf {
     built("target/wasm32-wasip2/connector/hello_connector.wasm")
 }
 
+/// The example of a program that uses the host as a library.
+pub fn embed() -> PathBuf {
+    built("target/release/examples/embed")
+}
+
 /// The example that runs a connector under Node, with the packages that it uses.
 pub fn backup_under_node() -> PathBuf {
     let folder = repository().join("examples/javascript");

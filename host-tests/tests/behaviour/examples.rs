@@ -1,9 +1,10 @@
-//! The examples do what they show: a second host, and a second connector.
+//! The examples do what they show: two more hosts, and a second connector.
 
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version, free_port};
 use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::plakar::Plakar;
+use host_tests::process::command;
 use host_tests::run::Run;
 use host_tests::target::Target;
 use host_tests::tools;
@@ -38,6 +39,19 @@ fn a_backup_that_fails_under_node_has_the_exit_code_of_its_kind_and_leaves_nothi
         outcome.assert_failed(kind, &["error: "]);
         target.assert_nothing_left();
     }
+}
+
+#[test]
+fn a_program_of_ones_own_backs_up_into_a_directory() {
+    let etcd = Etcd::start(Version::V3_6_14);
+    let target = Target::new();
+    let outcome = Run::of(command(tools::embed()))
+        .path(tools::connector())
+        .args([etcd.location(), target.argument()])
+        .wait();
+    outcome.assert_ok();
+    assert!(outcome.says(&format!("it may reach http://{}", etcd.endpoint())), "{outcome}");
+    target.assert_whole_backup();
 }
 
 const PAGES: [(&str, &str); 2] = [("/index.html", "<p>hello</p>"), ("/deep/er.txt", "below")];

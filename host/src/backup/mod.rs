@@ -7,11 +7,12 @@
 
 mod pace;
 
-use crate::policy::account::Account;
-use crate::sink::{Entry, Sink};
-use crate::{Error, Event, Import, Importer, Observer, Reader, Record, Step};
+use crate::{Import, Importer, Reader, Record, Step};
 pub(crate) use pace::{Pace, Side};
 use plakar_connector::TimeLimits;
+use plakar_policy::account::Account;
+use plakar_policy::{Error, Event, Observer};
+use plakar_sink::{Entry, Sink};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 

@@ -1,7 +1,7 @@
 //! Which side of a backup was slow.
 
-use crate::Error;
 use plakar_connector::Kind;
+use plakar_policy::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -4,8 +4,10 @@ use super::arguments::{Backup, Source};
 use super::config;
 use super::report::{Outcome, Report};
 use super::signals::Signals;
+use plakar_policy::Error;
+use plakar_sink::DirectorySink;
 use plakar_wasm::backup::Summary;
-use plakar_wasm::{DirectorySink, Error, Importer, Sandbox, backup};
+use plakar_wasm::{Importer, Sandbox, backup};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 

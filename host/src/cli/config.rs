@@ -3,9 +3,9 @@
 use super::arguments;
 use plakar_connector::names::LONGEST;
 use plakar_connector::text::escaped;
-use plakar_wasm::policy::options::Options;
-use plakar_wasm::policy::tls;
-use plakar_wasm::{Description, Error, Event, Observer, Speaker, files};
+use plakar_policy::options::Options;
+use plakar_policy::tls;
+use plakar_policy::{Description, Error, Event, Observer, Speaker, files};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Every exit code, and the table of them in the help.
 
 use plakar_connector::Kind;
-use plakar_wasm::Fault;
+use plakar_policy::Fault;
 
 /// Exit codes of a run that a signal ended, as shells number them.
 pub(crate) const HUNG_UP: u8 = 129;

@@ -4,8 +4,9 @@ use super::arguments::Inspect;
 use super::report::{Outcome, Report};
 use super::{config, schema, write};
 use plakar_connector::names::FILE_SUFFIX;
-use plakar_wasm::policy::options;
-use plakar_wasm::{Connector, Description, Error, OptionDescription, OptionKind, Sandbox};
+use plakar_policy::options;
+use plakar_policy::{Description, Error, OptionDescription, OptionKind};
+use plakar_wasm::{Connector, Sandbox};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

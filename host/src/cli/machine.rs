@@ -1,7 +1,7 @@
 //! What this program needs of the machine, looked at before it is needed, and what it
 //! says where something runs out all the same.
 
-use plakar_wasm::Error;
+use plakar_policy::Error;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 use std::sync::{Arc, Barrier};
@@ -40,7 +40,7 @@ pub(super) fn prepare() {
              threads, files or memory, look at `TasksMax=`, `ulimit -u`, `-n` and `-v`",
             place.unwrap_or_default()
         );
-        std::process::exit(i32::from(plakar_wasm::Fault::COMPONENT_EXIT_CODE));
+        std::process::exit(i32::from(plakar_policy::Fault::COMPONENT_EXIT_CODE));
     }));
 }
 

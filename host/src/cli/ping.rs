@@ -4,7 +4,7 @@ use super::arguments::Ping;
 use super::backup;
 use super::report::{Outcome, Report};
 use super::signals::Signals;
-use plakar_wasm::Error;
+use plakar_policy::Error;
 use std::time::{Duration, Instant};
 
 /// Tells whether a backup could start now.

@@ -3,7 +3,8 @@
 use super::arguments::Plugin;
 use super::failed;
 use super::report::Report;
-use plakar_wasm::{Error, plugin};
+use plakar_policy::Error;
+use plakar_wasm::plugin;
 use std::path::PathBuf;
 use std::sync::Arc;
 

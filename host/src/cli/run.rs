@@ -5,10 +5,11 @@ use super::config;
 use super::report::{Outcome, Report};
 use plakar_connector::text::escaped;
 use plakar_connector::{TimeLimits, names};
-use plakar_wasm::policy::grant::Grant;
-use plakar_wasm::policy::invocation::option;
-use plakar_wasm::policy::tls::Tls;
-use plakar_wasm::{Error, Event, Observer, Sandbox, Speaker};
+use plakar_policy::grant::Grant;
+use plakar_policy::invocation::option;
+use plakar_policy::tls::Tls;
+use plakar_policy::{Error, Event, Observer, Speaker};
+use plakar_wasm::Sandbox;
 use std::sync::Arc;
 
 /// Says what the host has to say about the component; the component itself has

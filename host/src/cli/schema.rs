@@ -1,8 +1,8 @@
 //! The JSON Schema of what can be configured, for packages.
 
 use plakar_connector::names::{FILE_SUFFIX, LOCATION};
-use plakar_wasm::policy::options;
-use plakar_wasm::{Description, OptionDescription, OptionKind};
+use plakar_policy::options;
+use plakar_policy::{Description, OptionDescription, OptionKind};
 use serde_json::{Map, Value, json};
 
 /// A duration as the contract has it.

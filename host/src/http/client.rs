@@ -4,8 +4,6 @@ use super::body::Guarded;
 use super::connection::{Connector, Number};
 use super::resolver::Resolver;
 use super::{error, tls};
-use crate::policy::limits::REQUESTS;
-use crate::policy::tls::Tls;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue, TE};
 use http_body_util::BodyExt;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
@@ -14,6 +12,8 @@ use hyper_util::client::legacy::{Builder, Client as Pool};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use plakar_connector::TimeLimits;
 use plakar_connector::names::CONNECTION;
+use plakar_policy::limits::REQUESTS;
+use plakar_policy::tls::Tls;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client that waits no longer than these limits, whatever a component asks for.
-    pub(crate) fn new(limits: TimeLimits, tls: Option<&Tls>) -> Result<Self, crate::Error> {
+    pub(crate) fn new(limits: TimeLimits, tls: Option<&Tls>) -> Result<Self, plakar_policy::Error> {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         tcp.set_nodelay(true);
         // Shared out among the addresses of a name: one that lets nobody connect

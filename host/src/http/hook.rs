@@ -1,9 +1,9 @@
 //! What wasmtime calls for a component's request.
 
 use super::Client;
-use crate::policy::grant::Grant;
-use crate::policy::limits::BODY;
 use crate::sandbox::Log;
+use plakar_policy::grant::Grant;
+use plakar_policy::limits::BODY;
 use std::sync::Arc;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 

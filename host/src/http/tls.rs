@@ -1,16 +1,16 @@
 //! The TLS client.
 
 use super::error;
-use crate::Error;
-use crate::policy::tls::{Tls, Trust, Verifier, explain, provider};
 use plakar_connector::text::escaped;
+use plakar_policy::Error;
+use plakar_policy::tls::{Tls, Trust, Verifier, explain, provider};
 use rustls::pki_types::UnixTime;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_native_certs::ErrorKind;
 use std::sync::Arc;
 
-pub(super) use crate::policy::tls::{CUT, MARK};
+pub(super) use plakar_policy::tls::{CUT, MARK};
 
 /// The configuration for these connections; where there are none over TLS, one
 /// that trusts nobody.

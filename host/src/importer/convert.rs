@@ -1,10 +1,10 @@
 //! What the generated types say, in this crate's own.
 
-use crate::Error;
 use crate::bindings::{description as wit, types};
-use crate::description::{Description, OptionDescription, OptionKind, Protocol};
-use crate::policy::limits::one_line;
 use plakar_connector::Kind;
+use plakar_policy::Error;
+use plakar_policy::limits::one_line;
+use plakar_policy::{Description, OptionDescription, OptionKind, Protocol};
 
 pub(super) fn reported(error: types::Error) -> Error {
     let (kind, text) = match error {

@@ -1,8 +1,8 @@
 //! The digest of a content, computed beside the run that hands the content on.
 
-use crate::Error;
-use crate::policy::digest::Hashed;
 use bytes::Bytes;
+use plakar_policy::Error;
+use plakar_policy::digest::Hashed;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 

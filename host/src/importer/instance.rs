@@ -2,11 +2,11 @@
 
 use crate::bindings;
 use crate::http::Client;
-use crate::policy::grant::Grant;
-use crate::policy::limits::QUICK_CALL;
 use crate::sandbox::{Loaded, Log, State, root_cause, shortage};
-use crate::{Error, Observer};
 use plakar_connector::Kind;
+use plakar_policy::grant::Grant;
+use plakar_policy::limits::QUICK_CALL;
+use plakar_policy::{Error, Observer};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::Store;

@@ -1,7 +1,8 @@
 //! The messages of the protocol, and how the host's own things look in them.
 
-use crate::{Error, Fault, Record};
+use crate::Record;
 use plakar_connector::Kind;
+use plakar_policy::{Error, Fault};
 use prost_types::Timestamp;
 use tonic::{Code, Status};
 

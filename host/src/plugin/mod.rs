@@ -8,7 +8,7 @@
 //!
 //! plakar keeps a snapshot although a content could not be read, and takes the end
 //! of an import for its success. So nothing here ends a call well but what the
-//! [account](crate::policy::account) calls a success; whatever else happens ends
+//! [account](plakar_policy::account) calls a success; whatever else happens ends
 //! the import with an error, at once, and every open content with it.
 //!
 //! | module | what it holds |
@@ -23,10 +23,10 @@ mod run;
 mod service;
 mod wire;
 
-use crate::{Error, Event, Observer, Speaker};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use messages::importer::importer_server::ImporterServer;
+use plakar_policy::{Error, Event, Observer, Speaker};
 use service::Service;
 use std::path::PathBuf;
 use std::sync::Arc;

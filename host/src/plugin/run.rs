@@ -14,10 +14,11 @@
 
 use super::messages::{self, plakar::connectors};
 use crate::backup::{Pace, Side};
-use crate::policy::account::{Account, Exemption};
-use crate::{Error, Import, Importer, Reader, Record, Step};
+use crate::{Import, Importer, Reader, Record, Step};
 use bytes::Bytes;
 use plakar_connector::{Kind, TimeLimits};
+use plakar_policy::Error;
+use plakar_policy::account::{Account, Exemption};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};

@@ -1,6 +1,6 @@
 //! The connection to plakar: standard input and output, joined.
 
-use crate::Error;
+use plakar_policy::Error;
 use rustix::io::dup;
 use rustix::stdio::{dup2_stdout, stderr, stdin, stdout};
 use tokio::io::{AsyncRead, AsyncWrite, join};

@@ -2,10 +2,10 @@
 
 use super::stdio::{Shown, Stdout};
 use super::{Loaded, Log, State, root_cause, shortage};
-use crate::Error;
 use crate::http::Client;
-use crate::policy::grant::Grant;
 use plakar_connector::Kind;
+use plakar_policy::Error;
+use plakar_policy::grant::Grant;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;

@@ -2,8 +2,8 @@
 //! and with that the process.
 
 use super::refuse;
-use crate::Error;
-use crate::policy::limits::{COMPILE_MEMORY, COMPILE_TIME};
+use plakar_policy::Error;
+use plakar_policy::limits::{COMPILE_MEMORY, COMPILE_TIME};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;

@@ -1,8 +1,8 @@
 //! Turns a component's standard error into bounded warnings.
 
-use crate::policy::limits::{LINE, LogBudget, one_line};
-use crate::{Event, Observer, Speaker};
 use bytes::Bytes;
+use plakar_policy::limits::{LINE, LogBudget, one_line};
+use plakar_policy::{Event, Observer, Speaker};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! Failures that are this machine's, and not the component's.
 
-use crate::Error;
+use plakar_policy::Error;
 use rustix::io::Errno;
 
 /// What the machine lacks or forbids, where that is why the engine failed.

@@ -1,6 +1,6 @@
 //! Counts the memory and the tables of a component.
 
-use crate::policy::limits::{INSTANCES, MEMORY, TABLE_ELEMENTS};
+use plakar_policy::limits::{INSTANCES, MEMORY, TABLE_ELEMENTS};
 use std::fmt;
 use wasmtime::ResourceLimiter;
 

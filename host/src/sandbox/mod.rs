@@ -1,10 +1,10 @@
 //! Where components run: everything of WASI is linked, and nothing is granted.
 //!
 //! A component sees clocks and random numbers, and an HTTP client behind the
-//! [grant](crate::policy::grant). There is no directory, variable, socket or
+//! [grant](plakar_policy::grant). There is no directory, variable, socket or
 //! argument; standard output goes nowhere, and standard error becomes
-//! [warnings](crate::Event::Warning). Memory, tables, handles, log lines and time
-//! are [bounded](crate::policy::limits).
+//! [warnings](plakar_policy::Event::Warning). Memory, tables, handles, log lines and time
+//! are [bounded](plakar_policy::limits).
 
 mod cache;
 mod command;
@@ -20,10 +20,11 @@ pub(crate) use log::Log;
 pub(crate) use machine::shortage;
 pub(crate) use state::State;
 
-use crate::policy::contract::check_exports;
-use crate::policy::limits::{LARGEST_COMPONENT, MEMORY, TICK};
-use crate::{Error, bindings};
+use crate::bindings;
 use cache::Cached;
+use plakar_policy::Error;
+use plakar_policy::contract::check_exports;
+use plakar_policy::limits::{LARGEST_COMPONENT, MEMORY, TICK};
 use rustix::process::{Resource, getrlimit};
 use std::io::Read;
 use std::path::Path;
@@ -131,12 +132,12 @@ fn refuse(path: &Path, reason: &str) -> Error {
 
 /// The chain of reasons, the outermost first.
 fn whole_cause(error: &wasmtime::Error) -> String {
-    crate::policy::limits::one_line(&format!("{error:#}"))
+    plakar_policy::limits::one_line(&format!("{error:#}"))
 }
 
 /// The innermost reason of a trap; those around it say only that there was one.
 pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
-    crate::policy::limits::one_line(&error.root_cause().to_string())
+    plakar_policy::limits::one_line(&error.root_cause().to_string())
 }
 
 /// Reads a file that should be a component, without swallowing what is not one.

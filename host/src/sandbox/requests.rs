@@ -4,7 +4,7 @@
 //! authority are kept as long as they are, in as many requests as there are handles.
 
 use super::State;
-use crate::policy::limits::NAME;
+use plakar_policy::limits::NAME;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi_http::WasiHttpView;

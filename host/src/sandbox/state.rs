@@ -3,8 +3,8 @@
 use super::log::{Log, Stderr};
 use super::memory::Meter;
 use crate::http::{Client, Hook};
-use crate::policy::grant::Grant;
-use crate::policy::limits::{CALL_BYTES, FIELDS, HANDLES};
+use plakar_policy::grant::Grant;
+use plakar_policy::limits::{CALL_BYTES, FIELDS, HANDLES};
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};

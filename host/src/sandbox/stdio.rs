@@ -1,6 +1,7 @@
 //! This process's standard output and error, as a component's own command line has them.
 
-use crate::{Error, output};
+use crate::output;
+use plakar_policy::Error;
 use rustix::fs::fsync;
 use rustix::io::Errno;
 use std::io;

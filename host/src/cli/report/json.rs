@@ -1,7 +1,7 @@
 //! JSON lines on standard output; `docs/json-events.md` describes them.
 
 use super::{Form, Outcome};
-use plakar_wasm::{Event, Fact, Speaker};
+use plakar_policy::{Event, Fact, Speaker};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};

@@ -8,9 +8,9 @@ mod json;
 mod people;
 
 use super::arguments::Output;
+use plakar_policy::{Error, Event, Fact, Observer};
+use plakar_sink::writer::{Work, Writer};
 use plakar_wasm::backup::Summary;
-use plakar_wasm::writer::{Work, Writer};
-use plakar_wasm::{Error, Event, Fact, Observer};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;

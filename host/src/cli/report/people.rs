@@ -4,8 +4,8 @@
 use super::{Form, Outcome};
 use crate::cli::arguments::Output;
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use plakar_wasm::policy::limits::one_line;
-use plakar_wasm::{Event, Fact, Speaker};
+use plakar_policy::limits::one_line;
+use plakar_policy::{Event, Fact, Speaker};
 use std::io::{IsTerminal, Write};
 
 pub(super) struct People {

@@ -1,6 +1,6 @@
 //! Which facts are passed on.
 
-use super::limits::one_line;
+use crate::limits::one_line;
 use crate::{Error, Fact};
 use std::collections::HashSet;
 

@@ -18,7 +18,7 @@ mod x509;
 pub use refusal::{CUT, MARK, explain};
 pub use trust::{Trust, Verifier};
 
-use super::options::{Given, Loaded};
+use crate::options::{Given, Loaded};
 use crate::{Description, Error, OptionDescription, OptionKind};
 use plakar_connector::names::{FILE_SUFFIX, TLS_PREFIX, unknown_option};
 use plakar_connector::text::escaped;
@@ -240,7 +240,7 @@ fn refuse(given: &Given, reason: &str) -> Error {
 mod tests {
     use super::*;
     use crate::Protocol;
-    use crate::policy::options::tests::load;
+    use crate::options::tests::load;
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     fn connector() -> Description {

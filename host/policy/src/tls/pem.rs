@@ -4,7 +4,7 @@
 use super::refuse;
 use super::x509::{Certificate, is_sequence};
 use crate::Error;
-use crate::policy::options::Given;
+use crate::options::Given;
 use plakar_connector::names::FILE_SUFFIX;
 use plakar_connector::text::escaped;
 use rustls::pki_types::pem::{PemObject, SectionKind};

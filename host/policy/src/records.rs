@@ -1,7 +1,7 @@
 //! Which records are let in.
 
-use super::limits::{PATHNAME, PATHNAMES, RECORDS};
 use crate::Error;
+use crate::limits::{PATHNAME, PATHNAMES, RECORDS};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -9,8 +9,8 @@
 //! it keeps exactly the bytes that were read. Every other way is a failed import;
 //! only a dry run may leave content unread.
 
-use super::records::Admitted;
 use crate::Error;
+use crate::records::Admitted;
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@
 //!                 files read
 //! ```
 
-use super::tls;
 use crate::files;
+use crate::tls;
 use crate::{Description, Error, OptionDescription, OptionKind};
 use plakar_connector::limits;
 use plakar_connector::names::{ENDPOINTS, FILE_SUFFIX, LOCATION, TLS_PREFIX, unknown_option};
@@ -151,7 +151,7 @@ impl Loaded {
 
     /// The PEM of `stem`, which was typed as such or stands in the file that
     /// `stem_file` names.
-    pub(super) fn pem(&self, stem: &str) -> Result<Option<Given>, Error> {
+    pub(crate) fn pem(&self, stem: &str) -> Result<Option<Given>, Error> {
         let given = |name: &str, bytes: &[u8]| Given {
             name: name.into(),
             bytes: bytes.into(),
@@ -184,7 +184,7 @@ impl Loaded {
     }
 
     /// What is probably not meant, and is done as it was said.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let warning = |file: &File| {
             let stem =
                 file.name.strip_suffix(FILE_SUFFIX).filter(|stem| !tls::PEM.contains(stem))?;
@@ -210,12 +210,12 @@ fn doubt(text: &str) -> Option<&'static str> {
 }
 
 /// The PEM of an option, wherever it stood. No `Debug`: it may be secret.
-pub(super) struct Given {
+pub(crate) struct Given {
     /// The option as it was typed, `_file` included.
-    pub(super) name: String,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
     /// The same as text; what is no UTF-8 in it is replaced.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// Shows names only: which values are secret is for the description to say.
@@ -238,7 +238,7 @@ impl fmt::Debug for Config {
 
 impl Config {
     /// Picks what reaches the component.
-    pub(super) fn read(description: &Description, options: &Loaded) -> Result<Self, Error> {
+    pub(crate) fn read(description: &Description, options: &Loaded) -> Result<Self, Error> {
         let mut config = Vec::new();
         for (name, value) in &options.typed.0 {
             if name == LOCATION {
@@ -269,16 +269,16 @@ impl Config {
         Ok(Self(config))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn push_location(&mut self, location: String) {
+    pub(crate) fn push_location(&mut self, location: String) {
         self.0.push((LOCATION.to_owned(), location));
     }
 
-    #[cfg(feature = "sandbox")]
-    pub(crate) fn pairs(&self) -> &[(String, String)] {
+    /// The names and values, in the order in which the component gets them.
+    pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 }
@@ -319,7 +319,7 @@ fn unknown(description: &Description, name: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::io::Write;
     use std::process::Command;
@@ -349,10 +349,7 @@ pub(super) mod tests {
     }
 
     /// With the files read.
-    pub(in super::super) fn load(
-        description: &Description,
-        pairs: &[(&str, &str)],
-    ) -> Result<Loaded, Error> {
+    pub(crate) fn load(description: &Description, pairs: &[(&str, &str)]) -> Result<Loaded, Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build();
         let runtime = runtime.expect("threads");
         let loaded = runtime.block_on(options(pairs).load(description));

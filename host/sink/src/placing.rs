@@ -5,7 +5,7 @@
 //! killed in between had begun.
 
 use super::disk::{Disk, has_no_flag, sync_directory};
-use crate::Error;
+use plakar_policy::Error;
 use rustix::fs::RenameFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

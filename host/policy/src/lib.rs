@@ -1,4 +1,5 @@
-//! The decisions: what a run may reach, what it is told, and what it may use.
+//! Decides what a run may reach, what it is told and what it may use. Runs no
+//! WebAssembly, so its tests take seconds.
 //!
 //! | module | what it decides |
 //! | --- | --- |
@@ -11,15 +12,22 @@
 //! | [`digest`] | what a digest may cover of a content |
 //! | [`facts`] | which facts are passed on |
 //! | [`invocation`] | what plakar's command line means, where its protocol does not say |
-//! | [`limits`] | how much memory, log and patience a component gets |
+//! | [`limits`] | how much memory, how many log lines and how much time a component gets |
 //!
-//! All of it is pure, except that [`options`] reads files and [`invocation`] that
-//! command line.
+//! It knows a connector by its [`Description`], and reports to an [`Observer`]. All of
+//! it is pure, except that [`options`] reads [`files`] and [`invocation`] the command
+//! line of plakar.
+
+#![forbid(unsafe_code)]
 
 pub mod account;
 pub mod contract;
+mod description;
 pub mod digest;
+mod error;
+mod events;
 pub mod facts;
+pub mod files;
 pub mod grant;
 pub mod invocation;
 pub mod limits;
@@ -27,7 +35,10 @@ pub mod options;
 pub mod records;
 pub mod tls;
 
-use crate::{Description, Error};
+pub use description::{Description, OptionDescription, OptionKind, Protocol};
+pub use error::{Error, Fault};
+pub use events::{Event, Fact, Observer, Speaker};
+
 use grant::Grant;
 use options::{Config, Loaded};
 use plakar_connector::{TimeLimits, location, names};

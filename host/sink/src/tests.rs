@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use super::{DirectorySink, Entry, Sink};
-use crate::{Error, Fault};
+use plakar_policy::{Error, Fault};
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 use std::fs::{self, File, TryLockError};

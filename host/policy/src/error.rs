@@ -54,22 +54,18 @@ pub struct Error {
 }
 
 impl Error {
-    /// Whose fault it was.
-    pub fn fault(&self) -> Fault {
-        self.fault
-    }
-
-    pub(crate) fn reported(kind: Kind, message: impl Into<Message>) -> Self {
+    /// What the component reported, or what the host found before calling it.
+    pub fn reported(kind: Kind, message: impl Into<Message>) -> Self {
         Self { fault: Fault::Reported(kind), message: message.into() }
     }
 
-    /// For command lines: what the user typed is wrong.
+    /// What the user typed is wrong; nothing was contacted.
     pub fn invalid(message: impl Into<Message>) -> Self {
         Self::reported(Kind::InvalidConfig, message)
     }
 
-    #[cfg(feature = "sandbox")]
-    pub(crate) fn unsupported(message: impl Into<Message>) -> Self {
+    /// The component or this host cannot do what was asked.
+    pub fn unsupported(message: impl Into<Message>) -> Self {
         Self::reported(Kind::Unsupported, message)
     }
 
@@ -78,17 +74,34 @@ impl Error {
         Self { fault: Fault::Store, message: message.into() }
     }
 
-    /// For hosts: this machine gives too little, or forbids what is needed.
+    /// This machine provides too little, or forbids what is needed.
     pub fn machine(message: impl Into<Message>) -> Self {
         Self { fault: Fault::Host, message: message.into() }
     }
 
-    pub(crate) fn component(message: impl Into<Message>) -> Self {
+    /// The component cannot be loaded, trapped or exceeded a limit.
+    pub fn component(message: impl Into<Message>) -> Self {
         Self { fault: Fault::Component, message: message.into() }
     }
 
-    pub(crate) fn broke(what: impl fmt::Display) -> Self {
+    /// The component broke the contract in this way.
+    pub fn broke(what: impl fmt::Display) -> Self {
         Self::component(format!("the component broke the contract: {what}"))
+    }
+
+    /// Adds where it happened, unless that is known already.
+    pub fn at(self, place: impl fmt::Display) -> Self {
+        Self { message: self.message.at(place), ..self }
+    }
+
+    /// Adds what to do about it, unless that is known already.
+    pub fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { message: self.message.remedy(remedy), ..self }
+    }
+
+    /// Whose fault it was.
+    pub fn fault(&self) -> Fault {
+        self.fault
     }
 }
 

@@ -4,8 +4,8 @@
 use crate::network::Hyper;
 use plakar_etcd::import::{Fate, Import, Reader, Step};
 use plakar_etcd::options::Options;
-use plakar_wasm::DirectorySink;
-use plakar_wasm::sink::{Entry, Sink};
+use plakar_sink::DirectorySink;
+use plakar_sink::{Entry, Sink};
 use std::path::Path;
 use tokio::runtime::Runtime;
 
@@ -47,8 +47,8 @@ fn store(
     sink: &mut DirectorySink,
     entry: &Entry,
     mut reader: Reader<Hyper>,
-) -> Result<Result<u64, plakar_wasm::Error>, String> {
-    let failed = |error: plakar_wasm::Error| error.to_string();
+) -> Result<Result<u64, plakar_policy::Error>, String> {
+    let failed = |error: plakar_policy::Error| error.to_string();
     runtime.block_on(sink.begin_file(entry)).map_err(failed)?;
     while let Some(bytes) = reader.read(PIECE).map_err(|error| error.to_string())? {
         runtime.block_on(sink.write(bytes.into())).map_err(failed)?;

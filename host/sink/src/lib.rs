@@ -1,17 +1,22 @@
-//! What takes the records of a backup.
+//! Where the output of a run goes: records to a directory or any other [`Sink`], lines
+//! through a [`writer`] to a reader that may stop reading. Runs no WebAssembly, so its
+//! tests take seconds.
+
+#![forbid(unsafe_code)]
 
 mod directory;
 mod disk;
 mod lease;
 mod placing;
+pub mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use directory::DirectorySink;
 
-use crate::Error;
 use bytes::Bytes;
+use plakar_policy::Error;
 use std::time::SystemTime;
 
 /// What is stored beside a record's content.
