@@ -55,7 +55,7 @@ test-guests: wasm-target
 
 # a whole backup and restore, told step by step
 demo: build
-    tools/etcd 3.6.14
+    tools/etcd newest
     tools/plakar
     cargo run --release --package host-tests --example demo
 
@@ -86,10 +86,7 @@ wit-deps-check:
 
 # install all that the tests use (etcd, plakar, Kubernetes, wasmtime, cargo-deny) into a cache in the home folder
 tools: wasm-target
-    tools/etcd 3.4.23
-    tools/etcd 3.5.33
-    tools/etcd 3.6.14
-    tools/etcd 3.7.1
+    tools/etcd
     tools/plakar
     tools/kubernetes
     tools/wasmtime

@@ -12,6 +12,11 @@ fail() {
     exit 1
 }
 
+# versions NAME: the versions of a tool that `tools/versions` lists, one a line, the oldest first.
+versions() {
+    sed -n "s/^$1 //p" "$repo/tools/versions"
+}
+
 need() {
     command -v "$1" >/dev/null || fail "\`$1\` is not on the PATH: $2"
 }

@@ -10,7 +10,7 @@ use host_tests::plakar::Plakar;
 use host_tests::run::{Outcome, Run};
 use std::time::Instant;
 
-const VERSION: Version = Version::V3_6_14;
+const VERSION: Version = Version::NEWEST;
 const KEYS: usize = 5000;
 const SECRET: &str = "correct-horse-battery-staple";
 

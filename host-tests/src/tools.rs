@@ -39,22 +39,39 @@ pub fn backup_under_node() -> PathBuf {
 
 /// The stock command line that knows nothing of Plakar.
 pub fn wasmtime() -> PathBuf {
-    installed("wasmtime-48.0.8", "wasmtime")
+    installed("wasmtime", version("wasmtime"), "wasmtime")
 }
 
 /// A program of one etcd version: `etcd`, `etcdctl` or `etcdutl`.
 pub fn etcd(version: &str, program: &str) -> PathBuf {
-    installed(&format!("etcd-{version}"), program)
+    installed("etcd", version, program)
 }
 
 /// A program of Kubernetes: `kube-apiserver`, `kubeadm` or `kubectl`.
 pub fn kubernetes(program: &str) -> PathBuf {
-    installed("kubernetes-1.34.2", program)
+    installed("kubernetes", version("kubernetes"), program)
 }
 
 /// The plakar that the package is for.
 pub fn plakar() -> PathBuf {
-    installed("plakar-1.1.4", "plakar")
+    installed("plakar", version("plakar"), "plakar")
+}
+
+/// The only version of a tool that `tools/versions` lists.
+pub fn version(tool: &str) -> &'static str {
+    let mut versions = versions(tool);
+    let version = versions.next().unwrap_or_else(|| panic!("`tools/versions` has no {tool}"));
+    assert_eq!(versions.next(), None, "`tools/versions` has several versions of {tool}");
+    version
+}
+
+/// The versions of a tool that `tools/versions` lists, the oldest first.
+fn versions(tool: &str) -> impl Iterator<Item = &'static str> {
+    include_str!("../../tools/versions")
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(move |(name, _)| *name == tool)
+        .map(|(_, version)| version)
 }
 
 /// The repository, for the files that are in it.
@@ -66,8 +83,9 @@ fn built(path: &str) -> PathBuf {
     existing(repository().join(path), "./just build")
 }
 
-fn installed(folder: &str, program: &str) -> PathBuf {
-    existing(tools_root().join(folder).join("bin").join(program), "./just tools")
+fn installed(tool: &str, version: &str, program: &str) -> PathBuf {
+    let folder = tools_root().join(format!("{tool}-{version}"));
+    existing(folder.join("bin").join(program), "./just tools")
 }
 
 fn tools_root() -> PathBuf {
@@ -85,4 +103,27 @@ fn tools_root() -> PathBuf {
 fn existing(path: PathBuf, provider: &str) -> PathBuf {
     assert!(path.is_file(), "`{}` is missing: run `{provider}`", path.display());
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::etcd::Version;
+
+    #[test]
+    fn the_versions_of_etcd_under_test_are_those_that_are_installed() {
+        let tested = Version::ALL.map(Version::name);
+        assert_eq!(versions("etcd").collect::<Vec<_>>(), tested);
+        assert_eq!(tested.last(), Some(&Version::NEWEST.name()));
+    }
+
+    #[test]
+    fn the_wasmtime_of_the_host_is_the_stock_one() {
+        let manifest = std::fs::read_to_string(repository().join("host/Cargo.toml"));
+        let manifest = manifest.expect("it is in the repository");
+        for crate_name in ["wasmtime", "wasmtime-wasi", "wasmtime-wasi-http"] {
+            let wanted = format!("{crate_name} = {{ version = \"{}\"", version("wasmtime"));
+            assert!(manifest.contains(&wanted), "host/Cargo.toml lacks `{wanted}`");
+        }
+    }
 }

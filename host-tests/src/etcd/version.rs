@@ -31,6 +31,9 @@ impl Version {
     pub const ALL: [Version; 4] =
         [Version::V3_4_23, Version::V3_5_33, Version::V3_6_14, Version::V3_7_1];
 
+    /// The newest, which is what the demo shows.
+    pub const NEWEST: Version = Version::V3_7_1;
+
     /// As the server reports it.
     pub fn name(self) -> &'static str {
         match self {
@@ -38,14 +41,6 @@ impl Version {
             Version::V3_5_33 => "3.5.33",
             Version::V3_6_14 => "3.6.14",
             Version::V3_7_1 => "3.7.1",
-        }
-    }
-
-    /// How its gateway words errors.
-    pub fn gateway_style(self) -> GatewayStyle {
-        match self {
-            Version::V3_4_23 | Version::V3_5_33 => GatewayStyle::V1,
-            Version::V3_6_14 | Version::V3_7_1 => GatewayStyle::V2,
         }
     }
 

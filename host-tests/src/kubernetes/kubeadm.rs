@@ -23,8 +23,6 @@ use tempfile::TempDir;
 /// The longest wait for something to come up; the machine may be busy.
 const READY: Duration = Duration::from_secs(90);
 
-const KUBERNETES: &str = "v1.34.2";
-
 /// Where the images come from, as far as the manifests say.
 const IMAGES: &str = "images.test";
 
@@ -57,10 +55,11 @@ impl Kubeadm {
             symlink(version.program(name), etcd.join(name)).expect("it is ours");
         }
         let name = "kube-apiserver";
-        let server = programs(&format!("{IMAGES}/{name}:{KUBERNETES}")).join(name);
+        let kubernetes = format!("v{}", tools::version("kubernetes"));
+        let server = programs(&format!("{IMAGES}/{name}:{kubernetes}")).join(name);
         symlink(tools::kubernetes(name), server).expect("it is ours");
         for name in ["kube-controller-manager", "kube-scheduler"] {
-            let idle = programs(&format!("{IMAGES}/{name}:{KUBERNETES}")).join(name);
+            let idle = programs(&format!("{IMAGES}/{name}:{kubernetes}")).join(name);
             fs::write(&idle, "#!/bin/sh\nexec tail -f /dev/null\n").expect("it is ours");
             fs::set_permissions(&idle, PermissionsExt::from_mode(0o755)).expect("it is ours");
         }
@@ -185,7 +184,7 @@ impl ControlPlane {
             json!({
                 "apiVersion": "kubeadm.k8s.io/v1beta4",
                 "kind": "ClusterConfiguration",
-                "kubernetesVersion": KUBERNETES,
+                "kubernetesVersion": format!("v{}", tools::version("kubernetes")),
                 "controlPlaneEndpoint": format!("{API}:6443"),
                 "imageRepository": IMAGES,
                 "etcd": { "local": { "imageTag": format!("{}-0", self.version.name()) } },
