@@ -43,6 +43,7 @@ lint: wasm-target wit-deps-check
 unit:
     cargo test --package plakar-etcd --package plakar-connector --package plakar-policy --package plakar-sink
     cargo test --release --package bench --package databases --package host-tests --lib --bins
+    cargo test --release --package host-tests --doc
 
 # the behaviour tests: the built component in the sandbox against real etcd
 host-tests *arguments: prerequisites node-packages tools build test-guests
