@@ -109,12 +109,12 @@ fn id(text: &str) -> Option<u64> {
 }
 
 /// Whether a text speaks of corruption; in whatever words, it must not get lost.
-pub fn tells_of_corruption(text: &str) -> bool {
+pub(crate) fn tells_of_corruption(text: &str) -> bool {
     text.to_ascii_uppercase().contains(AlarmType::Corrupt.name())
 }
 
 /// Whether the id of this member stands in a text.
-pub fn names_member(text: &str, member_id: u64) -> bool {
+pub(crate) fn names_member(text: &str, member_id: u64) -> bool {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     member_id != 0
         && words.filter(|word| !word.is_empty()).any(|word| {
@@ -125,7 +125,7 @@ pub fn names_member(text: &str, member_id: u64) -> bool {
 
 /// The troubles that a status lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Troubles {
+pub(crate) struct Troubles {
     /// The alarms.
     pub alarms: Vec<Alarm>,
     /// What is neither an alarm nor said by the role, as the member words it.
@@ -134,7 +134,7 @@ pub struct Troubles {
 
 impl Troubles {
     /// Reads a status.
-    pub fn of(status: &Status) -> Self {
+    pub(crate) fn of(status: &Status) -> Self {
         let mut troubles = Self::default();
         for error in &status.errors {
             match Alarm::read(error) {
@@ -147,13 +147,13 @@ impl Troubles {
     }
 
     /// Adds those of another status; what is known already is not repeated.
-    pub fn add(&mut self, others: Self) {
+    pub(crate) fn add(&mut self, others: Self) {
         others.alarms.into_iter().for_each(|alarm| self.add_alarm(alarm));
         others.others.into_iter().for_each(|other| self.add_other(other));
     }
 
     /// Adds an alarm, unless it is known already.
-    pub fn add_alarm(&mut self, alarm: Alarm) {
+    pub(crate) fn add_alarm(&mut self, alarm: Alarm) {
         if !self.alarms.contains(&alarm) {
             self.alarms.push(alarm);
         }
@@ -167,7 +167,7 @@ impl Troubles {
 
     /// Whether this alarm is on for this very member. Of corruption a text that names
     /// the member is enough, though it cannot be read as an alarm.
-    pub fn concerns(&self, alarm: AlarmType, member_id: u64) -> bool {
+    pub(crate) fn concerns(&self, alarm: AlarmType, member_id: u64) -> bool {
         let told = |other: &String| tells_of_corruption(other) && names_member(other, member_id);
         let is_told = alarm == AlarmType::Corrupt && self.others.iter().any(told);
         let is_on = |on: &Alarm| on.member_id == member_id && on.alarm.is(&alarm);
@@ -176,7 +176,7 @@ impl Troubles {
 }
 
 /// Whether an entry says what a status without a leader says.
-pub fn tells_of_no_leader(error: &str) -> bool {
+pub(crate) fn tells_of_no_leader(error: &str) -> bool {
     error.trim() == NO_LEADER
 }
 

@@ -8,18 +8,18 @@ use std::io::{self, Read, Write};
 use std::time::UNIX_EPOCH;
 
 /// Writes a bundle.
-pub struct Bundle<W: Write> {
+pub(crate) struct Bundle<W: Write> {
     archive: tar::Builder<W>,
 }
 
 impl<W: Write> Bundle<W> {
     /// A bundle that goes to `out`.
-    pub fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self { archive: tar::Builder::new(out) }
     }
 
     /// Appends a record, read to its end. Answers the size of its content.
-    pub fn append<N: Network>(&mut self, record: Record<N>, most: usize) -> Result<u64> {
+    pub(crate) fn append<N: Network>(&mut self, record: Record<N>, most: usize) -> Result<u64> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(record.mode);
         header.set_mtime(
@@ -43,13 +43,13 @@ impl<W: Write> Bundle<W> {
     }
 
     /// Ends the archive.
-    pub fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         self.archive.into_inner().and_then(|mut out| out.flush()).map_err(write_failed)
     }
 }
 
 /// What a failed write means.
-pub fn write_failed(error: io::Error) -> Error {
+pub(crate) fn write_failed(error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::TimedOut => Kind::TimedOut,
         _ => Kind::Other,

@@ -22,7 +22,7 @@ use std::io::Write;
 const PIECE: usize = 256 << 10;
 
 /// What the user wants. No `Debug`: it may hold a password.
-pub enum Command {
+pub(crate) enum Command {
     /// Write a snapshot, or a bundle of all records, to standard output.
     Backup {
         /// Where from, and how.
@@ -42,10 +42,10 @@ pub enum Command {
 
 /// The exit code of a look for a key that is not there. Those of errors are the contract's, up
 /// to 9; the next two are those of `plakar-wasm`, which passes this one on.
-pub const ABSENT_EXIT_CODE: u8 = 12;
+pub(crate) const ABSENT_EXIT_CODE: u8 = 12;
 
 /// A location and its options. No `Debug`: it may hold a password.
-pub struct Target {
+pub(crate) struct Target {
     /// The config, as a host of the contract would pass it.
     pub config: Vec<(String, String)>,
     /// Where the password comes from, if not from the config.
@@ -54,7 +54,7 @@ pub struct Target {
 
 /// Where a password comes from on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PasswordSource {
+pub(crate) enum PasswordSource {
     /// One line on standard input.
     Stdin,
     /// The variable of this name.
@@ -63,7 +63,7 @@ pub enum PasswordSource {
 
 impl Target {
     /// Checks everything; `password` is what its source gave.
-    pub fn options(mut self, password: Option<String>) -> Result<Options> {
+    pub(crate) fn options(mut self, password: Option<String>) -> Result<Options> {
         if let Some(password) = password {
             self.config.push(("password".into(), password));
         }
@@ -72,7 +72,7 @@ impl Target {
 }
 
 /// Reads the arguments, the program's name left out.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
     use lexopt::Arg::{Long, Short, Value};
 
     let usage = |error: lexopt::Error| wrong_call(error.to_string());
@@ -162,7 +162,7 @@ fn wrong_call(what: String) -> Error {
 
 /// Writes a backup to `out`. `progress` is told after each piece: bytes written,
 /// and bytes in all where that is known.
-pub fn backup<N: Network>(
+pub(crate) fn backup<N: Network>(
     import: &mut Import<N>,
     bundle: bool,
     out: impl Write,

@@ -10,21 +10,21 @@ const NEAR: Duration = Duration::from_millis(250);
 
 /// When a run must have ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(Instant);
+pub(crate) struct Deadline(Instant);
 
 impl Deadline {
     /// The end of a run that begins now.
-    pub fn after(max_duration: Duration) -> Self {
+    pub(crate) fn after(max_duration: Duration) -> Self {
         Self(Instant::now() + max_duration)
     }
 
     /// What is left, never quite nothing.
-    pub fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
     }
 
     /// Fails once the time is used up.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match Instant::now() >= self.0 {
             true => Err(used_up()),
             false => Ok(()),
@@ -33,7 +33,7 @@ impl Deadline {
 
     /// What a failure of the server means: where the time is nearly used up, that is
     /// why it ended, since the server was told how much there was.
-    pub fn explain(&self, error: Error) -> Error {
+    pub(crate) fn explain(&self, error: Error) -> Error {
         let ended = matches!(error.kind, Kind::Interrupted | Kind::TimedOut);
         match ended && self.left() <= NEAR {
             true => used_up(),

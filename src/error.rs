@@ -132,20 +132,20 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// The connector's result.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// The most that is shown of a text that came from a server, in characters.
 const SHOWN: usize = 200;
 
 /// A text that came from a server, fit for a message: in back quotes, one line,
 /// bounded.
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("`{}`", plain(text).replace('`', "'"))
 }
 
 /// A text that came from a server, fit for a terminal: one line, bounded, without
 /// characters that act on what shows them.
-pub fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let plain = |c: char| if is_hidden(c) { ' ' } else { c };
     let mut line: String = text.trim().chars().map(plain).take(SHOWN + 1).collect();
     if line.chars().count() > SHOWN {

@@ -12,7 +12,7 @@ use plakar_connector::Kind;
 
 /// What is known of whoever answers at one endpoint.
 #[derive(Debug, Clone, Default)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Zero where nobody told it.
     cluster_id: u64,
     /// Zero where nobody told it.
@@ -30,13 +30,13 @@ const PROGRESS: [&str; 3] = ["revision", "raft term", "applied index"];
 impl Identity {
     /// An identity of which nothing is known but the cluster, by the answers of other
     /// endpoints; zero where not even that is.
-    pub fn of_cluster(cluster_id: u64) -> Self {
+    pub(crate) fn of_cluster(cluster_id: u64) -> Self {
         Self { cluster_id, ..Self::default() }
     }
 
     /// Takes in an answer that came over this connection. An error where another
     /// member or another cluster gave it.
-    pub fn told(&mut self, header: Header, connection: Option<&str>) -> Result<()> {
+    pub(crate) fn told(&mut self, header: Header, connection: Option<&str>) -> Result<()> {
         agree("cluster", &mut self.cluster_id, header.cluster_id)?;
         agree("member", &mut self.member_id, header.member_id)?;
         if let (1.., Some(connection)) = (header.member_id, connection)
@@ -50,7 +50,7 @@ impl Identity {
     /// Takes in statuses that were asked for at one time. An error where another
     /// member gave one of them, or the member is not as far as it was before: then it
     /// was made anew, or its data was taken back.
-    pub fn told_by_statuses<'a>(
+    pub(crate) fn told_by_statuses<'a>(
         &mut self,
         statuses: impl IntoIterator<Item = (&'a Status, Option<&'a str>)>,
     ) -> Result<()> {
@@ -83,13 +83,13 @@ impl Identity {
     }
 
     /// Says that nobody can tell which member answers here, and why.
-    pub fn hide(&mut self, why: &'static str) {
+    pub(crate) fn hide(&mut self, why: &'static str) {
         self.hidden.get_or_insert(why);
     }
 
     /// Takes in the connection that the snapshot came over: one on which nobody said
     /// who it is, neither before nor after, may be another member's.
-    pub fn sent_over(&mut self, connection: Option<&str>) {
+    pub(crate) fn sent_over(&mut self, connection: Option<&str>) {
         let vouched = |connection| self.connections.iter().any(|known| known == connection);
         if self.member_id != 0 && connection.is_some_and(|connection| !vouched(connection)) {
             self.hide("nothing else came over the connection of the snapshot");
@@ -97,17 +97,17 @@ impl Identity {
     }
 
     /// Why nobody can tell which member answers here, where that is so.
-    pub fn hidden(&self) -> Option<&'static str> {
+    pub(crate) fn hidden(&self) -> Option<&'static str> {
         self.hidden
     }
 
     /// The id of the member that answers here; zero where it is unknown.
-    pub fn member_id(&self) -> u64 {
+    pub(crate) fn member_id(&self) -> u64 {
         if self.hidden.is_some() { 0 } else { self.member_id }
     }
 
     /// The cluster's id; zero where it is unknown.
-    pub fn cluster_id(&self) -> u64 {
+    pub(crate) fn cluster_id(&self) -> u64 {
         self.cluster_id
     }
 }

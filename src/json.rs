@@ -6,13 +6,13 @@ use serde::Serialize;
 use std::fmt::Write as _;
 
 /// A value over several lines.
-pub fn pretty(value: &impl Serialize) -> String {
+pub(crate) fn pretty(value: &impl Serialize) -> String {
     let json = serde_json::to_string_pretty(value).unwrap_or_else(|error| unreachable!("{error}"));
     plain(&json)
 }
 
 /// A value on one line.
-pub fn line(value: &impl Serialize) -> String {
+pub(crate) fn line(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"));
     plain(&json)
 }

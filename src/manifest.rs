@@ -6,21 +6,22 @@
 use crate::alarm::{Alarm, AlarmType};
 use crate::etcd::messages::{Id, Member, Status};
 use crate::etcd::transport::Transport;
-use crate::import::Dumped;
 use crate::member::{Candidate, Rejected};
 use crate::proof::candidates::Observer;
 use crate::proof::{Found, Keyspace};
 use crate::quorum::{Outcome, Vote};
 use crate::session::Chosen;
+use crate::snapshot::stream::{Sent, Stated};
+use crate::snapshot::verifier::Proof;
 use serde::Serialize;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The version of the schema.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What is proven of a dump that has a manifest.
-pub fn verified(evidence: &Evidence) -> Vec<&'static str> {
+pub(crate) fn verified(evidence: &Evidence) -> Vec<&'static str> {
     let mut verified = vec!["announced size", "sha256 of etcd", "bbolt header"];
     verified.extend(evidence.database.as_ref().map(|_| "bbolt pages"));
     match evidence.outcome {
@@ -33,7 +34,7 @@ pub fn verified(evidence: &Evidence) -> Vec<&'static str> {
 
 /// What is told about a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     version: u32,
     connector: Connector,
     /// When the backup began, RFC 3339 in UTC.
@@ -83,7 +84,7 @@ struct Connector {
 
 /// A member, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MemberInfo {
+pub(crate) struct MemberInfo {
     /// Its id.
     pub id: Option<Id>,
     /// Its name; empty where it never started.
@@ -104,7 +105,7 @@ pub struct MemberInfo {
 
 /// The revision of the snapshot, and what the member told before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Revision {
+pub(crate) struct Revision {
     /// In the status before it.
     pub before: Option<i64>,
     /// In the status after it.
@@ -115,7 +116,7 @@ pub struct Revision {
 
 /// What the pages of a dump say.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DatabaseInfo {
+pub(crate) struct DatabaseInfo {
     revision: i64,
     /// -1 where it was never compacted.
     compact_revision: i64,
@@ -144,7 +145,7 @@ pub struct DatabaseInfo {
 
 impl DatabaseInfo {
     /// What was found in a database.
-    pub fn of<O: Observer>(keyspace: &Keyspace<O>) -> Self {
+    pub(crate) fn of<O: Observer>(keyspace: &Keyspace<O>) -> Self {
         let found = &keyspace.found;
         Self {
             revision: found.revision,
@@ -172,7 +173,7 @@ impl DatabaseInfo {
 
     /// Whether a manifest that tells this of its database tells of this one. Fields that a
     /// later version adds are nothing against it.
-    pub fn is_as_told(&self, told: &serde_json::Value) -> bool {
+    pub(crate) fn is_as_told(&self, told: &serde_json::Value) -> bool {
         let this = serde_json::to_value(self).unwrap_or_else(|error| unreachable!("{error}"));
         this.as_object().is_some_and(|fields| {
             fields.iter().all(|(name, value)| told.get(name).is_none_or(|told| told == value))
@@ -182,13 +183,29 @@ impl DatabaseInfo {
 
 /// What is known of the content of a dump.
 #[derive(Default)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// What its pages say; `None` where they were not read.
     pub database: Option<(Found, DatabaseInfo)>,
     /// How far it is proven; `None` where that was not wanted.
     pub outcome: Option<Outcome>,
     /// What the members say.
     pub votes: Vec<Vote>,
+}
+
+/// What is known of a dump that was read to its verified end.
+pub(crate) struct Dumped {
+    /// Its size and its SHA-256.
+    pub proof: Proof,
+    /// What the host must compare the SHA-256 with, if that is left to it.
+    pub stated: Option<Stated>,
+    /// The storage version that came with the bytes; may be empty.
+    pub storage_version: String,
+    /// What it says of its sender.
+    pub sent: Sent,
+    /// From the request to the verified end.
+    pub duration: Duration,
+    /// What its pages and the members say.
+    pub evidence: Evidence,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -236,7 +253,7 @@ struct Raft {
 
 /// An active alarm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AlarmInfo {
+pub(crate) struct AlarmInfo {
     /// The member that it is about; zero where etcd names none.
     pub member_id: Id,
     /// What is wrong, by etcd's name.
@@ -256,7 +273,7 @@ fn alarm_name<S: serde::Serializer>(alarm: &AlarmType, serializer: S) -> Result<
 
 /// What is known of the dump.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DumpInfo {
+pub(crate) struct DumpInfo {
     /// Its size, digest included.
     pub bytes: u64,
     /// The SHA-256 of the database, which is all of it but the last 32 bytes.
@@ -273,14 +290,14 @@ struct RejectedInfo {
 
 impl Manifest {
     /// Puts together what is known once a dump is stored.
-    pub fn new(
+    pub(crate) fn new(
         created_at: SystemTime,
         chosen: &Chosen,
         after: Option<&Status>,
         dumped: &Dumped,
-        evidence: &Evidence,
         rejected: &[Rejected],
     ) -> Self {
+        let evidence = &dumped.evidence;
         let database = evidence.database.as_ref();
         // Figures of a member say nothing where it is unknown whose they are, and zero
         // is none: it is what an answer leaves out.
@@ -355,7 +372,7 @@ impl Manifest {
     }
 
     /// The file's text.
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         crate::json::pretty(self)
     }
 }
@@ -390,13 +407,13 @@ impl fmt::Display for Revision {
 
 /// All members, as the member told or else as the pages say; `None` where neither does. A
 /// member that was restored keeps none in its pages until it has run.
-pub fn members<'a>(chosen: &'a Chosen, found: Option<&'a Found>) -> Option<&'a [Member]> {
+pub(crate) fn members<'a>(chosen: &'a Chosen, found: Option<&'a Found>) -> Option<&'a [Member]> {
     let found = found.map(|found| found.members.as_slice()).filter(|members| !members.is_empty());
     chosen.members.as_deref().or(found)
 }
 
 /// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

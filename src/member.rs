@@ -15,7 +15,7 @@ const LAG: u64 = 5000;
 
 /// What a member is in its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// A voting member that follows a leader.
     Follower,
     /// The leader.
@@ -41,7 +41,7 @@ impl fmt::Display for Role {
 }
 
 /// The role that a status tells.
-pub fn role(status: &Status) -> Role {
+pub(crate) fn role(status: &Status) -> Role {
     if status.is_learner {
         Role::Learner
     } else if status.leader == 0 || status.errors.iter().any(|e| tells_of_no_leader(e)) {
@@ -57,7 +57,7 @@ pub fn role(status: &Status) -> Role {
 
 /// A member that answered.
 #[derive(Clone)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Where it answered.
     pub endpoint: Authority,
     /// How it is spoken to.
@@ -77,7 +77,7 @@ pub struct Candidate {
 
 impl Candidate {
     /// What it is in its cluster.
-    pub fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         self.status.as_ref().map_or(Role::Unknown, role)
     }
 
@@ -86,7 +86,7 @@ impl Candidate {
     }
 
     /// What an operator must know of its place among the others.
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.status.is_none() {
             warnings.push(
@@ -124,7 +124,7 @@ impl Candidate {
 
 /// An endpoint that is not used, and why.
 #[derive(Debug, Clone)]
-pub struct Rejected {
+pub(crate) struct Rejected {
     /// The endpoint.
     pub endpoint: Authority,
     /// Why it is not used.
@@ -134,7 +134,7 @@ pub struct Rejected {
 /// Why a member must not be backed up, whatever else it says. `sender` is its id;
 /// zero where several may answer at that endpoint and nobody tells which one did:
 /// then it may be any of them.
-pub fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
+pub(crate) fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
     let corrupt = |text: String, remedy: &str| Some(Error::new(Kind::Corrupt, text).remedy(remedy));
     if troubles.concerns(AlarmType::Corrupt, sender) {
         return corrupt(
@@ -153,7 +153,7 @@ pub fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
 }
 
 /// What an operator must know of a backup from a member that says this of itself.
-pub fn warnings(status: &Status) -> Vec<String> {
+pub(crate) fn warnings(status: &Status) -> Vec<String> {
     let mut warnings = Vec::new();
     match role(status) {
         Role::Leaderless => warnings.push(
@@ -174,7 +174,7 @@ pub fn warnings(status: &Status) -> Vec<String> {
 }
 
 /// What an alarm means for a backup.
-pub fn warning(alarm: &Alarm) -> String {
+pub(crate) fn warning(alarm: &Alarm) -> String {
     match (&alarm.alarm, alarm.member_id) {
         (AlarmType::Nospace, _) => format!(
             "{alarm}: the snapshot is good, but a cluster restored from it is read-only until it \
@@ -193,7 +193,7 @@ pub fn warning(alarm: &Alarm) -> String {
 /// freshest goes first. Then come the ones that are not out of space, since a
 /// snapshot keeps pages from being used again; of these, the followers, so that the
 /// leader is left in peace. Among equals the `typed` order holds.
-pub fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
+pub(crate) fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
     let applied = |c: &Candidate| c.status.as_ref().map(|s| s.raft_applied_index);
     let newest = candidates.iter().filter_map(applied).max().unwrap_or_default();
     for candidate in candidates.iter_mut() {
@@ -214,7 +214,7 @@ pub fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
 }
 
 /// Says why a member is asked, before the `others` that could be.
-pub fn choice<'a>(
+pub(crate) fn choice<'a>(
     candidate: &Candidate,
     others: impl IntoIterator<Item = &'a Candidate>,
 ) -> String {
@@ -230,7 +230,7 @@ pub fn choice<'a>(
 
 /// The ids of two different clusters among the statuses that endpoints told, if there
 /// are.
-pub fn strangers<'a>(
+pub(crate) fn strangers<'a>(
     told: impl IntoIterator<Item = (&'a Authority, &'a Status)>,
 ) -> Option<[(&'a Authority, Id); 2]> {
     let mut known = told

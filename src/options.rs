@@ -7,7 +7,7 @@ use plakar_connector::{Authority, Kind, Message, Protocol, TimeLimits, limits, l
 
 /// The protocols, the plain one first. The port is etcd's
 /// (`server/embed/config.go`, `DefaultListenClientURLs`).
-pub const PROTOCOLS: [Protocol<'static>; 3] = [
+pub(crate) const PROTOCOLS: [Protocol<'static>; 3] = [
     Protocol { name: "etcd", tls: false, default_port: 2379 },
     Protocol { name: "etcd+http", tls: false, default_port: 2379 },
     Protocol { name: "etcd+https", tls: true, default_port: 2379 },
@@ -15,7 +15,7 @@ pub const PROTOCOLS: [Protocol<'static>; 3] = [
 
 /// What values an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueKind {
+pub(crate) enum ValueKind {
     /// Any text.
     Text,
     /// A duration.
@@ -28,7 +28,7 @@ pub enum ValueKind {
 
 /// One option, as the contract describes options.
 #[derive(Debug, Clone, Copy)]
-pub struct Declared {
+pub(crate) struct Declared {
     /// Its name.
     pub name: &'static str,
     /// What it takes.
@@ -52,7 +52,7 @@ const fn limit(limit: &limits::Limit) -> Declared {
 }
 
 /// Every option that the connector takes.
-pub const OPTIONS: [Declared; 10] = [
+pub(crate) const OPTIONS: [Declared; 10] = [
     Declared {
         name: names::ENDPOINTS,
         kind: ValueKind::Authorities,
@@ -181,7 +181,7 @@ fn get<'a>(config: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 /// The most memory for the proof, in bytes: what the sandbox of `plakar-wasm` leaves for it.
-pub const PROOF_MEMORY_MOST: usize = 256 << 20;
+pub(crate) const PROOF_MEMORY_MOST: usize = 256 << 20;
 
 /// The memory for the proof where nobody says. A host gives a component 64 MiB at least.
 const PROOF_MEMORY: usize = 32 << 20;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// What a member's answer says of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It holds the same.
     Agrees,
     /// It holds something else.
@@ -25,7 +25,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Its name in records.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Verdict::Agrees => "agrees",
             Verdict::Disagrees => "disagrees",
@@ -35,7 +35,7 @@ impl Verdict {
     }
 
     /// Why it says nothing.
-    pub fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Verdict::Agrees | Verdict::Disagrees => None,
             Verdict::NotComparable(why) | Verdict::NotAsked(why) => Some(why),
@@ -45,7 +45,7 @@ impl Verdict {
 
 /// One member's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vote {
+pub(crate) struct Vote {
     /// Where it was asked.
     pub endpoint: Authority,
     /// Who answered; zero where nobody says.
@@ -60,7 +60,7 @@ pub struct Vote {
 
 /// How far the bytes are proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A majority of the voters holds the same.
     Proven,
     /// The sender holds the same; nobody else could be compared.
@@ -71,7 +71,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Its name in records.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Outcome::Proven => "proven",
             Outcome::SelfConsistent => "self-consistent",
@@ -80,7 +80,7 @@ impl Outcome {
     }
 
     /// Why it is not more.
-    pub fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Outcome::Unproven(why) => Some(why),
             _ => None,
@@ -99,7 +99,7 @@ impl fmt::Display for Outcome {
 
 /// What follows from the answers for bytes that came from `sender` (zero where that is
 /// unknown), in a cluster of these voters. An error where a majority holds something else.
-pub fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outcome> {
+pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outcome> {
     let of = |verdict: Verdict| {
         let mut ids: Vec<u64> = votes
             .iter()

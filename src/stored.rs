@@ -22,16 +22,16 @@ const MANIFEST_MOST: u64 = 1 << 20;
 
 /// Who looks at the pages. Whoever asks for it has it as well, and the reader is there once
 /// for all who ask.
-pub type Onlooker = Rc<RefCell<dyn Observer>>;
+pub(crate) type Onlooker = Rc<RefCell<dyn Observer>>;
 
 /// An [`Onlooker`] who keeps nothing.
-pub fn nobody() -> Onlooker {
+pub(crate) fn nobody() -> Onlooker {
     Rc::new(RefCell::new(()))
 }
 
 /// Where a stored backup is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// On standard input.
     Stdin,
     /// In a file or directory that the host grants.
@@ -46,7 +46,7 @@ impl From<String> for Source {
 
 impl Source {
     /// Checks it, and says what it is, for people.
-    pub fn verify(&self) -> Result<String> {
+    pub(crate) fn verify(&self) -> Result<String> {
         let directory = match self {
             Source::Path(path) if fs::metadata(path).is_ok_and(|file| file.is_dir()) => Some(path),
             _ => None,
@@ -66,7 +66,7 @@ impl Source {
 
     /// Checks a dump or a bundle, at whose pages `observer` looks. Takes at most `memory`
     /// bytes for what it keeps; that the pages cannot be read is an error.
-    pub fn read(&self, memory: usize, observer: Onlooker) -> Result<Keyspace<Onlooker>> {
+    pub(crate) fn read(&self, memory: usize, observer: Onlooker) -> Result<Keyspace<Onlooker>> {
         let (_, pages) =
             verify(self.open()?, memory, observer).map_err(|error| error.during(Stage::Verify))?;
         pages.map_err(|unread| unreadable(&unread))
@@ -99,7 +99,7 @@ fn open(path: &Path) -> Result<File> {
 }
 
 /// The error of whoever needs the pages.
-pub fn unreadable(unread: &Unread) -> Error {
+pub(crate) fn unreadable(unread: &Unread) -> Error {
     let remedy = match unread {
         Unread::Memory => {
             "`keys` with a prefix takes less; or restore the dump, and ask the member that runs on it"

@@ -2,8 +2,8 @@
 //! the sandbox is taken away. Same rules, same sink, same kind of runtime.
 
 use crate::network::Hyper;
+use plakar_etcd::Options;
 use plakar_etcd::import::{Fate, Import, Reader, Step};
-use plakar_etcd::options::Options;
 use plakar_sink::DirectorySink;
 use plakar_sink::{Entry, Sink};
 use std::path::Path;

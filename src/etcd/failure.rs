@@ -133,7 +133,7 @@ const PATIENCE: u32 = 4;
 
 /// Fails where something that is small is not whole long after it `begun`: a server
 /// that drips sends each piece before `silence` is over, and the whole never.
-pub fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::error::Result<()> {
+pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::error::Result<()> {
     let limit = silence.saturating_mul(PATIENCE);
     match begun.elapsed() > limit {
         true => Err(Error::new(
@@ -147,7 +147,7 @@ pub fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::error::R
 
 /// Why it seems that gRPC finds no way, though something is there: the connection
 /// ends, or what comes is no HTTP/2, or TLS agrees on none.
-pub fn lacks_http2(error: &NetworkError) -> bool {
+pub(crate) fn lacks_http2(error: &NetworkError) -> bool {
     match error {
         NetworkError::Protocol(_) | NetworkError::Cut(_) => true,
         NetworkError::Tls(text) => text.starts_with(NO_HTTP2),

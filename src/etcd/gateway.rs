@@ -44,7 +44,7 @@ fn json(message: &impl serde::Serialize) -> String {
 }
 
 /// The request for a member's version, which needs no permission.
-pub fn version_request(endpoint: &Authority, timeouts: Timeouts) -> Request {
+pub(crate) fn version_request(endpoint: &Authority, timeouts: Timeouts) -> Request {
     let headers = vec![("accept", "application/json".to_string())];
     Request { endpoint: endpoint.clone(), path: "/version", headers, body: None, timeouts }
 }
@@ -66,13 +66,13 @@ pub(super) fn answer<T: serde::de::DeserializeOwned>(
 }
 
 /// Reads a body as JSON.
-pub fn read<T: serde::de::DeserializeOwned>(response: &Response) -> serde_json::Result<T> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(response: &Response) -> serde_json::Result<T> {
     serde_json::from_slice(&response.body)
 }
 
 /// Whether a head promises the answer that was asked for; false where it is a
 /// refusal, which the body explains.
-pub fn succeeded(head: &Head) -> Result<bool> {
+pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     if let Some(encoding) = head.header("content-encoding").filter(|e| *e != "identity") {
         return Err(Error::new(
             Kind::Unsupported,
@@ -101,7 +101,7 @@ pub fn succeeded(head: &Head) -> Result<bool> {
 }
 
 /// Reads a refusal in whatever shape it comes.
-pub fn refusal(head: &Head, body: &[u8]) -> Refusal {
+pub(crate) fn refusal(head: &Head, body: &[u8]) -> Refusal {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Shape<'a> {

@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// `ResponseHeader`: who answered.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
-pub struct Header {
+pub(crate) struct Header {
     /// The cluster's id.
     #[prost(uint64, tag = "1")]
     #[serde(deserialize_with = "number")]
@@ -35,7 +35,7 @@ pub struct Header {
 /// `StatusResponse`: what a member says of itself.
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
-pub struct Status {
+pub(crate) struct Status {
     /// Who answered.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
@@ -74,7 +74,7 @@ pub struct Status {
 
 impl Status {
     /// Who answered; all zero where the answer does not tell.
-    pub fn header(&self) -> Header {
+    pub(crate) fn header(&self) -> Header {
         self.header.unwrap_or_default()
     }
 }
@@ -104,7 +104,7 @@ const ERRORS: usize = 2 * MEMBERS;
 const TOKEN: usize = 16 << 10;
 
 /// A version, or nothing where it is not one.
-pub fn version_or_none(text: &str) -> String {
+pub(crate) fn version_or_none(text: &str) -> String {
     let fits =
         text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || ".+-_".contains(c));
     if fits { text.into() } else { String::new() }
@@ -170,7 +170,7 @@ impl Answer for Authenticated {
 /// `MemberListResponse`.
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
-pub struct MemberList {
+pub(crate) struct MemberList {
     /// Who answered.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
@@ -206,7 +206,7 @@ pub struct Member {
 
 /// `AlarmMember`: an active alarm, as the database keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct AlarmMember {
+pub(crate) struct AlarmMember {
     /// The member that it is about; zero where that is the whole cluster.
     #[prost(uint64, tag = "1")]
     pub member_id: u64,
@@ -217,7 +217,7 @@ pub struct AlarmMember {
 
 /// `mvccpb.KeyValue`: a key at a revision, as the database keeps it.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct KeyValue {
+pub(crate) struct KeyValue {
     /// Its name.
     #[prost(bytes = "bytes", tag = "1")]
     pub key: Bytes,
@@ -240,7 +240,7 @@ pub struct KeyValue {
 
 /// `HashKVRequest`.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Serialize)]
-pub struct HashKvRequest {
+pub(crate) struct HashKvRequest {
     /// The revision up to which is hashed.
     #[prost(int64, tag = "1")]
     pub revision: i64,
@@ -249,7 +249,7 @@ pub struct HashKvRequest {
 /// `HashKVResponse`: a member's hash of its keys.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
-pub struct HashKv {
+pub(crate) struct HashKv {
     /// Who answered.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
@@ -270,7 +270,7 @@ pub struct HashKv {
 /// `AuthenticateRequest`.
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Serialize)]
 #[prost(skip_debug)]
-pub struct AuthenticateRequest {
+pub(crate) struct AuthenticateRequest {
     /// The user's name.
     #[prost(string, tag = "1")]
     pub name: String,
@@ -283,7 +283,7 @@ pub struct AuthenticateRequest {
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[prost(skip_debug)]
 #[serde(default)]
-pub struct Authenticated {
+pub(crate) struct Authenticated {
     /// What later requests to this endpoint carry.
     #[prost(string, tag = "2")]
     pub token: String,
@@ -304,14 +304,14 @@ silent!(AuthenticateRequest, Authenticated);
 /// `GET /version`.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(default)]
-pub struct Version {
+pub(crate) struct Version {
     /// The version of the member's binary.
     pub etcdserver: String,
 }
 
 /// `SnapshotResponse`. Its `header` is never filled by any server.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct SnapshotResponse {
+pub(crate) struct SnapshotResponse {
     /// Bytes of the database still to come after this message.
     #[prost(uint64, tag = "2")]
     pub remaining_bytes: u64,
@@ -325,7 +325,7 @@ pub struct SnapshotResponse {
 
 /// One message of the JSON snapshot stream: a result or an error.
 #[derive(serde::Deserialize)]
-pub struct JsonSnapshotMessage<'a> {
+pub(crate) struct JsonSnapshotMessage<'a> {
     /// A piece of the snapshot.
     #[serde(default, borrow)]
     pub result: Option<JsonSnapshotResponse<'a>>,
@@ -337,7 +337,7 @@ pub struct JsonSnapshotMessage<'a> {
 /// [`SnapshotResponse`] in JSON, its blob still in base64.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
-pub struct JsonSnapshotResponse<'a> {
+pub(crate) struct JsonSnapshotResponse<'a> {
     /// Bytes of the database still to come after this message.
     #[serde(deserialize_with = "number")]
     pub remaining_bytes: u64,
@@ -352,7 +352,7 @@ pub struct JsonSnapshotResponse<'a> {
 /// An error in a stream: `grpc_code` is the older gateway's name of `code`.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
-pub struct StreamError<'a> {
+pub(crate) struct StreamError<'a> {
     /// The gRPC status code.
     #[serde(alias = "grpc_code")]
     pub code: u32,
@@ -363,7 +363,7 @@ pub struct StreamError<'a> {
 
 /// An id, shown as etcd's own tools show ids: in hexadecimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Id(pub u64);
+pub(crate) struct Id(pub u64);
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

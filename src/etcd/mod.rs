@@ -10,10 +10,10 @@
 //! | [`refusal`] | what a refusal means, etcd's or a proxy's, and what to do about it |
 //! | [`failure`] | what an exchange means that brought no answer at all |
 
-pub mod failure;
-pub mod gateway;
-pub mod grpc;
-pub mod messages;
-pub mod refusal;
-pub mod splitter;
-pub mod transport;
+pub(crate) mod failure;
+pub(crate) mod gateway;
+pub(crate) mod grpc;
+pub(crate) mod messages;
+pub(crate) mod refusal;
+pub(crate) mod splitter;
+pub(crate) mod transport;

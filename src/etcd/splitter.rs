@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 use plakar_connector::Kind;
 
 /// The longest value that is taken, in bytes. etcd's are below 44 KiB.
-pub const MAX_VALUE: usize = 1 << 20;
+pub(crate) const MAX_VALUE: usize = 1 << 20;
 
 /// The state between two pieces of a stream.
 #[derive(Debug, Default)]
-pub struct Splitter {
+pub(crate) struct Splitter {
     /// The part of the current value that came with earlier pieces.
     partial: Vec<u8>,
     place: Place,
@@ -34,7 +34,7 @@ enum Place {
 
 impl Splitter {
     /// Takes the next bytes, and hands out every value that they complete.
-    pub fn push<E: From<Error>>(
+    pub(crate) fn push<E: From<Error>>(
         &mut self,
         bytes: &[u8],
         mut each: impl FnMut(&[u8]) -> std::result::Result<(), E>,
@@ -93,7 +93,7 @@ impl Splitter {
     }
 
     /// Whether the stream may end here: not in the middle of a value.
-    pub fn is_between_values(&self) -> bool {
+    pub(crate) fn is_between_values(&self) -> bool {
         self.place == Place::Between
     }
 

@@ -18,12 +18,12 @@
 //!
 //! [`Keyspace::newest`]: crate::proof::Keyspace::newest
 
-pub mod diff;
-pub mod get;
-pub mod keys;
-pub mod names;
-pub mod show;
-pub mod text;
+pub(crate) mod diff;
+pub(crate) mod get;
+pub(crate) mod keys;
+pub(crate) mod names;
+pub(crate) mod show;
+pub(crate) mod text;
 
 use crate::bundle::write_failed;
 use crate::error::{Error, Result};
@@ -36,11 +36,11 @@ use std::io::Write;
 use std::time::Duration;
 
 /// The longest time in which nobody takes what was found, as for a backup.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is looked for, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Look {
+pub(crate) enum Look {
     /// What the pages say.
     Show(Source),
     /// The keys that begin with these bytes.
@@ -53,7 +53,7 @@ pub enum Look {
 
 /// How it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// As JSON.
     pub json: bool,
     /// To a terminal, which must not be given bytes that act on it.
@@ -64,7 +64,7 @@ impl Look {
     /// Looks, and writes what was found. A key that is not there is an [`Absent`].
     ///
     /// [`Absent`]: Outcome::Absent
-    pub fn run(&self, style: Style, out: &mut impl Write) -> Result<Outcome> {
+    pub(crate) fn run(&self, style: Style, out: &mut impl Write) -> Result<Outcome> {
         let outcome = match self {
             Look::Show(source) => show::run(source, style, out),
             Look::Keys(prefix, source) => keys::run(prefix, source, style, out),
@@ -77,7 +77,7 @@ impl Look {
 
 /// What came of a look at a whole dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// What was looked for was written.
     Told,
     /// It is not there: why, for people.

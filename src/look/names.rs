@@ -26,7 +26,7 @@ struct Names {
 /// What a value says, its bytes left out.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, packed(4))]
-pub struct Detail {
+pub(crate) struct Detail {
     /// The index of its row.
     index: u32,
     /// The size of the bytes, in bytes.
@@ -41,7 +41,7 @@ pub struct Detail {
 
 /// A key that is there.
 #[derive(Clone, Copy)]
-pub struct Live {
+pub(crate) struct Live {
     name: TextAt,
     index: u32,
     /// Its newest revision.
@@ -49,7 +49,7 @@ pub struct Live {
 }
 
 /// The keys that are there, in the order of their bytes.
-pub struct Listed {
+pub(crate) struct Listed {
     texts: Texts,
     details: Table<Detail>,
     /// Them.
@@ -115,7 +115,7 @@ impl Observer for Names {
 impl Listed {
     /// The keys that begin with these bytes and are there, and the revision of the database;
     /// with what their values say, if that is wanted. Takes at most `memory` bytes.
-    pub fn read(
+    pub(crate) fn read(
         source: &Source,
         memory: usize,
         prefix: &[u8],
@@ -143,12 +143,12 @@ impl Listed {
     }
 
     /// The name of one of them.
-    pub fn name(&self, key: &Live) -> &[u8] {
+    pub(crate) fn name(&self, key: &Live) -> &[u8] {
         self.texts.get(key.name)
     }
 
     /// What its value says; `None` where that was not wanted or cannot be read.
-    pub fn detail(&self, key: &Live) -> Option<Detail> {
+    pub(crate) fn detail(&self, key: &Live) -> Option<Detail> {
         let (mut low, mut high) = (0, self.details.count());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -162,7 +162,7 @@ impl Listed {
     }
 
     /// The memory that it takes, in bytes.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.texts.memory() + self.keys.capacity() * size_of::<Live>()
     }
 }

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 
 /// A key on one line, as [`read_key`] takes it: a backslash is doubled, and what is not a
 /// character that can be seen is `\xNN`, byte by byte.
-pub fn show_key(key: &[u8]) -> String {
+pub(crate) fn show_key(key: &[u8]) -> String {
     escape(key, &[])
 }
 
 /// A value for a terminal: like a key, but line breaks and tabs are themselves.
-pub fn show_value(value: &[u8]) -> String {
+pub(crate) fn show_value(value: &[u8]) -> String {
     let mut text = escape(value, &['\n', '\t']);
     if !text.ends_with('\n') {
         text.push('\n');
@@ -43,7 +43,7 @@ fn escape(bytes: &[u8], kept: &[char]) -> String {
 }
 
 /// A key or the beginning of one, as it was typed.
-pub fn read_key(text: &str) -> Result<Vec<u8>> {
+pub(crate) fn read_key(text: &str) -> Result<Vec<u8>> {
     let mut key = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {

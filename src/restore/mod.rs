@@ -28,7 +28,7 @@ const LARGE: u64 = 3 << 29;
 const MOST_MEMBERS: usize = 64;
 
 /// The guide for a snapshot.
-pub fn guide(manifest: &Manifest) -> String {
+pub(crate) fn guide(manifest: &Manifest) -> String {
     let known = Known {
         endpoint: &manifest.endpoint,
         created_at: &manifest.created_at,

@@ -1,6 +1,6 @@
 //! What is believed of the member that is asked.
 
-use super::Survey;
+use super::probe::Survey;
 use crate::alarm::Troubles;
 use crate::error::{Result, Stage};
 use crate::etcd::messages::{Member, MemberList, Status};
@@ -10,7 +10,7 @@ use crate::proof::Found;
 use crate::snapshot::stream::Sent;
 
 /// The member that is asked, and what it told.
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// The member.
     pub candidate: Candidate,
     /// Why it, in words.
@@ -30,7 +30,12 @@ pub struct Chosen {
 impl Chosen {
     /// A member of which nothing is believed yet but what all endpoints tell of the
     /// cluster.
-    pub fn new(candidate: Candidate, choice: String, version: String, survey: &Survey) -> Self {
+    pub(super) fn new(
+        candidate: Candidate,
+        choice: String,
+        version: String,
+        survey: &Survey,
+    ) -> Self {
         Self {
             candidate,
             choice,
@@ -43,7 +48,7 @@ impl Chosen {
     }
 
     /// The member's own entry in the member list.
-    pub fn member(&self) -> Option<&Member> {
+    pub(crate) fn member(&self) -> Option<&Member> {
         let id = self.identity.member_id();
         self.members.as_ref()?.iter().find(|member| member.id == id)
     }
@@ -51,7 +56,11 @@ impl Chosen {
     /// Takes in statuses that were asked for at one time, each with the connection
     /// that it came over. Every status is judged here and by the same rules, before
     /// the snapshot and after it.
-    pub fn believe(&mut self, told: Vec<(Status, Option<String>)>, warn: fn(&str)) -> Result<()> {
+    pub(crate) fn add_statuses(
+        &mut self,
+        told: Vec<(Status, Option<String>)>,
+        warn: fn(&str),
+    ) -> Result<()> {
         let endpoint = self.candidate.endpoint.clone();
         let statuses = told.iter().map(|(status, connection)| (status, connection.as_deref()));
         self.identity
@@ -79,7 +88,7 @@ impl Chosen {
     }
 
     /// Takes in what the pages of the snapshot say of the member that sent it.
-    pub fn told_by_pages(&mut self, found: &Found, warn: impl Fn(&str)) -> Result<()> {
+    pub(crate) fn add_pages(&mut self, found: &Found, warn: impl Fn(&str)) -> Result<()> {
         for alarm in &found.alarms {
             self.warn(member::warning(alarm), &warn);
             self.troubles.add_alarm(alarm.clone());
@@ -91,7 +100,7 @@ impl Chosen {
     }
 
     /// Takes in the member list, which came over this connection.
-    pub fn told_members(&mut self, list: MemberList, connection: Option<&str>) -> Result<()> {
+    pub(crate) fn add_members(&mut self, list: MemberList, connection: Option<&str>) -> Result<()> {
         let header = list.header.unwrap_or_default();
         let told = self.identity.told(header, connection);
         told.map_err(|error| error.at(&self.candidate.endpoint, Stage::Probe))?;
@@ -105,7 +114,7 @@ impl Chosen {
 
     /// Takes in what the snapshot tells of its sender, which may be another member
     /// than the one that was asked who it is. `after_status` is the one after it.
-    pub fn sent(&mut self, sent: &Sent, after_status: Option<&Status>) {
+    pub(crate) fn add_snapshot(&mut self, sent: &Sent, after_status: Option<&Status>) {
         // A proxy may lead each call to another member, and do so by the call's name or
         // by weights, which no number of statuses shows for sure.
         let is_alone = self.members.as_ref().is_some_and(|members| members.len() == 1);
@@ -134,7 +143,7 @@ impl Chosen {
     }
 
     /// Warns of something, once.
-    pub fn warn(&mut self, warning: String, warn: impl Fn(&str)) {
+    pub(crate) fn warn(&mut self, warning: String, warn: impl Fn(&str)) {
         if !self.warnings.contains(&warning) {
             warn(&format!("`{}`: {warning}", self.candidate.endpoint));
             self.warnings.push(warning);

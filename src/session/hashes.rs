@@ -1,6 +1,6 @@
 //! The members' HashKV, compared with what the bytes of a snapshot give.
 
-use super::{Chosen, Session, Survey};
+use super::{Chosen, Session};
 use crate::error::{Error, Result, Stage};
 use crate::etcd::messages::HashKv;
 use crate::etcd::refusal::Refusal;
@@ -29,12 +29,12 @@ impl<N: Network> Session<N> {
     /// Asks all members that answered for their HashKV at the revision of these keys: the
     /// sender first, then one after the other, the leader last. Each reads all its keys for
     /// that, so no two do it at a time.
-    pub fn compare(&self, survey: &Survey, chosen: &mut Chosen, keyspace: &Keyspace) -> Vec<Vote> {
+    pub(crate) fn compare(&self, chosen: &mut Chosen, keyspace: &Keyspace) -> Vec<Vote> {
         let mut votes = vec![self.vote(&mut chosen.candidate, keyspace)];
-        let mut others: Vec<Candidate> = survey.candidates.iter().cloned().collect();
+        let mut others: Vec<Candidate> = self.survey.candidates.iter().cloned().collect();
         others.sort_by_key(|candidate| candidate.role() == Role::Leader);
         votes.extend(others.iter_mut().map(|candidate| self.vote(candidate, keyspace)));
-        votes.extend(survey.rejected.iter().map(|rejected| Vote {
+        votes.extend(self.survey.rejected.iter().map(|rejected| Vote {
             endpoint: rejected.endpoint.clone(),
             member_id: 0,
             told: None,

@@ -1,7 +1,7 @@
 //! Logins: a name and a password for a token, endpoint by endpoint.
 
 use super::Session;
-use super::probe::Asked;
+use super::probe::Probe;
 use crate::error::{Result, Stage};
 use crate::etcd::messages::Authenticated;
 use crate::etcd::transport::{Call, Unanswered};
@@ -33,13 +33,13 @@ impl<N: Network> Session<N> {
         Candidate { endpoint, transport, .. }: &Candidate,
         credentials: &Credentials,
     ) -> Result<Option<String>> {
-        self.login(&[Asked::new(endpoint.clone(), *transport)], credentials).remove(0)
+        self.login(&[Probe::new(endpoint.clone(), *transport)], credentials).remove(0)
     }
 
     /// Logs in at all these endpoints at once; `None` where authentication is off.
     pub(super) fn login(
         &self,
-        asked: &[Asked],
+        asked: &[Probe],
         credentials: &Credentials,
     ) -> Vec<Result<Option<String>>> {
         let timeouts = self.probe_timeouts();
@@ -52,7 +52,7 @@ impl<N: Network> Session<N> {
         asked
             .iter()
             .zip(self.exchange(requests))
-            .map(|(Asked { endpoint, transport, .. }, answer)| {
+            .map(|(Probe { endpoint, transport, .. }, answer)| {
                 let response = answer
                     .map_err(|error| transport.failure(error, endpoint, Stage::Login, &timeouts))?;
                 match transport.answer::<Authenticated>(&response) {

@@ -11,17 +11,17 @@ use crate::net::{Network, NetworkError, Response, Timeouts};
 use plakar_connector::{Authority, Kind};
 use std::collections::VecDeque;
 
-/// What a survey of the endpoints found.
+/// What the probe of the endpoints found.
 #[derive(Default)]
-pub struct Survey {
+pub(super) struct Survey {
     /// Members to ask, the best first.
-    pub candidates: VecDeque<Candidate>,
+    pub(super) candidates: VecDeque<Candidate>,
     /// Endpoints that are of no use.
-    pub rejected: Vec<Rejected>,
+    pub(super) rejected: Vec<Rejected>,
     /// The id of the cluster that they tell; zero where none does.
-    pub cluster_id: u64,
+    pub(super) cluster_id: u64,
     /// All alarms that they tell.
-    pub alarms: Vec<Alarm>,
+    pub(super) alarms: Vec<Alarm>,
 }
 
 impl Survey {
@@ -40,11 +40,11 @@ impl Survey {
 }
 
 impl<N: Network> Session<N> {
-    /// Asks every endpoint who it is, all at once, and orders those that answer.
-    pub fn survey(&self) -> Result<Survey> {
+    /// Asks every endpoint who it is, all at once, and ranks those that respond.
+    pub(crate) fn probe_all(&mut self) -> Result<()> {
         let transport = self.options.transport.unwrap_or(Transport::Grpc);
         let asked =
-            self.options.endpoints.iter().map(|e| Asked::new(e.clone(), transport)).collect();
+            self.options.endpoints.iter().map(|e| Probe::new(e.clone(), transport)).collect();
         let answers = self.probe(asked);
         let answers = self.probe_without_grpc(answers);
         let answers = self.probe_with_login(answers);
@@ -73,64 +73,65 @@ impl<N: Network> Session<N> {
             }
         }
         member::rank(&mut candidates, &self.options.endpoints);
-        Ok(Survey {
+        self.survey = Survey {
             candidates: candidates.into(),
             rejected,
             cluster_id: cluster_id.unwrap_or_default(),
             alarms: troubles.alarms,
-        })
+        };
+        Ok(())
     }
 
     /// Asks these endpoints for their status, all at once. The answers come in the
     /// order of the questions.
-    pub(super) fn probe(&self, asked: Vec<Asked>) -> Vec<Answer> {
+    pub(super) fn probe(&self, asked: Vec<Probe>) -> Vec<Probed> {
         let timeouts = self.probe_timeouts();
-        let request = |asked: &Asked| {
+        let request = |asked: &Probe| {
             asked.transport.request(&asked.endpoint, Call::Status, asked.token.as_deref(), timeouts)
         };
         let answers = self.exchange(asked.iter().map(request).collect());
-        let read = |(asked, answer): (Asked, std::result::Result<Response, NetworkError>)| {
+        let read = |(asked, answer): (Probe, std::result::Result<Response, NetworkError>)| {
             let connection = answer.as_ref().ok().and_then(|response| response.head.connection());
             let status = match answer {
-                Ok(response) => asked.transport.answer(&response).map_err(Problem::Unanswered),
-                Err(error) => Err(Problem::Network(error)),
+                Ok(response) => asked.transport.answer(&response).map_err(ProbeError::Unanswered),
+                Err(error) => Err(ProbeError::Network(error)),
             };
-            (Asked { connection, ..asked }, status)
+            (Probe { connection, ..asked }, status)
         };
         asked.into_iter().zip(answers).map(read).collect()
     }
 
     /// Asks the gateway where gRPC finds no way, unless gRPC was asked for.
-    fn probe_without_grpc(&self, answers: Vec<Answer>) -> Vec<Answer> {
+    fn probe_without_grpc(&self, answers: Vec<Probed>) -> Vec<Probed> {
         if self.options.transport.is_some() {
             return answers;
         }
-        let (mut answers, closed): (Vec<Answer>, Vec<Answer>) =
+        let (mut answers, closed): (Vec<Probed>, Vec<Probed>) =
             answers.into_iter().partition(|(_, answer)| !is_no_way(answer));
         let timeouts = self.probe_timeouts();
-        let asked = |(asked, answer): Answer| {
+        let asked = |(asked, answer): Probed| {
             let no_grpc = answer.err().map(|problem| problem.into_error(&asked, &timeouts));
-            Asked { no_grpc, ..Asked::new(asked.endpoint, Transport::Gateway) }
+            Probe { no_grpc, ..Probe::new(asked.endpoint, Transport::Gateway) }
         };
         answers.extend(self.probe(closed.into_iter().map(asked).collect()));
         answers
     }
 
     /// Asks once more, with a login, where one could open what is guarded.
-    pub(super) fn probe_with_login(&self, answers: Vec<Answer>) -> Vec<Answer> {
+    pub(super) fn probe_with_login(&self, answers: Vec<Probed>) -> Vec<Probed> {
         let Some(credentials) = &self.options.credentials else {
             return answers;
         };
-        let (others, guarded): (Vec<Answer>, Vec<Answer>) =
+        let (others, guarded): (Vec<Probed>, Vec<Probed>) =
             answers.into_iter().partition(|(asked, answer)| !is_guarded(asked, answer));
-        let guarded: Vec<Asked> = guarded.into_iter().map(|(asked, _)| asked).collect();
+        let guarded: Vec<Probe> = guarded.into_iter().map(|(asked, _)| asked).collect();
         let logins = self.login(&guarded, credentials);
         // The first reason is the one that a run ends with: a login can be mended.
         let (mut answers, mut tokens) = (Vec::new(), Vec::new());
         for (asked, login) in guarded.into_iter().zip(logins) {
             match login {
-                Ok(token) => tokens.push(Asked { token, ..asked }),
-                Err(error) => answers.push((asked, Err(Problem::Login(error)))),
+                Ok(token) => tokens.push(Probe { token, ..asked }),
+                Err(error) => answers.push((asked, Err(ProbeError::Login(error)))),
             }
         }
         answers.extend(others);
@@ -140,7 +141,7 @@ impl<N: Network> Session<N> {
 }
 
 /// An endpoint, and how it is asked.
-pub(super) struct Asked {
+pub(super) struct Probe {
     pub(super) endpoint: Authority,
     pub(super) transport: Transport,
     pub(super) token: Option<String>,
@@ -150,7 +151,7 @@ pub(super) struct Asked {
     pub(super) connection: Option<String>,
 }
 
-impl Asked {
+impl Probe {
     pub(super) fn new(endpoint: Authority, transport: Transport) -> Self {
         Self { endpoint, transport, token: None, no_grpc: None, connection: None }
     }
@@ -162,31 +163,31 @@ impl Asked {
 }
 
 /// What an endpoint said to a probe.
-pub(super) type Answer = (Asked, std::result::Result<Status, Problem>);
+pub(super) type Probed = (Probe, std::result::Result<Status, ProbeError>);
 
-pub(super) enum Problem {
+pub(super) enum ProbeError {
     Network(NetworkError),
     Unanswered(Unanswered),
     Login(Error),
 }
 
-impl Problem {
+impl ProbeError {
     /// The error for people. Where gRPC was tried before, its reason is told too,
     /// unless it was etcd itself that answered this time.
-    pub(super) fn into_error(self, asked: &Asked, timeouts: &Timeouts) -> Error {
-        let Asked { endpoint, transport, no_grpc, .. } = asked;
+    pub(super) fn into_error(self, asked: &Probe, timeouts: &Timeouts) -> Error {
+        let Probe { endpoint, transport, no_grpc, .. } = asked;
         // An answer says more than a connection that could not be used.
-        let is_answer = matches!(self, Problem::Unanswered(_));
+        let is_answer = matches!(self, ProbeError::Unanswered(_));
         let (error, is_etcds) = match self {
-            Problem::Network(error) => {
+            ProbeError::Network(error) => {
                 (transport.failure(error, endpoint, Stage::Probe, timeouts), false)
             }
-            Problem::Unanswered(Unanswered::Refused(refusal)) => {
+            ProbeError::Unanswered(Unanswered::Refused(refusal)) => {
                 let is_etcds = refusal.code.is_some();
                 (refusal.into_error(), is_etcds)
             }
-            Problem::Unanswered(unanswered) => (unanswered.into_error(), false),
-            Problem::Login(error) => (error, true),
+            ProbeError::Unanswered(unanswered) => (unanswered.into_error(), false),
+            ProbeError::Login(error) => (error, true),
         };
         match no_grpc {
             Some(no_grpc) if !is_etcds => {
@@ -210,18 +211,18 @@ impl Problem {
 
 /// Whether it seems that gRPC finds no way, though something is there. A refusal,
 /// by etcd or by a proxy in its place, is no such sign.
-fn is_no_way(answer: &std::result::Result<Status, Problem>) -> bool {
+fn is_no_way(answer: &std::result::Result<Status, ProbeError>) -> bool {
     match answer {
-        Err(Problem::Unanswered(Unanswered::Foreign(_))) => true,
-        Err(Problem::Network(error)) => lacks_http2(error),
+        Err(ProbeError::Unanswered(Unanswered::Foreign(_))) => true,
+        Err(ProbeError::Network(error)) => lacks_http2(error),
         _ => false,
     }
 }
 
 /// Whether a login could open what was refused.
-fn is_guarded(asked: &Asked, answer: &std::result::Result<Status, Problem>) -> bool {
+fn is_guarded(asked: &Probe, answer: &std::result::Result<Status, ProbeError>) -> bool {
     match answer {
-        Err(Problem::Unanswered(Unanswered::Refused(refusal))) => {
+        Err(ProbeError::Unanswered(Unanswered::Refused(refusal))) => {
             refusal.login_could_help(asked.token.is_some())
         }
         _ => false,
@@ -229,8 +230,8 @@ fn is_guarded(asked: &Asked, answer: &std::result::Result<Status, Problem>) -> b
 }
 
 fn candidate(
-    asked: Asked,
-    answer: std::result::Result<Status, Problem>,
+    asked: Probe,
+    answer: std::result::Result<Status, ProbeError>,
     troubles: &Troubles,
     timeouts: &Timeouts,
 ) -> Result<Candidate> {
@@ -244,11 +245,11 @@ fn candidate(
         }
         // Some versions guard the status more than others; whether the snapshot is
         // refused too is for the snapshot call to say.
-        Err(Problem::Unanswered(Unanswered::Refused(refusal))) if refusal.lacks_permission() => {
+        Err(ProbeError::Unanswered(Unanswered::Refused(refusal))) if refusal.lacks_permission() => {
             None
         }
         Err(problem) => return Err(problem.into_error(&asked, timeouts)),
     };
-    let Asked { endpoint, transport, token, no_grpc, connection } = asked;
+    let Probe { endpoint, transport, token, no_grpc, connection } = asked;
     Ok(Candidate { endpoint, transport, no_grpc, status, token, connection, behind: 0 })
 }

@@ -12,12 +12,16 @@ const PIECE: usize = 256 << 10;
 const DIGEST: usize = DIGEST_SIZE as usize;
 
 /// What is proven of a dump, and what its pages say or why they were not read.
-pub type Verified<O = ()> = (Proof, std::result::Result<Keyspace<O>, Unread>);
+pub(crate) type Verified<O = ()> = (Proof, std::result::Result<Keyspace<O>, Unread>);
 
 /// Reads a dump to its end and checks that it is a bbolt database of whole pages that agree
 /// with each other, and after it the SHA-256 of all its bytes. Reading the pages, at which
 /// `observer` looks, takes at most `memory` bytes.
-pub fn verify<O: Observer>(mut dump: impl Read, memory: usize, observer: O) -> Result<Verified<O>> {
+pub(crate) fn verify<O: Observer>(
+    mut dump: impl Read,
+    memory: usize,
+    observer: O,
+) -> Result<Verified<O>> {
     let mut content = Content::observed(memory, observer);
     let mut size = 0;
     // A dump tells its size only by its end: the last 32 bytes seen stay behind,

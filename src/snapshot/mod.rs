@@ -6,6 +6,6 @@
 //! | [`stream`] | a body, a decoder and the verifier, pulled as bytes |
 //! | [`file`] | the same proof over a dump that was stored earlier |
 
-pub mod file;
-pub mod stream;
-pub mod verifier;
+pub(crate) mod file;
+pub(crate) mod stream;
+pub(crate) mod verifier;

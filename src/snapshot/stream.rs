@@ -19,7 +19,7 @@ const FILL: usize = 256 << 10;
 const MESSAGE: usize = 32 << 10;
 
 /// A snapshot on its way from one member.
-pub struct SnapshotStream<B> {
+pub(crate) struct SnapshotStream<B> {
     transport: Transport,
     endpoint: Authority,
     timeouts: Timeouts,
@@ -46,7 +46,7 @@ pub struct SnapshotStream<B> {
 
 /// What a snapshot tells of its sender, which it does not name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// The connection that it came over, where the host tells.
     pub connection: Option<String>,
     /// Whether an HTTP proxy passed it on.
@@ -58,7 +58,7 @@ pub struct Sent {
 }
 
 /// A digest that the host has to compare.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stated {
     /// How many bytes it covers, from the first on.
     pub bytes: u64,
@@ -80,7 +80,7 @@ enum State {
 impl<B: Body> SnapshotStream<B> {
     /// A stream over the body of a successful answer to a request that was sent at
     /// `since`. It fails once `deadline` has passed.
-    pub fn new(
+    pub(crate) fn new(
         transport: Transport,
         endpoint: Authority,
         timeouts: Timeouts,
@@ -113,7 +113,7 @@ impl<B: Body> SnapshotStream<B> {
     /// The next bytes of the dump, at least 1 and at most `most` (or 1), or `None` at
     /// its proven end. The digest is the last to come, after the proof, or after all
     /// of it but the digest's own where the host hashes.
-    pub fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         let most = most.max(1);
         loop {
             if let State::Failed(error) = &self.state {
@@ -134,18 +134,18 @@ impl<B: Body> SnapshotStream<B> {
     /// The refusal that came in the place of the first message, after
     /// [`read`](Self::read) has failed by it: proxies part it from the head in which
     /// etcd sends it.
-    pub fn refusal(&mut self) -> Option<Refusal> {
+    pub(crate) fn refusal(&mut self) -> Option<Refusal> {
         self.refusal.take()
     }
 
     /// The size that the dump will have, once the first message told it.
-    pub fn size(&self) -> Option<u64> {
+    pub(crate) fn size(&self) -> Option<u64> {
         self.verifier.size()
     }
 
     /// What is left to the host of the proof, once [`read`](Self::read) has come to
     /// the end.
-    pub fn stated(&self) -> Option<Stated> {
+    pub(crate) fn stated(&self) -> Option<Stated> {
         let Proof { size, sha256 } = self.proof().filter(|_| self.hashing == Hashing::ByHost)?;
         let mismatch = mismatch().at(&self.endpoint, Stage::Snapshot);
         Some(Stated { bytes: size - DIGEST_SIZE, sha256, mismatch })
@@ -153,27 +153,27 @@ impl<B: Body> SnapshotStream<B> {
 
     /// What its pages say, once; `None` before all of it came, and where they were not read.
     /// The digest has not been handed out then, unless by the very read before.
-    pub fn take_pages(&mut self) -> Pages {
+    pub(crate) fn take_pages(&mut self) -> Pages {
         self.verifier.take_pages()
     }
 
     /// Whether all of it came and kept every rule, whether it was taken or not.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         matches!(self.state, State::Proven(_))
     }
 
     /// The storage version that etcd told along with the bytes, 3.6 and later.
-    pub fn storage_version(&self) -> &str {
+    pub(crate) fn storage_version(&self) -> &str {
         &self.storage_version
     }
 
     /// From the request to the proof, or to now.
-    pub fn duration(&self) -> Duration {
+    pub(crate) fn duration(&self) -> Duration {
         self.ended.unwrap_or_else(Instant::now) - self.since
     }
 
     /// What it tells of its sender.
-    pub fn sent(&self) -> Sent {
+    pub(crate) fn sent(&self) -> Sent {
         Sent {
             connection: self.head.connection(),
             is_proxied: self.head.is_proxied(),
@@ -183,7 +183,7 @@ impl<B: Body> SnapshotStream<B> {
     }
 
     /// The proof, once [`read`](Self::read) has come to the end.
-    pub fn proof(&self) -> Option<Proof> {
+    pub(crate) fn proof(&self) -> Option<Proof> {
         match self.state {
             State::Proven(proof) if self.taken == self.ready.len() => Some(proof),
             _ => None,

@@ -18,7 +18,7 @@ use plakar_connector::Kind;
 use sha2::{Digest, Sha256};
 
 /// The length of the digest at the end of a dump, in bytes.
-pub const DIGEST_SIZE: u64 = 32;
+pub(crate) const DIGEST_SIZE: u64 = 32;
 
 /// Every page size of bbolt is a multiple of this; `etcdutl` takes a file for
 /// complete only where its size is such a multiple and a digest
@@ -27,7 +27,7 @@ const PAGE_UNIT: u64 = 512;
 
 /// What a message was.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece {
+pub(crate) enum Piece {
     /// Bytes of the database, to be handed out.
     Data,
     /// The digest, to be kept back.
@@ -54,7 +54,7 @@ pub struct Checks {
 
 /// A snapshot that kept every rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proof {
+pub(crate) struct Proof {
     /// The size of the dump, digest included, in bytes.
     pub size: u64,
     /// The SHA-256 of the database, as etcd sent it and as it was computed here or
@@ -63,7 +63,7 @@ pub struct Proof {
 }
 
 /// The content of a database while it passes: what a proof rests on.
-pub struct Content<O = ()> {
+pub(crate) struct Content<O = ()> {
     /// `None` where the host does it.
     sha256: Option<Sha256>,
     pages: Reader<O>,
@@ -71,14 +71,14 @@ pub struct Content<O = ()> {
 
 /// What the pages of a database say, or why they were not read; `None` where that was not
 /// wanted.
-pub type Pages = Option<std::result::Result<Keyspace, String>>;
+pub(crate) type Pages = Option<std::result::Result<Keyspace, String>>;
 
 /// The same, with who looked on.
-pub type Read<O = ()> = Option<std::result::Result<Keyspace<O>, Unread>>;
+pub(crate) type Read<O = ()> = Option<std::result::Result<Keyspace<O>, Unread>>;
 
 /// Why the pages of a database that may be whole were not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unread {
+pub(crate) enum Unread {
     /// The memory does not suffice.
     Memory,
     /// They are not as this version knows them.
@@ -87,7 +87,7 @@ pub enum Unread {
 
 impl Content {
     /// A content of which nothing has come yet.
-    pub fn new(checks: Checks) -> Self {
+    pub(crate) fn new(checks: Checks) -> Self {
         let sha256 = (checks.hashing == Hashing::Here).then(Sha256::new);
         let pages =
             checks.proof_memory.map_or_else(Reader::of_metas, |memory| Reader::new(memory, ()));
@@ -98,12 +98,12 @@ impl Content {
 impl<O: Observer> Content<O> {
     /// One of which the digest is computed here, and `observer` looks at the pages, which
     /// takes at most this number of bytes of memory.
-    pub fn observed(memory: usize, observer: O) -> Self {
+    pub(crate) fn observed(memory: usize, observer: O) -> Self {
         Self { sha256: Some(Sha256::new()), pages: Reader::new(memory, observer) }
     }
 
     /// Takes the next bytes of the database.
-    pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn update(&mut self, bytes: &[u8]) -> Result<()> {
         self.pages.update(bytes).map_err(corrupt)?;
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
@@ -113,7 +113,10 @@ impl<O: Observer> Content<O> {
 
     /// The end of the database: compares the digest that came with the one computed here,
     /// if it is, and the pages with each other. `None` where they were not to be read.
-    pub fn finish(&mut self, digest: &[u8]) -> Result<([u8; DIGEST_SIZE as usize], Read<O>)> {
+    pub(crate) fn finish(
+        &mut self,
+        digest: &[u8],
+    ) -> Result<([u8; DIGEST_SIZE as usize], Read<O>)> {
         let Ok(digest) = <[u8; DIGEST_SIZE as usize]>::try_from(digest) else {
             return Err(corrupt(format!(
                 "the digest has {} bytes where SHA-256 has {DIGEST_SIZE}",
@@ -137,12 +140,12 @@ impl<O: Observer> Content<O> {
 }
 
 /// Why a content whose digest is another than the one that came is worthless.
-pub fn mismatch() -> Error {
+pub(crate) fn mismatch() -> Error {
     corrupt("the SHA-256 of the bytes is not the one that came with them")
 }
 
 /// Refuses what cannot be the size of a database, in bytes.
-pub fn check_size(size: u64) -> Result<()> {
+pub(crate) fn check_size(size: u64) -> Result<()> {
     match size == 0 || !size.is_multiple_of(PAGE_UNIT) {
         true => Err(corrupt(format!("{size} bytes are no size of a database"))),
         false => Ok(()),
@@ -150,7 +153,7 @@ pub fn check_size(size: u64) -> Result<()> {
 }
 
 /// Checks the messages of one snapshot, in order.
-pub struct Verifier {
+pub(crate) struct Verifier {
     state: State,
     content: Content,
     pages: Pages,
@@ -171,17 +174,17 @@ enum State {
 
 impl Verifier {
     /// A verifier that awaits the first message.
-    pub fn new(checks: Checks) -> Self {
+    pub(crate) fn new(checks: Checks) -> Self {
         Self { state: State::Opening, content: Content::new(checks), pages: None, announced: 0 }
     }
 
     /// What the pages say, once; known with the digest.
-    pub fn take_pages(&mut self) -> Pages {
+    pub(crate) fn take_pages(&mut self) -> Pages {
         self.pages.take()
     }
 
     /// The size that the dump will have, once the first message told it.
-    pub fn size(&self) -> Option<u64> {
+    pub(crate) fn size(&self) -> Option<u64> {
         match self.state {
             State::Opening => None,
             _ => Some(self.announced + DIGEST_SIZE),
@@ -189,7 +192,7 @@ impl Verifier {
     }
 
     /// Takes the next message. After an error nothing more may be asked.
-    pub fn message(&mut self, remaining: u64, blob: &[u8]) -> Result<Piece> {
+    pub(crate) fn message(&mut self, remaining: u64, blob: &[u8]) -> Result<Piece> {
         let length = blob.len() as u64;
         let outstanding = match self.state {
             State::Opening => {
@@ -247,7 +250,7 @@ impl Verifier {
     }
 
     /// The end of the stream: proof of a whole snapshot, or why it is none.
-    pub fn finish(&self) -> Result<Proof> {
+    pub(crate) fn finish(&self) -> Result<Proof> {
         let missing = match self.state {
             State::Complete(sha256) => {
                 return Ok(Proof { size: self.announced + DIGEST_SIZE, sha256 });

@@ -1,0 +1,61 @@
+//! What is known of an import so far, for people.
+
+use super::reader::{Dump, DumpState};
+use super::{Import, Phase};
+use crate::etcd::messages::Id;
+use crate::manifest;
+use crate::net::Network;
+use crate::quorum::Outcome;
+use plakar_connector::text::is_hidden;
+
+impl<N: Network> Import<N> {
+    /// What is known so far, by name; without what is unknown.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let Dump { session, chosen, state } = &*self.dump.borrow();
+        let mut facts = Vec::new();
+        let mut fact = |name, value: String| {
+            if !value.is_empty() {
+                // Texts of servers are among them.
+                let plain = value.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
+                facts.push((name, plain));
+            }
+        };
+        if let Some(chosen) = chosen {
+            fact("endpoint", chosen.candidate.endpoint.to_string());
+            fact("transport", chosen.candidate.transport.to_string());
+            let no_grpc = chosen.candidate.no_grpc.as_ref().map(|error| error.what().to_string());
+            fact("no-grpc", no_grpc.unwrap_or_default());
+            fact("etcd-version", chosen.version.clone());
+            match chosen.identity.hidden() {
+                None => {
+                    fact("role", chosen.candidate.role().to_string());
+                    fact("choice", chosen.choice.clone());
+                }
+                Some(why) => fact("member-unknown", why.into()),
+            }
+            fact("member-name", chosen.member().map(|m| m.name.clone()).unwrap_or_default());
+            let id = |id: u64| if id == 0 { String::new() } else { Id(id).to_string() };
+            fact("member-id", id(chosen.identity.member_id()));
+            fact("cluster-id", id(chosen.identity.cluster_id()));
+        }
+        let rejected: Vec<String> = session
+            .rejected()
+            .iter()
+            .map(|rejected| format!("{}: {}", rejected.endpoint, rejected.error.what()))
+            .collect();
+        fact("endpoints-rejected", rejected.join(", "));
+        // Only a dump that is stored was verified: the host may be the one that hashes.
+        if let Phase::Guide(manifest) | Phase::Finished(Some(manifest)) = &self.phase {
+            fact("revision", manifest.revision.to_string());
+            if let DumpState::Verified(dumped) = state {
+                let evidence = &dumped.evidence;
+                let outcome = evidence.outcome.as_ref().map(Outcome::to_string);
+                fact("bytes", dumped.proof.size.to_string());
+                fact("sha256", manifest::hex(&dumped.proof.sha256));
+                fact("proof", outcome.unwrap_or_default());
+                fact("verified", manifest::verified(evidence).join(", "));
+            }
+        }
+        facts
+    }
+}

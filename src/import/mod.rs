@@ -1,0 +1,202 @@
+//! One import: the records, their order, and what is known about them.
+//!
+//! ```text
+//! Start ──▶ Dump ──▶ AwaitingDump ──▶ Guide ──▶ Finished
+//!    /      /dump    /manifest.json   /RESTORE.md
+//! ```
+//! The manifest records what was verified of the dump, so it follows only once the
+//! store has kept every byte of it.
+//!
+//! | module | its one job |
+//! | --- | --- |
+//! | [`reader`] | the bytes of a record; those of the dump come from a member |
+//! | [`proving`] | what a complete dump proves, by its pages and by the members |
+//! | [`facts`] | what is known so far, for people |
+
+mod facts;
+mod proving;
+mod reader;
+
+#[cfg(test)]
+mod tests;
+
+pub use reader::Reader;
+
+use crate::error::{Error, Result, Stage};
+use crate::manifest::Manifest;
+use crate::net::Network;
+use crate::options::Options;
+use crate::restore;
+use crate::session::Session;
+use plakar_connector::Kind;
+use reader::{Dump, DumpState};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+/// The pathname of the snapshot.
+pub const DUMP: &str = "/dump";
+/// The pathname of what is known about it.
+pub const MANIFEST: &str = "/manifest.json";
+/// The pathname of the commands that restore it.
+pub const GUIDE: &str = "/RESTORE.md";
+
+const DUMP_ID: u64 = 2;
+
+/// What happens next in an import.
+pub enum Step<N: Network> {
+    /// A record to store.
+    Record(Record<N>),
+    /// Nothing until the dump is acknowledged.
+    AwaitingAcknowledgements,
+    /// All records were returned.
+    Finished,
+}
+
+/// One thing to store.
+pub struct Record<N: Network> {
+    /// Its id in acknowledgements.
+    pub id: u64,
+    /// Its path in the snapshot.
+    pub pathname: &'static str,
+    /// Its permission bits.
+    pub mode: u32,
+    /// When it was made. Always the present: Plakar considers a file unchanged if its
+    /// time is, and would then never read it again.
+    pub modified: SystemTime,
+    /// Its bytes; `None` for a directory.
+    pub content: Option<Reader<N>>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The store keeps this many bytes of it.
+    Stored(u64),
+    /// It was left out on purpose.
+    Skipped,
+}
+
+/// A running import.
+pub struct Import<N: Network> {
+    created_at: SystemTime,
+    /// The member and its dump, which the reader of the dump uses too.
+    dump: Rc<RefCell<Dump<N>>>,
+    phase: Phase,
+}
+
+enum Phase {
+    /// Nothing was contacted.
+    Start,
+    /// A member was chosen; the dump is the next record.
+    Dump,
+    /// The dump was returned. The manifest follows its acknowledgement.
+    AwaitingDump(Option<Fate>),
+    /// The dump is stored and its manifest was returned; the guide is the next record.
+    Guide(Box<Manifest>),
+    /// All was returned: with a manifest, unless the dump was skipped unread.
+    Finished(Option<Box<Manifest>>),
+    /// A step failed, and so do all that follow.
+    Failed(Error),
+}
+
+impl<N: Network> Import<N> {
+    /// An import that has contacted nothing yet. `warn` takes lines for people.
+    pub fn new(network: N, options: Options, warn: fn(&str)) -> Self {
+        let session = Session::new(network, options, warn);
+        Self {
+            created_at: SystemTime::now(),
+            dump: Rc::new(RefCell::new(Dump::new(session))),
+            phase: Phase::Start,
+        }
+    }
+
+    /// The next step; the first one contacts the members. An error is the last one.
+    pub fn advance(&mut self) -> Result<Step<N>> {
+        let (phase, step) = match std::mem::replace(&mut self.phase, Phase::Start) {
+            Phase::Start => match self.dump.borrow_mut().choose_member() {
+                Ok(()) => (Phase::Dump, Ok(self.record(1, "/", 0o700, None))),
+                Err(error) => (Phase::Failed(error.clone()), Err(error)),
+            },
+            Phase::Dump => {
+                let content = Reader::Dump(Rc::clone(&self.dump));
+                let record = self.record(DUMP_ID, DUMP, 0o600, Some(content));
+                (Phase::AwaitingDump(None), Ok(record))
+            }
+            Phase::AwaitingDump(None) => {
+                (Phase::AwaitingDump(None), Ok(Step::AwaitingAcknowledgements))
+            }
+            Phase::AwaitingDump(Some(fate)) => match self.manifest_of(&fate) {
+                Ok(None) => (Phase::Finished(None), Ok(Step::Finished)),
+                Ok(Some(manifest)) => {
+                    let json = Reader::text(manifest.to_json());
+                    let record = self.record(3, MANIFEST, 0o600, Some(json));
+                    (Phase::Guide(Box::new(manifest)), Ok(record))
+                }
+                Err(error) => (Phase::Failed(error.clone()), Err(error)),
+            },
+            Phase::Guide(manifest) => {
+                let guide = Reader::text(restore::guide(&manifest));
+                let record = self.record(4, GUIDE, 0o600, Some(guide));
+                (Phase::Finished(Some(manifest)), Ok(record))
+            }
+            Phase::Finished(manifest) => (Phase::Finished(manifest), Ok(Step::Finished)),
+            Phase::Failed(error) => (Phase::Failed(error.clone()), Err(error)),
+        };
+        self.phase = phase;
+        step
+    }
+
+    fn record(
+        &self,
+        id: u64,
+        pathname: &'static str,
+        mode: u32,
+        content: Option<Reader<N>>,
+    ) -> Step<N> {
+        Step::Record(Record { id, pathname, mode, modified: self.created_at, content })
+    }
+
+    /// Takes note of what became of a record.
+    pub fn acknowledge(&mut self, id: u64, fate: Fate) {
+        if let (DUMP_ID, Phase::AwaitingDump(known)) = (id, &mut self.phase) {
+            *known = Some(fate);
+        }
+    }
+
+    /// The end: an error unless all was returned. There is nothing to release at a
+    /// member: the stream of its snapshot is over.
+    pub fn finish(&self) -> Result<()> {
+        match &self.phase {
+            Phase::Finished(_) => Ok(()),
+            Phase::Failed(error) => Err(error.clone()),
+            _ => Err(not_stored(Kind::Other, "the import was ended before its last record")),
+        }
+    }
+
+    /// The manifest of a dump with this fate; `None` if it was skipped unread.
+    fn manifest_of(&self, fate: &Fate) -> Result<Option<Manifest>> {
+        let Dump { session, chosen, state } = &mut *self.dump.borrow_mut();
+        let stored = match (fate, &state) {
+            (Fate::Skipped, DumpState::Unread) => return Ok(None),
+            (Fate::Skipped, _) => return Err(not_stored(Kind::Other, "the dump was left out")),
+            (Fate::Stored(stored), _) => *stored,
+        };
+        let (Some(chosen), DumpState::Verified(dumped)) = (chosen, state) else {
+            let what = "the dump was acknowledged before it was read to its end";
+            return Err(not_stored(Kind::Other, what));
+        };
+        let size = dumped.proof.size;
+        if stored != size {
+            let what = format!("the store kept {stored} bytes of the dump, which has {size}");
+            return Err(not_stored(Kind::Corrupt, what));
+        }
+        let after = session.status_after(chosen, &dumped.sent)?;
+        let rejected = session.rejected();
+        Ok(Some(Manifest::new(self.created_at, chosen, after.as_ref(), dumped, rejected)))
+    }
+}
+
+fn not_stored(kind: Kind, what: impl Into<String>) -> Error {
+    Error::new(kind, what.into()).during(Stage::Store)
+}

@@ -1,0 +1,141 @@
+//! Who the chosen member is: it is asked before the snapshot, and again after it.
+
+use super::probe::{Probe, ProbeError};
+use super::{Chosen, Session};
+use crate::error::Result;
+use crate::etcd::gateway;
+use crate::etcd::messages::{MemberList, Status, Version, version_or_none};
+use crate::etcd::transport::{Call, Transport, Unanswered};
+use crate::member::{self, Candidate};
+use crate::net::Network;
+use crate::snapshot::stream::Sent;
+use plakar_connector::Kind;
+
+/// How often a member is asked who it is before the snapshot, and again after it,
+/// beyond the first time. A proxy that spreads the calls of one connection over
+/// several members is found out by that. It takes so many for one that has weights:
+/// where one call in eleven goes elsewhere, 18 statuses all came from one member, and
+/// the snapshot from another, in one backup of thirty. A status costs a member some
+/// microseconds.
+pub(super) const fn again(transport: Transport) -> usize {
+    match transport {
+        Transport::Grpc => 64,
+        // One goes after the other.
+        Transport::Gateway => 24,
+    }
+}
+
+/// How many statuses one connection carries at once, well below what a host allows.
+const AT_ONCE: usize = 16;
+
+impl<N: Network> Session<N> {
+    /// Asks a member about the cluster, and often enough who it is.
+    pub(super) fn identify(&self, candidate: Candidate, choice: String) -> Result<Chosen> {
+        let Candidate { endpoint, transport, .. } = &candidate;
+        let timeouts = self.probe_timeouts();
+        let list =
+            transport.request(endpoint, Call::MemberList, candidate.token.as_deref(), timeouts);
+        let mut requests = vec![list];
+        let mut version = candidate.status.as_ref().map(|s| s.version.clone()).unwrap_or_default();
+        if version.is_empty() {
+            requests.push(gateway::version_request(endpoint, timeouts));
+        }
+        // What is refused here is no obstacle to a backup.
+        let mut answers = self.exchange(requests).into_iter().map(std::result::Result::ok);
+        let list = answers.next().flatten().and_then(|answer| {
+            match transport.answer::<MemberList>(&answer) {
+                Ok(list) => Some((list, answer.head.connection())),
+                Err(Unanswered::Unreadable(error)) => {
+                    self.warn(&format!("`{endpoint}`: member list: {}", error.what()));
+                    None
+                }
+                Err(_) => None,
+            }
+        });
+        if let Some(answer) = answers.next().flatten() {
+            let answer = gateway::read::<Version>(&answer).unwrap_or_default();
+            version = version_or_none(&answer.etcdserver);
+        }
+        let mut chosen = Chosen::new(candidate, choice, version, &self.survey);
+        let of_alarms = chosen.troubles.alarms.iter().map(member::warning);
+        let warnings: Vec<String> =
+            chosen.candidate.warnings().into_iter().chain(of_alarms).collect();
+        for warning in warnings {
+            chosen.warn(warning, self.warn);
+        }
+        if self.options.credentials.is_some() && !chosen.candidate.endpoint.tls {
+            let warning = "the password travels over plain HTTP: whoever is on the way can read it; \
+                           let etcd serve TLS, and use `etcd+https`";
+            chosen.warn(warning.into(), self.warn);
+        }
+        let first = chosen
+            .candidate
+            .status
+            .clone()
+            .map(|status| (status, chosen.candidate.connection.clone()));
+        chosen.add_statuses(first.into_iter().collect(), self.warn)?;
+        if let Some((list, connection)) = list {
+            chosen.add_members(list, connection.as_deref())?;
+        }
+        if chosen.candidate.status.is_some() {
+            self.ask_again(&mut chosen)?;
+        }
+        Ok(chosen)
+    }
+
+    /// The member's status once more, after the snapshot that was `sent`; `None` where
+    /// it does not tell. Its token may have died meanwhile, which a login mends. An
+    /// error where another member answers at this endpoint now, or where the snapshot
+    /// must not be believed.
+    pub(crate) fn status_after(&self, chosen: &mut Chosen, sent: &Sent) -> Result<Option<Status>> {
+        let asked = Probe::of(&chosen.candidate);
+        let (asked, answer) = self.probe_with_login(self.probe(vec![asked])).remove(0);
+        let after = match answer {
+            Ok(status) => {
+                chosen.candidate.token = asked.token;
+                chosen.add_statuses(vec![(status.clone(), asked.connection)], self.warn)?;
+                self.ask_again(chosen)?;
+                Some(status)
+            }
+            Err(problem) => {
+                let is_refused = matches!(problem, ProbeError::Unanswered(Unanswered::Refused(_)));
+                let error = problem.into_error(&asked, &self.probe_timeouts());
+                if is_refused && error.kind == Kind::Corrupt {
+                    return Err(error);
+                }
+                let warning = format!(
+                    "no status after the snapshot ({}): its last revision is unknown",
+                    error.what()
+                );
+                chosen.warn(warning, self.warn);
+                None
+            }
+        };
+        chosen.add_snapshot(sent, after.as_ref());
+        chosen.add_statuses(Vec::new(), self.warn)?;
+        Ok(after)
+    }
+
+    /// Asks the chosen member several times who it is: see [`again`].
+    fn ask_again(&self, chosen: &mut Chosen) -> Result<()> {
+        let transport = chosen.candidate.transport;
+        let at_once = match transport {
+            Transport::Grpc => AT_ONCE,
+            // A second request at a time would make a second connection.
+            Transport::Gateway => 1,
+        };
+        for _ in 0..again(transport) / at_once {
+            let asked = (0..at_once).map(|_| Probe::of(&chosen.candidate)).collect();
+            let told: Vec<_> = self
+                .probe(asked)
+                .into_iter()
+                .filter_map(|(asked, answer)| Some((answer.ok()?, asked.connection)))
+                .collect();
+            if told.is_empty() {
+                break;
+            }
+            chosen.add_statuses(told, self.warn)?;
+        }
+        Ok(())
+    }
+}
