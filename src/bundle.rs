@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, Stage};
 use crate::import::{Reader, Record};
 use crate::net::Network;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::io::{self, Read, Write};
 use std::time::UNIX_EPOCH;
 
@@ -51,8 +51,8 @@ impl<W: Write> Bundle<W> {
 /// What a failed write means.
 pub(crate) fn write_failed(error: io::Error) -> Error {
     let kind = match error.kind() {
-        io::ErrorKind::TimedOut => Kind::TimedOut,
-        _ => Kind::Other,
+        io::ErrorKind::TimedOut => ErrorKind::TimedOut,
+        _ => ErrorKind::Other,
     };
     Error::new(kind, format!("cannot write the output: {error}"))
         .remedy("throw away what was written, and run the backup again")

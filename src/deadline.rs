@@ -1,7 +1,7 @@
 //! The time that a whole run may take.
 
 use crate::error::{Error, Result};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// How far from its end the time of a run counts as used up, where a server says
@@ -34,7 +34,7 @@ impl Deadline {
     /// What a failure of the server means: where the time is nearly used up, that is
     /// why it ended, since the server was told how much there was.
     pub(crate) fn explain(&self, error: Error) -> Error {
-        let ended = matches!(error.kind, Kind::Interrupted | Kind::TimedOut);
+        let ended = matches!(error.kind, ErrorKind::Interrupted | ErrorKind::TimedOut);
         match ended && self.left() <= NEAR {
             true => used_up(),
             false => error,
@@ -43,7 +43,7 @@ impl Deadline {
 }
 
 fn used_up() -> Error {
-    Error::new(Kind::TimedOut, "the time for the whole run is used up")
+    Error::new(ErrorKind::TimedOut, "the time for the whole run is used up")
         .remedy("raise `max_duration`, and look at which side was slow")
 }
 
@@ -56,17 +56,20 @@ mod tests {
         let ended = |kind| Error::new(kind, "ended by somebody");
         let (over, far) =
             (Deadline::after(Duration::ZERO), Deadline::after(Duration::from_secs(60)));
-        for kind in [Kind::Interrupted, Kind::TimedOut] {
-            assert_eq!(over.explain(ended(kind)).kind, Kind::TimedOut);
+        for kind in [ErrorKind::Interrupted, ErrorKind::TimedOut] {
+            assert_eq!(over.explain(ended(kind)).kind, ErrorKind::TimedOut);
             assert!(over.explain(ended(kind)).to_string().contains("`max_duration`"));
             assert_eq!(far.explain(ended(kind)), ended(kind));
         }
-        assert_eq!(over.explain(ended(Kind::Corrupt)), ended(Kind::Corrupt));
+        assert_eq!(over.explain(ended(ErrorKind::Corrupt)), ended(ErrorKind::Corrupt));
     }
 
     #[test]
     fn a_run_whose_time_is_over_is_told_so() {
-        assert_eq!(Deadline::after(Duration::ZERO).check().expect_err("over").kind, Kind::TimedOut);
+        assert_eq!(
+            Deadline::after(Duration::ZERO).check().expect_err("over").kind,
+            ErrorKind::TimedOut
+        );
         assert!(Deadline::after(Duration::from_secs(60)).check().is_ok());
         assert_eq!(Deadline::after(Duration::ZERO).left(), Duration::from_millis(1));
         assert!(Deadline::after(Duration::from_secs(60)).left() > Duration::from_secs(59));

@@ -4,7 +4,7 @@
 //! failed, and what to do about it.
 
 use plakar_connector::text::is_hidden;
-use plakar_connector::{Authority, Kind, Message};
+use plakar_connector::{Authority, ErrorKind, Message};
 use std::fmt;
 
 /// What was being done when something failed.
@@ -42,14 +42,14 @@ impl Stage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// The case of the contract that it belongs to.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     message: Message,
     of_all_members: bool,
 }
 
 impl Error {
     /// A failure of this kind; `what` says what failed, lower case, no full stop.
-    pub fn new(kind: Kind, what: impl Into<Message>) -> Self {
+    pub fn new(kind: ErrorKind, what: impl Into<Message>) -> Self {
         Self { kind, message: what.into(), of_all_members: false }
     }
 
@@ -59,7 +59,7 @@ impl Error {
         failures.sort_by_key(|(_, error)| error.urgency());
         let reasons: Vec<String> =
             failures.iter().map(|(place, error)| format!("{place}: {}", error.what())).collect();
-        let mut several = Error::new(Kind::Other, format!("{what}: {}", reasons.join(", ")));
+        let mut several = Error::new(ErrorKind::Other, format!("{what}: {}", reasons.join(", ")));
         if let Some((_, lead)) = failures.into_iter().next() {
             several.kind = lead.kind;
             several.of_all_members = lead.of_all_members;
@@ -74,13 +74,13 @@ impl Error {
     /// What comes first among several failures: what the caller can mend.
     fn urgency(&self) -> u8 {
         match self.kind {
-            Kind::InvalidConfig | Kind::Unauthenticated => 0,
-            Kind::PermissionDenied => 1,
-            Kind::Corrupt => 2,
-            Kind::Unsupported => 3,
-            Kind::Interrupted | Kind::Other => 4,
-            Kind::TimedOut => 5,
-            Kind::Unreachable => 6,
+            ErrorKind::InvalidConfig | ErrorKind::Unauthenticated => 0,
+            ErrorKind::PermissionDenied => 1,
+            ErrorKind::Corrupt => 2,
+            ErrorKind::Unsupported => 3,
+            ErrorKind::Interrupted | ErrorKind::Other => 4,
+            ErrorKind::TimedOut => 5,
+            ErrorKind::Unreachable => 6,
         }
     }
 
@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn an_error_names_its_endpoint_and_stage() {
         let endpoint = Authority { host: "::1".into(), port: 2379, tls: false };
-        let error = Error::new(Kind::Unreachable, "connection refused").at(&endpoint, Stage::Probe);
+        let error =
+            Error::new(ErrorKind::Unreachable, "connection refused").at(&endpoint, Stage::Probe);
         assert_eq!(error.to_string(), "`[::1]:2379`: probe: connection refused");
     }
 
@@ -179,13 +180,13 @@ mod tests {
             (place.to_string(), error)
         };
         let order = [
-            Kind::Unauthenticated,
-            Kind::PermissionDenied,
-            Kind::Corrupt,
-            Kind::Unsupported,
-            Kind::Other,
-            Kind::TimedOut,
-            Kind::Unreachable,
+            ErrorKind::Unauthenticated,
+            ErrorKind::PermissionDenied,
+            ErrorKind::Corrupt,
+            ErrorKind::Unsupported,
+            ErrorKind::Other,
+            ErrorKind::TimedOut,
+            ErrorKind::Unreachable,
         ];
         for (index, lead) in order.iter().enumerate() {
             for other in &order[index + 1..] {
@@ -196,13 +197,13 @@ mod tests {
                 assert_eq!(error.to_string(), text);
             }
         }
-        let first = vec![failure("a", Kind::Other), failure("b", Kind::Other)];
+        let first = vec![failure("a", ErrorKind::Other), failure("b", ErrorKind::Other)];
         assert!(Error::of_several("none", first).to_string().starts_with("none: a: "));
     }
 
     #[test]
     fn whether_it_is_a_matter_of_one_member_is_known() {
-        let error = Error::new(Kind::PermissionDenied, "no");
+        let error = Error::new(ErrorKind::PermissionDenied, "no");
         assert!(!error.is_of_all_members());
         assert!(error.of_all_members().is_of_all_members());
     }

@@ -8,7 +8,7 @@
 
 use crate::error::{Error, Result};
 use crate::etcd::messages::{Header, Id, Status};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 
 /// What is known of whoever answers at one endpoint.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +64,7 @@ impl Identity {
                 // Zero is not told.
                 if now[index] != 0 && now[index] < self.progress[index] {
                     return Err(Error::new(
-                        Kind::Other,
+                        ErrorKind::Other,
                         format!(
                             "the {what} of this member went back from {} to {}",
                             self.progress[index], now[index]
@@ -120,7 +120,7 @@ fn agree(what: &str, known: &mut u64, now: u64) -> Result<()> {
         (known, now) if known == now => {}
         (known, now) => {
             return Err(Error::new(
-                Kind::Other,
+                ErrorKind::Other,
                 format!("first {what} {} answered here, then {what} {}", Id(known), Id(now)),
             )
             .remedy("this name leads to several members: name them one by one in `endpoints`"));

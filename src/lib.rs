@@ -18,7 +18,7 @@
 //! | [`import`] | the order of the records: `/`, `/dump`, `/manifest.json`, `/RESTORE.md` |
 //! | [`session`] | who is there, who is asked, and the stream from that member |
 //! | [`identity`] | who answers at an endpoint, by all that was told there |
-//! | [`member`], [`alarm`] | which member suits a backup, and which must not be trusted |
+//! | [`member`] | which member suits a backup, and which must not be trusted |
 //! | [`snapshot`] | the rules that a snapshot must keep, each once |
 //! | [`proof`] | what the pages of a database say, read while they pass |
 //! | [`quorum`] | what the members say of those keys, and what follows |
@@ -38,9 +38,8 @@
 
 // Only `wasi` has a command line, so nothing uses it natively. `./just lint` finds dead
 // code in the build for WebAssembly.
-#![cfg_attr(not(target_family = "wasm"), allow(dead_code))]
+#![cfg_attr(not(target_family = "wasm"), allow(dead_code, unused_imports))]
 
-mod alarm;
 mod bundle;
 mod command;
 mod deadline;

@@ -3,7 +3,7 @@
 //! The schema is documented in `docs/manifest.md`. It only ever grows; readers
 //! ignore fields that they do not know.
 
-use crate::alarm::{Alarm, AlarmType};
+use crate::etcd::alarm::{Alarm, AlarmType};
 use crate::etcd::messages::{Id, Member, Status};
 use crate::etcd::transport::Transport;
 use crate::member::{Candidate, Rejected};

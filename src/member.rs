@@ -1,11 +1,11 @@
 //! Which member to back up: what the answers to a probe say of each, in which
 //! order they are tried, and which are not to be trusted at all.
 
-use crate::alarm::{Alarm, AlarmType, Troubles, tells_of_no_leader};
 use crate::error::{Error, quote};
+use crate::etcd::alarm::{Alarm, AlarmType, Troubles, tells_of_no_leader};
 use crate::etcd::messages::{Id, Status};
 use crate::etcd::transport::Transport;
-use plakar_connector::{Authority, Kind};
+use plakar_connector::{Authority, ErrorKind};
 use std::fmt;
 
 /// A follower that has applied so many entries fewer than the most advanced
@@ -135,7 +135,8 @@ pub(crate) struct Rejected {
 /// zero where several may answer at that endpoint and nobody tells which one did:
 /// then it may be any of them.
 pub(crate) fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
-    let corrupt = |text: String, remedy: &str| Some(Error::new(Kind::Corrupt, text).remedy(remedy));
+    let corrupt =
+        |text: String, remedy: &str| Some(Error::new(ErrorKind::Corrupt, text).remedy(remedy));
     if troubles.concerns(AlarmType::Corrupt, sender) {
         return corrupt(
             "etcd has raised the alarm CORRUPT for this member".into(),
@@ -244,7 +245,7 @@ pub(crate) fn strangers<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alarm::tests::RECORDED;
+    use crate::etcd::alarm::tests::RECORDED;
     use crate::etcd::messages::Header;
 
     fn candidate(id: u64, change: impl FnOnce(&mut Status)) -> Candidate {
@@ -360,7 +361,7 @@ mod tests {
         for (version, own, cluster_wide) in RECORDED {
             let troubles = Troubles::of(&alarmed(&[own]));
             let error = disqualified(&troubles, 7).expect(version);
-            assert_eq!(error.kind, Kind::Corrupt);
+            assert_eq!(error.kind, ErrorKind::Corrupt);
             assert!(disqualified(&troubles, 8).is_none(), "{version}");
             assert!(disqualified(&troubles, 0).is_some(), "{version}: it may be that one");
             let troubles = Troubles::of(&alarmed(&[cluster_wide]));

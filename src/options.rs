@@ -3,7 +3,9 @@
 use crate::error::{Error, Result};
 use crate::etcd::transport::Transport;
 use crate::snapshot::verifier::{Checks, Hashing};
-use plakar_connector::{Authority, Kind, Message, Protocol, TimeLimits, limits, location, names};
+use plakar_connector::{
+    Authority, ErrorKind, Message, Protocol, TimeLimits, limits, location, names,
+};
 
 /// The protocols, the plain one first. The port is etcd's
 /// (`server/embed/config.go`, `DefaultListenClientURLs`).
@@ -225,7 +227,7 @@ fn known(name: &str) -> Result<()> {
         || file.is_some_and(|name| OPTIONS.iter().any(|option| option.name == name))
     {
         return Err(Error::new(
-            Kind::Unsupported,
+            ErrorKind::Unsupported,
             format!(
                 "option `{name}` needs a host that gives a connector its files and certificates"
             ),
@@ -236,7 +238,7 @@ fn known(name: &str) -> Result<()> {
 }
 
 fn invalid(what: impl Into<Message>) -> Error {
-    Error::new(Kind::InvalidConfig, what)
+    Error::new(ErrorKind::InvalidConfig, what)
 }
 
 #[cfg(test)]
@@ -274,7 +276,7 @@ mod tests {
     #[test]
     fn an_unknown_option_is_answered_with_the_near_one_and_all_others() {
         let error = refused(&[("pasword", "hunter2")]);
-        assert_eq!(error.kind, Kind::InvalidConfig);
+        assert_eq!(error.kind, ErrorKind::InvalidConfig);
         let message = error.to_string();
         assert!(message.contains("`password`") && message.contains("`max_duration`"), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
@@ -284,7 +286,7 @@ mod tests {
     fn what_only_another_host_can_do_is_said_with_the_remedy() {
         for name in ["tls_ca", "password_file"] {
             let error = refused(&[(name, "x")]);
-            assert_eq!(error.kind, Kind::Unsupported);
+            assert_eq!(error.kind, ErrorKind::Unsupported);
             assert!(error.to_string().contains("`plakar-wasm`"), "{error}");
         }
     }
@@ -298,7 +300,7 @@ mod tests {
             &[("username", ""), ("password", "hunter2")],
         ] {
             let error = refused(options);
-            assert_eq!(error.kind, Kind::InvalidConfig);
+            assert_eq!(error.kind, ErrorKind::InvalidConfig);
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
     }
@@ -316,7 +318,7 @@ mod tests {
             ("proof_memory", "32"),
             ("proof_memory", "99999999999999999999MiB"),
         ] {
-            assert_eq!(refused(&[option]).kind, Kind::InvalidConfig, "{option:?}");
+            assert_eq!(refused(&[option]).kind, ErrorKind::InvalidConfig, "{option:?}");
         }
     }
 

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::etcd::messages::{HashKv, Id};
-use plakar_connector::{Authority, Kind};
+use plakar_connector::{Authority, ErrorKind};
 use std::fmt;
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outco
             id => format!("member {}", Id(id)),
         };
         return Err(Error::new(
-            Kind::Corrupt,
+            ErrorKind::Corrupt,
             format!(
                 "{who} holds other keys than {} of the {} voters at the same revision (HashKV): its \
                  database is damaged",
@@ -195,7 +195,7 @@ mod tests {
             (&[1, 2], &[3, 4, 5], &[1, 2, 3, 4, 5]),
         ] {
             let error = judged(agree, disagree, voters).expect_err("a refusal");
-            assert_eq!(error.kind, Kind::Corrupt);
+            assert_eq!(error.kind, ErrorKind::Corrupt);
             assert!(error.to_string().contains("member 1 holds other keys"), "{error}");
         }
     }

@@ -9,7 +9,7 @@ use crate::proof::Keyspace;
 use crate::proof::candidates::Observer;
 use crate::snapshot::file::{self, Verified};
 use crate::snapshot::verifier::Unread;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -82,7 +82,7 @@ impl Source {
 
 fn open(path: &Path) -> Result<File> {
     let cannot = |error: &dyn std::fmt::Display| {
-        Error::new(Kind::InvalidConfig, format!("cannot read `{}`: {error}", path.display()))
+        Error::new(ErrorKind::InvalidConfig, format!("cannot read `{}`: {error}", path.display()))
             .during(Stage::Verify)
     };
     let file = File::open(path).map_err(|error| {
@@ -106,7 +106,7 @@ pub(crate) fn unreadable(unread: &Unread) -> Error {
         }
         Unread::Unknown(_) => "take a newer version of this component",
     };
-    Error::new(Kind::Unsupported, format!("its pages cannot be read: {}", why(unread)))
+    Error::new(ErrorKind::Unsupported, format!("its pages cannot be read: {}", why(unread)))
         .remedy(remedy)
         .during(Stage::Verify)
 }
@@ -136,7 +136,10 @@ fn verify(
             Ok(more) => length += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                return Err(Error::new(Kind::Other, format!("cannot read the input: {error}")));
+                return Err(Error::new(
+                    ErrorKind::Other,
+                    format!("cannot read the input: {error}"),
+                ));
             }
         }
     }
@@ -242,7 +245,7 @@ impl Files {
         match is_the_dump && is_as_told {
             true => Ok((proof, pages)),
             false => Err(Error::new(
-                Kind::Corrupt,
+                ErrorKind::Corrupt,
                 "the dump is not the one that `manifest.json` tells of",
             )
             .remedy("do not restore it; take another backup")),
@@ -251,6 +254,6 @@ impl Files {
 }
 
 fn incomplete(what: &str) -> Error {
-    Error::new(Kind::Interrupted, format!("the backup is not whole: {what}"))
+    Error::new(ErrorKind::Interrupted, format!("the backup is not whole: {what}"))
         .remedy("do not restore it; take another backup")
 }

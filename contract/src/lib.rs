@@ -9,7 +9,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`location`] | `etcd://node1:2379`, `endpoints=a,b`, and the [`Authority`]s they name |
-//! | [`kind`] | the kinds of failure, and the exit code of each |
+//! | [`error_kind`] | the kinds of failure, and the exit code of each |
 //! | [`message`] | the one grammar of messages about failures |
 //! | [`limits`] | durations and the four reserved time limits |
 //! | [`names`] | reserved option names, and what was meant by a misspelt one |
@@ -24,14 +24,14 @@
 //! assert_eq!(granted, ["node2:2380", "node3:2379"]);
 //! ```
 
-pub mod kind;
+pub mod error_kind;
 pub mod limits;
 pub mod location;
 pub mod message;
 pub mod names;
 pub mod text;
 
-pub use kind::Kind;
+pub use error_kind::ErrorKind;
 pub use limits::TimeLimits;
 pub use location::{Authority, Protocol, Source};
 pub use message::Message;

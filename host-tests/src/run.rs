@@ -4,7 +4,7 @@
 use crate::kubernetes::Node;
 use crate::process::{Process, Signal, command};
 use crate::tools;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use rustix::process::getpriority_process;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -311,7 +311,7 @@ impl Outcome {
 
     /// Fails unless it failed with this kind, and said each of these words.
     #[track_caller]
-    pub fn assert_failed(&self, kind: Kind, words: &[&str]) -> &Outcome {
+    pub fn assert_failed(&self, kind: ErrorKind, words: &[&str]) -> &Outcome {
         self.assert_exit(i32::from(kind.exit_code()), words)
     }
 

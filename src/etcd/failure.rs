@@ -4,7 +4,7 @@ use super::transport::Transport;
 use crate::error::{Error, Stage, plain};
 use crate::net::{NetworkError, Timeouts};
 use plakar_connector::names::NO_HTTP2;
-use plakar_connector::{Authority, Kind};
+use plakar_connector::{Authority, ErrorKind};
 use std::time::{Duration, Instant};
 
 /// What to look at where a stream ended that a member had begun.
@@ -24,7 +24,7 @@ impl Transport {
     }
 
     fn unplaced(self, error: NetworkError, tls: bool, stage: Stage, timeouts: &Timeouts) -> Error {
-        let unreachable = |what: String| Error::new(Kind::Unreachable, what);
+        let unreachable = |what: String| Error::new(ErrorKind::Unreachable, what);
         match error {
             NetworkError::Refused => unreachable("connection refused".into())
                 .remedy("check that etcd runs and listens there"),
@@ -48,27 +48,35 @@ impl Transport {
                     }
                     _ => "check that member's load and disk",
                 };
-                Error::new(Kind::TimedOut, format!("the server was silent for {}", seconds(limit)))
-                    .remedy(format!("{check}, or raise `{option}`"))
+                Error::new(
+                    ErrorKind::TimedOut,
+                    format!("the server was silent for {}", seconds(limit)),
+                )
+                .remedy(format!("{check}, or raise `{option}`"))
             }
             NetworkError::Late => Error::new(
-                Kind::TimedOut,
+                ErrorKind::TimedOut,
                 format!("no whole answer came within {}", seconds(timeouts.first_byte)),
             )
             .remedy(
                 "look for a proxy between, check that member's load, or raise `connect_timeout`",
             ),
-            NetworkError::Denied => Error::new(Kind::Other, "the host did not grant this endpoint")
-                .remedy("name it in the location or in `endpoints`"),
+            NetworkError::Denied => {
+                Error::new(ErrorKind::Other, "the host did not grant this endpoint")
+                    .remedy("name it in the location or in `endpoints`")
+            }
             NetworkError::Busy => {
-                Error::new(Kind::Other, "the host allows no more requests at a time")
+                Error::new(ErrorKind::Other, "the host allows no more requests at a time")
                     .remedy("name fewer `endpoints`")
             }
             NetworkError::Tls(text) => self.tls(&text),
             // Some hosts call an end before its time a protocol error.
             NetworkError::Cut(text) | NetworkError::Protocol(text) if stage == Stage::Snapshot => {
-                Error::new(Kind::Interrupted, format!("the connection was cut ({})", plain(&text)))
-                    .remedy(LOOK)
+                Error::new(
+                    ErrorKind::Interrupted,
+                    format!("the connection was cut ({})", plain(&text)),
+                )
+                .remedy(LOOK)
             }
             NetworkError::Cut(text) if tls => unreachable(format!(
                 "the server closed the TLS connection ({})",
@@ -91,7 +99,7 @@ impl Transport {
                     .remedy(self.check_the_port())
             }
             NetworkError::TooLong(text) => Error::new(
-                Kind::Corrupt,
+                ErrorKind::Corrupt,
                 format!("the answer is longer than etcd's ever are ({})", plain(&text)),
             )
             .remedy("check that this is etcd's client port, and that no proxy stands between"),
@@ -124,7 +132,7 @@ impl Transport {
             true => "use `transport=gateway`, which needs none",
             false => remedy,
         };
-        Error::new(Kind::Unreachable, what).remedy(remedy)
+        Error::new(ErrorKind::Unreachable, what).remedy(remedy)
     }
 }
 
@@ -137,7 +145,7 @@ pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::e
     let limit = silence.saturating_mul(PATIENCE);
     match begun.elapsed() > limit {
         true => Err(Error::new(
-            Kind::TimedOut,
+            ErrorKind::TimedOut,
             format!("the {what} came in pieces, and was not whole after {}", seconds(limit)),
         )
         .remedy("look for a proxy between, check that member's load, or raise `stall_timeout`")),
@@ -189,18 +197,26 @@ mod tests {
                 Refused,
                 false,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "connection refused",
                 "listens",
             ),
-            (Grpc, Unroutable, false, Stage::Probe, Kind::Unreachable, "no route", "firewalls"),
-            (Grpc, Dns, false, Stage::Probe, Kind::Unreachable, "no address", "spelling"),
+            (
+                Grpc,
+                Unroutable,
+                false,
+                Stage::Probe,
+                ErrorKind::Unreachable,
+                "no route",
+                "firewalls",
+            ),
+            (Grpc, Dns, false, Stage::Probe, ErrorKind::Unreachable, "no address", "spelling"),
             (
                 Grpc,
                 ConnectTimeout,
                 false,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "within 5s",
                 "`connect_timeout`",
             ),
@@ -209,17 +225,25 @@ mod tests {
                 ReadTimeout,
                 false,
                 Stage::Probe,
-                Kind::TimedOut,
+                ErrorKind::TimedOut,
                 "silent for 6s",
                 "disk, or raise `connect_timeout`",
             ),
-            (Grpc, ReadTimeout, false, Stage::Login, Kind::TimedOut, "silent for 6s", "quorum"),
+            (
+                Grpc,
+                ReadTimeout,
+                false,
+                Stage::Login,
+                ErrorKind::TimedOut,
+                "silent for 6s",
+                "quorum",
+            ),
             (
                 Grpc,
                 ReadTimeout,
                 false,
                 Stage::Snapshot,
-                Kind::TimedOut,
+                ErrorKind::TimedOut,
                 "silent for 30s",
                 "`stall_timeout`",
             ),
@@ -228,18 +252,26 @@ mod tests {
                 Late,
                 false,
                 Stage::Login,
-                Kind::TimedOut,
+                ErrorKind::TimedOut,
                 "no whole answer came within 6s",
                 "`connect_timeout`",
             ),
-            (Grpc, Denied, false, Stage::Probe, Kind::Other, "did not grant", "`endpoints`"),
-            (Grpc, Busy, false, Stage::Probe, Kind::Other, "no more requests", "fewer `endpoints`"),
+            (Grpc, Denied, false, Stage::Probe, ErrorKind::Other, "did not grant", "`endpoints`"),
+            (
+                Grpc,
+                Busy,
+                false,
+                Stage::Probe,
+                ErrorKind::Other,
+                "no more requests",
+                "fewer `endpoints`",
+            ),
             (
                 Grpc,
                 Tls("tls: bad; mend it".into()),
                 true,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "tls: bad",
                 "mend it",
             ),
@@ -248,7 +280,7 @@ mod tests {
                 Tls("tls: bad".into()),
                 true,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "tls: bad",
                 "TLS options",
             ),
@@ -257,7 +289,7 @@ mod tests {
                 Tls(no_http2()),
                 true,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 NO_HTTP2,
                 "`transport=gateway`",
             ),
@@ -266,7 +298,7 @@ mod tests {
                 Tls(no_http2()),
                 true,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 NO_HTTP2,
                 "check the port",
             ),
@@ -275,7 +307,7 @@ mod tests {
                 Cut(text()),
                 false,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "was closed (by  peer)",
                 "wants TLS",
             ),
@@ -284,7 +316,7 @@ mod tests {
                 Cut(text()),
                 true,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "closed the TLS connection (by  peer)",
                 "client certificate",
             ),
@@ -293,7 +325,7 @@ mod tests {
                 Cut(text()),
                 true,
                 Stage::Snapshot,
-                Kind::Interrupted,
+                ErrorKind::Interrupted,
                 "was cut (by  peer)",
                 "proxy",
             ),
@@ -302,7 +334,7 @@ mod tests {
                 Protocol(text()),
                 false,
                 Stage::Snapshot,
-                Kind::Interrupted,
+                ErrorKind::Interrupted,
                 "was cut (by  peer)",
                 "log",
             ),
@@ -311,7 +343,7 @@ mod tests {
                 Protocol(text()),
                 false,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "speak HTTP/2 (by  peer)",
                 "`transport=gateway`",
             ),
@@ -320,7 +352,7 @@ mod tests {
                 Protocol(text()),
                 false,
                 Stage::Probe,
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "speak HTTP/1.1 (by  peer)",
                 "`transport=grpc`",
             ),
@@ -329,11 +361,19 @@ mod tests {
                 TooLong(text()),
                 false,
                 Stage::Probe,
-                Kind::Corrupt,
+                ErrorKind::Corrupt,
                 "longer than etcd's",
                 "proxy",
             ),
-            (Gateway, Other(text()), false, Stage::Probe, Kind::Unreachable, "by  peer", "network"),
+            (
+                Gateway,
+                Other(text()),
+                false,
+                Stage::Probe,
+                ErrorKind::Unreachable,
+                "by  peer",
+                "network",
+            ),
         ] {
             let error = told(transport, error, tls, stage);
             assert_eq!(error.kind, kind, "{error}");

@@ -11,7 +11,7 @@ use super::splitter::Splitter;
 use super::transport::{Call, Message, Unanswered};
 use crate::error::{Error, Result, plain, quote};
 use crate::net::{Head, Request, Response, Timeouts};
-use plakar_connector::{Authority, Kind};
+use plakar_connector::{Authority, ErrorKind};
 
 /// Path, headers and body of a call.
 pub(super) fn request(
@@ -59,8 +59,11 @@ pub(super) fn answer<T: serde::de::DeserializeOwned>(
     read(response).map_err(|error| {
         let reason = plain(&error.to_string());
         Unanswered::Unreadable(
-            Error::new(Kind::Corrupt, format!("the answer is not what etcd answers ({reason})"))
-                .remedy("check that this is etcd 3.4 or later, and that no proxy stands between"),
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("the answer is not what etcd answers ({reason})"),
+            )
+            .remedy("check that this is etcd 3.4 or later, and that no proxy stands between"),
         )
     })
 }
@@ -75,7 +78,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(response: &Response) -> serde
 pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     if let Some(encoding) = head.header("content-encoding").filter(|e| *e != "identity") {
         return Err(Error::new(
-            Kind::Unsupported,
+            ErrorKind::Unsupported,
             format!("the answer is compressed ({}), which was not asked for", quote(encoding)),
         )
         .remedy("check what proxy stands between, and connect to the member itself"));
@@ -93,7 +96,7 @@ pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     {
         true => Ok(true),
         false => Err(Error::new(
-            Kind::Other,
+            ErrorKind::Other,
             format!("the answer is not etcd's: its type is {}", quote(media_type)),
         )
         .remedy("check that no proxy stands between, and that this is etcd's client port")),
@@ -170,17 +173,18 @@ impl Decoder {
     pub(super) fn finish(&self) -> std::result::Result<(), Unanswered> {
         match self.splitter.is_between_values() {
             true => Ok(()),
-            false => {
-                Err(Error::new(Kind::Interrupted, "the stream ended in the middle of a message")
-                    .remedy(LOOK)
-                    .into())
-            }
+            false => Err(Error::new(
+                ErrorKind::Interrupted,
+                "the stream ended in the middle of a message",
+            )
+            .remedy(LOOK)
+            .into()),
         }
     }
 }
 
 fn corrupt(what: String) -> Error {
-    Error::new(Kind::Corrupt, what)
+    Error::new(ErrorKind::Corrupt, what)
         .remedy("check that no proxy stands between, and run the backup again")
 }
 
@@ -269,7 +273,7 @@ mod tests {
         ] {
             let refused = decode(body.as_bytes()).expect_err(body);
             assert!(
-                matches!(&refused, Unanswered::Unreadable(e) if e.kind == Kind::Corrupt),
+                matches!(&refused, Unanswered::Unreadable(e) if e.kind == ErrorKind::Corrupt),
                 "{body}"
             );
         }
@@ -292,6 +296,6 @@ mod tests {
     #[test]
     fn an_unfinished_message_is_an_interruption() {
         let cut = decode(b"{\"result\":{").expect_err("cut");
-        assert!(matches!(cut, Unanswered::Unreadable(e) if e.kind == Kind::Interrupted));
+        assert!(matches!(cut, Unanswered::Unreadable(e) if e.kind == ErrorKind::Interrupted));
     }
 }

@@ -12,7 +12,7 @@ use super::transport::{Call, Message, Opening, Unanswered};
 use crate::error::{Error, Result, quote};
 use crate::net::{Head, Response, Trailers};
 use bytes::{Buf, Bytes, BytesMut};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use prost::Message as _;
 
 /// The longest message that is taken, in bytes. etcd's are below 33 KiB.
@@ -93,7 +93,7 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
         };
         return Err(Unanswered::Foreign(
             Error::new(
-                Kind::Unsupported,
+                ErrorKind::Unsupported,
                 format!(
                     "the answer is not gRPC (status {}, type {})",
                     head.status,
@@ -123,7 +123,7 @@ fn succeeded(trailers: &Trailers) -> std::result::Result<(), Unanswered> {
             let message = trailers.header("grpc-message").unwrap_or_default();
             Err(Unanswered::Refused(refusal(code, message)))
         }
-        None => Err(Error::new(Kind::Interrupted, "the answer ended without a status")
+        None => Err(Error::new(ErrorKind::Interrupted, "the answer ended without a status")
             .remedy(LOOK)
             .into()),
     }
@@ -261,25 +261,26 @@ impl Decoder {
         succeeded(trailers)?;
         match self.frames.is_empty() {
             true => Ok(()),
-            false => {
-                Err(Error::new(Kind::Interrupted, "the stream ended in the middle of a message")
-                    .remedy(LOOK)
-                    .into())
-            }
+            false => Err(Error::new(
+                ErrorKind::Interrupted,
+                "the stream ended in the middle of a message",
+            )
+            .remedy(LOOK)
+            .into()),
         }
     }
 }
 
 fn compressed(encoding: &str) -> Error {
     Error::new(
-        Kind::Unsupported,
+        ErrorKind::Unsupported,
         format!("the answer is compressed ({}), which was not asked for", quote(encoding)),
     )
     .remedy("check what proxy stands between, and connect to the member itself")
 }
 
 fn corrupt(what: &str) -> Error {
-    Error::new(Kind::Corrupt, what)
+    Error::new(ErrorKind::Corrupt, what)
         .remedy("check that no proxy stands between, and run the backup again")
 }
 
@@ -296,7 +297,7 @@ mod tests {
 
     /// What a body holds, read all at once: its whole messages, and whether it ended
     /// with the last one, or why no more is read.
-    type Held = (Vec<Vec<u8>>, std::result::Result<bool, Kind>);
+    type Held = (Vec<Vec<u8>>, std::result::Result<bool, ErrorKind>);
 
     fn held(mut body: &[u8]) -> Held {
         let mut messages = Vec::new();
@@ -304,8 +305,8 @@ mod tests {
             let Some((prefix, rest)) = body.split_first_chunk() else { break Ok(body.is_empty()) };
             let length = match *prefix {
                 [0, 0, a, b, c] if [a, b, c] <= [0x10, 0, 0] => u32::from_be_bytes([0, a, b, c]),
-                [0, ..] => break Err(Kind::Corrupt),
-                _ => break Err(Kind::Unsupported),
+                [0, ..] => break Err(ErrorKind::Corrupt),
+                _ => break Err(ErrorKind::Unsupported),
             };
             let Some((message, rest)) = rest.split_at_checked(length as usize) else {
                 break Ok(false);
@@ -380,9 +381,9 @@ mod tests {
     #[test]
     fn compressed_and_endless_messages_are_refused() {
         for (prefix, kind) in [
-            ([1, 0, 0, 0, 1], Kind::Unsupported),
-            ([0, 0, 0x10, 0, 1], Kind::Corrupt),
-            ([0, 255, 255, 255, 255], Kind::Corrupt),
+            ([1, 0, 0, 0, 1], ErrorKind::Unsupported),
+            ([0, 0, 0x10, 0, 1], ErrorKind::Corrupt),
+            ([0, 255, 255, 255, 255], ErrorKind::Corrupt),
         ] {
             let mut frames = Frames::default();
             frames.push(prefix.to_vec());
@@ -474,7 +475,7 @@ mod tests {
         let decoder = Decoder::default();
         for trailers in [Trailers::default(), Trailers(vec![("x".into(), b"0".to_vec())])] {
             let end = decoder.finish(&trailers).expect_err("no status");
-            assert!(matches!(end, Unanswered::Unreadable(e) if e.kind == Kind::Interrupted));
+            assert!(matches!(end, Unanswered::Unreadable(e) if e.kind == ErrorKind::Interrupted));
         }
         assert!(matches!(opening(&head(200, &[GRPC, ("grpc-status", "0")])), Ok(Opening::Stream)));
     }
@@ -535,17 +536,21 @@ mod tests {
         let two = [frame(b""), frame(b"")].concat();
         for body in [Vec::new(), two, frame(b"")[..4].to_vec(), frame(b"\xff")] {
             assert!(
-                matches!(read(body, ok()), Err(Unanswered::Unreadable(e)) if e.kind == Kind::Corrupt)
+                matches!(read(body, ok()), Err(Unanswered::Unreadable(e)) if e.kind == ErrorKind::Corrupt)
             );
         }
         let ended = read(frame(b""), Trailers::default());
-        assert!(matches!(ended, Err(Unanswered::Unreadable(e)) if e.kind == Kind::Interrupted));
+        assert!(
+            matches!(ended, Err(Unanswered::Unreadable(e)) if e.kind == ErrorKind::Interrupted)
+        );
     }
 
     #[test]
     fn a_compressed_stream_is_refused() {
         let refused = opening(&head(200, &[GRPC, ("grpc-encoding", "gzip")]));
-        assert!(matches!(refused, Err(Unanswered::Unreadable(e)) if e.kind == Kind::Unsupported));
+        assert!(
+            matches!(refused, Err(Unanswered::Unreadable(e)) if e.kind == ErrorKind::Unsupported)
+        );
         let plain = opening(&head(200, &[GRPC, ("grpc-encoding", "identity")]));
         assert!(matches!(plain, Ok(Opening::Stream)));
     }

@@ -3,7 +3,7 @@
 //! Both encoders that etcd's gateways ever used leave zero values out, write
 //! 64-bit numbers as strings and 32-bit ones bare; a reader takes either.
 
-use crate::alarm::{names_member, tells_of_corruption};
+use crate::etcd::alarm::{names_member, tells_of_corruption};
 use bytes::Bytes;
 use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
@@ -55,7 +55,7 @@ pub(crate) struct Status {
     #[serde(rename = "raftAppliedIndex", deserialize_with = "number")]
     pub raft_applied_index: u64,
     /// Troubles, in words: every member lists every alarm of the cluster here
-    /// (`server/etcdserver/api/v3rpc/maintenance.go`); see [`crate::alarm`].
+    /// (`server/etcdserver/api/v3rpc/maintenance.go`); see [`crate::etcd::alarm`].
     #[prost(string, repeated, tag = "8")]
     pub errors: Vec<String>,
     /// Whether it is a learner.

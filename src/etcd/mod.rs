@@ -7,9 +7,11 @@
 //! | [`grpc`] | native gRPC: frames, trailers |
 //! | [`gateway`] | the JSON gateway: requests, answers, the stream's messages |
 //! | [`splitter`] | where one JSON value of a stream ends and the next begins |
+//! | [`alarm`] | alarms, as texts in a status |
 //! | [`refusal`] | what a refusal means, etcd's or a proxy's, and what to do about it |
 //! | [`failure`] | what an exchange means that brought no answer at all |
 
+pub(crate) mod alarm;
 pub(crate) mod failure;
 pub(crate) mod gateway;
 pub(crate) mod grpc;

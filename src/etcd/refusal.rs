@@ -8,7 +8,7 @@
 
 use super::failure::LOOK;
 use crate::error::{Error, quote};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::time::Duration;
 
 /// A refusal by etcd, or by whatever answered in its place.
@@ -146,7 +146,7 @@ impl Refusal {
             ),
             false => format!("etcd or a proxy between ended the stream ({}): {text}", self.name()),
         };
-        Error::new(Kind::Interrupted, what).remedy(LOOK)
+        Error::new(ErrorKind::Interrupted, what).remedy(LOOK)
     }
 
     /// Whether the stream was ended by a clock, in one of the forms that etcd's
@@ -173,30 +173,30 @@ impl Refusal {
         let name = self.name();
         match code {
             DEADLINE_EXCEEDED | CANCELLED => Error::new(
-                Kind::TimedOut,
+                ErrorKind::TimedOut,
                 format!("a time limit of etcd or of a proxy between ended the request: {text}"),
             )
             .remedy("look into that member's log and load, and for a proxy between"),
             PERMISSION_DENIED => Error::new(
-                Kind::PermissionDenied,
+                ErrorKind::PermissionDenied,
                 format!("the request was not allowed ({name}): {text}"),
             )
             .remedy("these are not etcd's words: look for a proxy between, and connect to the member itself"),
             UNAUTHENTICATED => Error::new(
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 format!("the request lacks a login ({name}): {text}"),
             )
             .remedy("these are not etcd's words: look for a proxy between, and connect to the member itself"),
             // gateway v2 answers so at a path that it does not know.
             NOT_FOUND | UNIMPLEMENTED => Error::new(
-                Kind::Unsupported,
+                ErrorKind::Unsupported,
                 format!("there is no etcd v3 API at this address ({name}): {text}"),
             )
             .remedy("check that this is the client port of etcd 3.4 or later, and no stand-in for etcd"),
             // The gateway's own words, not etcd's: it is a client of its member, and
             // shows the server certificate there as its own.
             UNAVAILABLE if self.status == 503 && !self.is_etcds() => Error::new(
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 format!("this member's gateway cannot reach its own gRPC port: {text}"),
             )
             .remedy(
@@ -205,10 +205,10 @@ impl Refusal {
                  and `--client-key-file`",
             ),
             UNAVAILABLE => {
-                Error::new(Kind::Unreachable, format!("this member is not available: {text}"))
+                Error::new(ErrorKind::Unreachable, format!("this member is not available: {text}"))
                     .remedy("look into its log, and for a proxy between")
             }
-            _ => Error::new(Kind::Other, format!("the request was refused ({name}): {text}"))
+            _ => Error::new(ErrorKind::Other, format!("the request was refused ({name}): {text}"))
                 .remedy("look into that member's log, and for a proxy between"),
         }
     }
@@ -222,10 +222,10 @@ impl Refusal {
             message => format!(": {}", quote(message)),
         };
         match status {
-            300..=399 => Error::new(Kind::Unsupported, format!("the answer is a redirect ({status})"))
+            300..=399 => Error::new(ErrorKind::Unsupported, format!("the answer is a redirect ({status})"))
                 .remedy("redirects are never followed: name the member itself"),
             400 if self.message.contains(COMMON_NAME_AT_GATEWAY) => Error::new(
-                Kind::Unsupported,
+                ErrorKind::Unsupported,
                 "with authentication on, etcd's JSON gateway refuses client certificates that have a CommonName",
             )
             .remedy(
@@ -233,44 +233,44 @@ impl Refusal {
                  `username` and `password_file`",
             ),
             401 => Error::new(
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 format!("a proxy in the place of etcd wants a login ({status}){text}"),
             )
             .remedy("connect to the member itself"),
             403 => Error::new(
-                Kind::PermissionDenied,
+                ErrorKind::PermissionDenied,
                 format!("a proxy in the place of etcd does not allow the request ({status}){text}"),
             )
             .remedy("connect to the member itself"),
             404 if self.message.trim() == "404 page not found" => {
-                Error::new(Kind::Unsupported, "there is no JSON gateway at this address").remedy(
+                Error::new(ErrorKind::Unsupported, "there is no JSON gateway at this address").remedy(
                     "check that this is the client port, not the one for metrics, and that etcd \
                      was not started with `--enable-grpc-gateway=false`",
                 )
             }
-            404 => Error::new(Kind::Unsupported, "there is no etcd v3 API at this address")
+            404 => Error::new(ErrorKind::Unsupported, "there is no etcd v3 API at this address")
                 .remedy("check that this is the client port of etcd 3.4 or later"),
             421 => Error::new(
-                Kind::PermissionDenied,
+                ErrorKind::PermissionDenied,
                 "this member does not serve this host name or address (421)",
             )
             .remedy("use a name or an address that its `--host-whitelist` holds, or `transport=grpc`"),
             408 | 504 => Error::new(
-                Kind::TimedOut,
+                ErrorKind::TimedOut,
                 format!("a proxy reports that etcd did not answer in time ({status}){text}"),
             )
             .remedy("look into that member's log and load, or connect to the member itself"),
             429 => Error::new(
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 format!("a proxy takes no more requests at this time ({status}){text}"),
             )
             .remedy("raise the proxy's limit, or connect to the member itself"),
             502 | 503 => Error::new(
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 format!("a proxy reports that it does not reach etcd ({status}){text}"),
             )
             .remedy("check that etcd runs behind it, or connect to the member itself"),
-            _ => Error::new(Kind::Other, format!("the answer is not etcd's (status {status}){text}"))
+            _ => Error::new(ErrorKind::Other, format!("the answer is not etcd's (status {status}){text}"))
                 .remedy("check that no proxy stands between, and that this is etcd's client port"),
         }
     }
@@ -284,58 +284,58 @@ impl Refusal {
             |kind, what: &str, remedy: &str| Some(Error::new(kind, what).remedy(remedy));
         if self.says("user name is empty") {
             cluster_wide(
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 "this cluster wants a login",
                 "give `username` and `password_file`; the user needs the role `root`",
             )
         } else if self.says("authentication failed") {
             cluster_wide(
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 "etcd knows no such user, or the password is wrong",
                 "check `username` and `password_file`",
             )
         } else if self.knows_no_user() {
             cluster_wide(
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 "the login is not a user of this cluster: where there is no `username`, it is the \
                  CommonName of the client certificate",
                 "create that user with the role `root`, or give `username` and `password_file`",
             )
         } else if self.lacks_permission() {
             cluster_wide(
-                Kind::PermissionDenied,
+                ErrorKind::PermissionDenied,
                 "the user may not take snapshots",
                 "etcd allows it to the role `root` alone: `etcdctl user grant-role USER root`",
             )
         } else if self.refuses_token() {
             // A member that lags, was restarted or has a wrong clock: others may take theirs.
             of_this_member(
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 "this member does not take the token that it issued",
                 "run the backup again; if it stays so, check that `--auth-token` and the clocks of all members agree",
             )
         } else if self.says("rpc not supported for learner") {
             of_this_member(
-                Kind::Unsupported,
+                ErrorKind::Unsupported,
                 "this member is a learner and does not serve this call",
                 "name a voting member",
             )
         } else if self.says("no leader") {
             of_this_member(
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "the cluster has no leader",
                 "bring a majority of the members back, or back up without a login",
             )
         } else if self.says("request timed out") {
             of_this_member(
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "the cluster did not agree in time: it has lost its majority, or is overloaded",
                 "bring a majority of the members back, look at the load of the leader, or back up \
                  without a login",
             )
         } else if self.says("corrupt cluster") {
             of_this_member(
-                Kind::Corrupt,
+                ErrorKind::Corrupt,
                 "etcd has raised the alarm CORRUPT in this cluster",
                 "compare the members' HashKV, and replace the one that differs",
             )
@@ -364,14 +364,14 @@ mod tests {
             let missing = refusal(status, code, &format!("{prefix}: user name is empty"));
             assert!(missing.login_could_help(false) && missing.login_could_help(true));
             let error = missing.into_error();
-            assert_eq!(error.kind, Kind::Unauthenticated);
+            assert_eq!(error.kind, ErrorKind::Unauthenticated);
             assert!(error.is_of_all_members());
         }
         for (status, code, prefix) in [(500, 2, "auth"), (403, 7, "etcdserver")] {
             let denied = refusal(status, code, &format!("{prefix}: permission denied"));
             assert!(denied.login_could_help(false) && !denied.login_could_help(true));
             let error = denied.into_error();
-            assert_eq!(error.kind, Kind::PermissionDenied);
+            assert_eq!(error.kind, ErrorKind::PermissionDenied);
             assert!(error.is_of_all_members());
         }
     }
@@ -385,7 +385,7 @@ mod tests {
             let unknown = refusal(200, code, message);
             assert!(unknown.login_could_help(false) && !unknown.login_could_help(true));
             for error in [unknown.clone().into_error(), unknown.into_stream_error(Duration::ZERO)] {
-                assert_eq!(error.kind, Kind::Unauthenticated);
+                assert_eq!(error.kind, ErrorKind::Unauthenticated);
                 assert!(error.to_string().contains("CommonName"), "{error}");
             }
         }
@@ -402,7 +402,7 @@ mod tests {
             let refused = refusal(401, 16, message);
             assert!(refused.login_could_help(true), "{message}");
             let error = refused.into_error();
-            assert_eq!(error.kind, Kind::Unauthenticated);
+            assert_eq!(error.kind, ErrorKind::Unauthenticated);
             assert!(!error.is_of_all_members(), "{message}");
         }
     }
@@ -412,20 +412,20 @@ mod tests {
         for (message, kind, remedy, everywhere) in [
             (
                 "etcdserver: authentication failed, invalid user ID or password",
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 "`username`",
                 true,
             ),
-            ("etcdserver: rpc not supported for learner", Kind::Unsupported, "voting", false),
-            ("etcdserver: no leader", Kind::Unreachable, "majority", false),
+            ("etcdserver: rpc not supported for learner", ErrorKind::Unsupported, "voting", false),
+            ("etcdserver: no leader", ErrorKind::Unreachable, "majority", false),
             (
                 "etcdserver: request timed out, possibly due to previous leader failure",
-                Kind::Unreachable,
+                ErrorKind::Unreachable,
                 "load of the leader",
                 false,
             ),
-            ("etcdserver: request timed out", Kind::Unreachable, "majority", false),
-            ("etcdserver: corrupt cluster", Kind::Corrupt, "HashKV", false),
+            ("etcdserver: request timed out", ErrorKind::Unreachable, "majority", false),
+            ("etcdserver: corrupt cluster", ErrorKind::Corrupt, "HashKV", false),
         ] {
             let error = refusal(500, 14, message).into_error();
             assert_eq!(error.kind, kind, "{message}");
@@ -440,25 +440,25 @@ mod tests {
     #[test]
     fn what_has_no_code_is_told_as_a_proxys() {
         for (status, message, kind, words) in [
-            (302, "", Kind::Unsupported, "redirect"),
+            (302, "", ErrorKind::Unsupported, "redirect"),
             (
                 400,
                 "CommonName of client sending a request against gateway will be ignored and not used as expected",
-                Kind::Unsupported,
+                ErrorKind::Unsupported,
                 "`transport=grpc`",
             ),
-            (400, "Bad Request", Kind::Other, "proxy"),
-            (401, "<html>", Kind::Unauthenticated, "proxy"),
-            (403, "", Kind::PermissionDenied, "proxy"),
-            (404, "404 page not found\n", Kind::Unsupported, "no JSON gateway"),
-            (404, "Not Found", Kind::Unsupported, "no etcd v3 API"),
-            (408, "", Kind::TimedOut, "proxy"),
-            (421, "", Kind::PermissionDenied, "--host-whitelist"),
-            (429, "", Kind::Unreachable, "takes no more requests"),
-            (500, "", Kind::Other, "proxy"),
-            (502, "<html>bad gateway</html>", Kind::Unreachable, "`<html>bad gateway</html>`"),
-            (503, "upstream down", Kind::Unreachable, "proxy"),
-            (504, "", Kind::TimedOut, "proxy"),
+            (400, "Bad Request", ErrorKind::Other, "proxy"),
+            (401, "<html>", ErrorKind::Unauthenticated, "proxy"),
+            (403, "", ErrorKind::PermissionDenied, "proxy"),
+            (404, "404 page not found\n", ErrorKind::Unsupported, "no JSON gateway"),
+            (404, "Not Found", ErrorKind::Unsupported, "no etcd v3 API"),
+            (408, "", ErrorKind::TimedOut, "proxy"),
+            (421, "", ErrorKind::PermissionDenied, "--host-whitelist"),
+            (429, "", ErrorKind::Unreachable, "takes no more requests"),
+            (500, "", ErrorKind::Other, "proxy"),
+            (502, "<html>bad gateway</html>", ErrorKind::Unreachable, "`<html>bad gateway</html>`"),
+            (503, "upstream down", ErrorKind::Unreachable, "proxy"),
+            (504, "", ErrorKind::TimedOut, "proxy"),
         ] {
             let refusal = refusal(status, None, message);
             assert!(!refusal.is_etcds());
@@ -473,17 +473,17 @@ mod tests {
     #[test]
     fn what_has_a_code_and_others_words_names_the_code() {
         for (status, code, kind, words) in [
-            (200, 1, Kind::TimedOut, "time limit"),
-            (200, 4, Kind::TimedOut, "time limit"),
-            (200, 7, Kind::PermissionDenied, "PERMISSION_DENIED"),
-            (200, 12, Kind::Unsupported, "UNIMPLEMENTED"),
-            (404, 5, Kind::Unsupported, "no etcd v3 API"),
-            (200, 13, Kind::Other, "INTERNAL"),
-            (200, 14, Kind::Unreachable, "not available"),
-            (503, 14, Kind::Unreachable, "gateway cannot reach"),
-            (200, 16, Kind::Unauthenticated, "UNAUTHENTICATED"),
-            (200, 8, Kind::Other, "RESOURCE_EXHAUSTED"),
-            (200, 99, Kind::Other, "gRPC status 99"),
+            (200, 1, ErrorKind::TimedOut, "time limit"),
+            (200, 4, ErrorKind::TimedOut, "time limit"),
+            (200, 7, ErrorKind::PermissionDenied, "PERMISSION_DENIED"),
+            (200, 12, ErrorKind::Unsupported, "UNIMPLEMENTED"),
+            (404, 5, ErrorKind::Unsupported, "no etcd v3 API"),
+            (200, 13, ErrorKind::Other, "INTERNAL"),
+            (200, 14, ErrorKind::Unreachable, "not available"),
+            (503, 14, ErrorKind::Unreachable, "gateway cannot reach"),
+            (200, 16, ErrorKind::Unauthenticated, "UNAUTHENTICATED"),
+            (200, 8, ErrorKind::Other, "RESOURCE_EXHAUSTED"),
+            (200, 99, ErrorKind::Other, "gRPC status 99"),
         ] {
             let error = refusal(status, code, "no\u{1b}pe").into_error();
             assert_eq!(error.kind, kind, "{code}: {error}");
@@ -520,7 +520,7 @@ mod tests {
             (13, "stream terminated by RST_STREAM with error code: CANCEL"),
         ] {
             let error = end(code, message);
-            assert_eq!(error.kind, Kind::Interrupted);
+            assert_eq!(error.kind, ErrorKind::Interrupted);
             assert!(
                 error.to_string().contains(
                     "time limit of etcd or of a proxy between ended the stream after 3s 12ms"
@@ -534,7 +534,7 @@ mod tests {
             (1, "grpc: the client connection is closing"),
         ] {
             let error = end(code, message);
-            assert_eq!(error.kind, Kind::Interrupted);
+            assert_eq!(error.kind, ErrorKind::Interrupted);
             let text = error.to_string();
             assert!(text.contains(message) && text.contains("proxy"), "{text}");
             assert!(!text.contains("time limit of etcd"), "{text}");

@@ -5,7 +5,7 @@
 //! one long string, so strings are skipped with `memchr` and the rest is counted.
 
 use crate::error::{Error, Result};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 
 /// The longest value that is taken, in bytes. etcd's are below 44 KiB.
 pub(crate) const MAX_VALUE: usize = 1 << 20;
@@ -116,7 +116,7 @@ impl Splitter {
 fn bounded(length: usize) -> Result<()> {
     match length > MAX_VALUE {
         true => Err(Error::new(
-            Kind::Corrupt,
+            ErrorKind::Corrupt,
             format!("a message of the stream is longer than {MAX_VALUE} bytes"),
         )
         .remedy("check that no proxy stands between, and run the backup again")),
@@ -127,7 +127,7 @@ fn bounded(length: usize) -> Result<()> {
 fn not_json(bytes: &[u8]) -> Error {
     let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]);
     Error::new(
-        Kind::Corrupt,
+        ErrorKind::Corrupt,
         format!(
             "the stream holds something other than JSON objects: {}",
             crate::error::quote(&shown)
@@ -182,7 +182,7 @@ mod tests {
     fn bytes_between_values_are_refused() {
         for text in ["<html>", "{}garbage", "]", "null", "\"x\""] {
             let error = split(&[text.as_bytes()]).0.expect_err(text);
-            assert_eq!(error.kind, Kind::Corrupt);
+            assert_eq!(error.kind, ErrorKind::Corrupt);
         }
     }
 

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::{gateway, grpc};
 use crate::error::{Error, Result};
 use crate::net::{Head, Request, Response, Timeouts, Trailers};
-use plakar_connector::{Authority, Kind};
+use plakar_connector::{Authority, ErrorKind};
 use std::fmt;
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ impl Transport {
         }?;
         answer.bounded().map_err(|reason| {
             Unanswered::Unreadable(
-                Error::new(Kind::Corrupt, format!("the answer is not taken in: {reason}"))
+                Error::new(ErrorKind::Corrupt, format!("the answer is not taken in: {reason}"))
                     .remedy("check that this is etcd, and that no proxy stands between"),
             )
         })

@@ -28,7 +28,7 @@ use crate::net::Network;
 use crate::options::Options;
 use crate::restore;
 use crate::session::Session;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use reader::{Dump, DumpState};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -170,7 +170,7 @@ impl<N: Network> Import<N> {
         match &self.phase {
             Phase::Finished(_) => Ok(()),
             Phase::Failed(error) => Err(error.clone()),
-            _ => Err(not_stored(Kind::Other, "the import was ended before its last record")),
+            _ => Err(not_stored(ErrorKind::Other, "the import was ended before its last record")),
         }
     }
 
@@ -179,17 +179,19 @@ impl<N: Network> Import<N> {
         let Dump { session, chosen, state } = &mut *self.dump.borrow_mut();
         let stored = match (fate, &state) {
             (Fate::Skipped, DumpState::Unread) => return Ok(None),
-            (Fate::Skipped, _) => return Err(not_stored(Kind::Other, "the dump was left out")),
+            (Fate::Skipped, _) => {
+                return Err(not_stored(ErrorKind::Other, "the dump was left out"));
+            }
             (Fate::Stored(stored), _) => *stored,
         };
         let (Some(chosen), DumpState::Verified(dumped)) = (chosen, state) else {
             let what = "the dump was acknowledged before it was read to its end";
-            return Err(not_stored(Kind::Other, what));
+            return Err(not_stored(ErrorKind::Other, what));
         };
         let size = dumped.proof.size;
         if stored != size {
             let what = format!("the store kept {stored} bytes of the dump, which has {size}");
-            return Err(not_stored(Kind::Corrupt, what));
+            return Err(not_stored(ErrorKind::Corrupt, what));
         }
         let after = session.status_after(chosen, &dumped.sent)?;
         let rejected = session.rejected();
@@ -197,6 +199,6 @@ impl<N: Network> Import<N> {
     }
 }
 
-fn not_stored(kind: Kind, what: impl Into<String>) -> Error {
+fn not_stored(kind: ErrorKind, what: impl Into<String>) -> Error {
     Error::new(kind, what.into()).during(Stage::Store)
 }

@@ -8,7 +8,7 @@ use crate::proof::Keyspace;
 use crate::quorum::{self, Outcome, Verdict, Vote};
 use crate::session::{Chosen, Session};
 use crate::snapshot::verifier::Pages;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 
 /// Judges the pages of a dump, and compares its keys with the members'. An error if the
 /// dump must not be trusted, or is less proven than the user requires.
@@ -73,5 +73,6 @@ fn warn_of_others<N: Network>(
 
 fn not_proven(why: &str) -> Error {
     let what = format!("the snapshot is not proven, which `proof=require` requires: {why}");
-    Error::new(Kind::Other, what).remedy("name all members in `endpoints`, or use `proof=auto`")
+    Error::new(ErrorKind::Other, what)
+        .remedy("name all members in `endpoints`, or use `proof=auto`")
 }

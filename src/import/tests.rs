@@ -5,7 +5,7 @@ use crate::net::{NetworkError, Request};
 use crate::options::Options;
 use crate::scripted::{Reply, Scripted, database, json_head, stream};
 use crate::snapshot::verifier::Hashing;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_connector::text::is_hidden;
 use sha2::{Digest, Sha256};
 
@@ -97,7 +97,7 @@ fn the_digest_is_compared_here_or_left_to_the_host_and_never_neither() {
         let mut reader = dump(&mut import);
         assert_eq!(reader.digest(), None, "not before the end");
         match (hashing, read(&mut reader)) {
-            (Hashing::Here, Err(error)) => assert_eq!(error.kind, Kind::Corrupt),
+            (Hashing::Here, Err(error)) => assert_eq!(error.kind, ErrorKind::Corrupt),
             (Hashing::ByHost, Ok(bytes)) => {
                 let stated = reader.digest().expect("a digest for the host");
                 assert_eq!((stated.bytes, &stated.sha256[..]), (1536, &bytes[1536..]));
@@ -220,7 +220,7 @@ fn the_digest_leaves_only_after_the_proof() {
             Err(error) => break error,
         }
     };
-    assert_eq!((bytes, error.kind), (1536, Kind::Interrupted));
+    assert_eq!((bytes, error.kind), (1536, ErrorKind::Interrupted));
     assert_eq!(reader.read(100), Err(error), "a failure stays one");
 }
 
@@ -251,7 +251,7 @@ fn the_next_member_is_not_taken_once_a_byte_was_handed_out() {
     });
     let mut import = import(&network, "a,b", &[]);
     let error = read(&mut dump(&mut import)).expect_err("a failure");
-    assert_eq!(error.kind, Kind::TimedOut);
+    assert_eq!(error.kind, ErrorKind::TimedOut);
     assert_eq!(network.count("b", SNAPSHOT), 0);
 }
 
@@ -303,7 +303,7 @@ fn a_wrong_password_is_not_tried_at_every_member() {
         network.json(host, AUTHENTICATE, 400, format!(r#"{{"code":3,"message":"{refusal}"}}"#));
     }
     let error = import(&network, "a,b", &LOGIN).advance().err().expect("a refusal");
-    assert_eq!(error.kind, Kind::Unauthenticated);
+    assert_eq!(error.kind, ErrorKind::Unauthenticated);
     assert_eq!(network.count("a", AUTHENTICATE) + network.count("b", AUTHENTICATE), 1);
     assert!(!error.to_string().contains("hunter2"));
 }
@@ -348,7 +348,7 @@ fn a_missing_login_is_told_before_the_first_record() {
         r#"{"code":3,"message":"etcdserver: user name is empty"}"#.into(),
     );
     let error = import(&network, "a", &[]).advance().err().expect("a refusal");
-    assert_eq!(error.kind, Kind::Unauthenticated);
+    assert_eq!(error.kind, ErrorKind::Unauthenticated);
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::etcd::messages::Id;
 use crate::snapshot::verifier::Unread;
 use crate::stored::{Source, unreadable};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde::Serialize;
 use std::io::Write;
 use std::time::Duration;
@@ -102,7 +102,7 @@ fn too_much() -> Error {
 /// A pair of etcd's that can be reached and is not what etcd writes.
 fn damaged(key: &[u8]) -> Error {
     let key = text::show_key(key);
-    Error::new(Kind::Corrupt, format!("the value of `{key}` is not one of etcd's"))
+    Error::new(ErrorKind::Corrupt, format!("the value of `{key}` is not one of etcd's"))
         .remedy("take another backup, of another member")
 }
 

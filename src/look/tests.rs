@@ -235,7 +235,10 @@ fn a_damaged_or_cut_dump_gives_an_error_and_nothing_else() {
             for style in [RAW, TERMINAL, JSON] {
                 let (out, outcome) = look(&what, style);
                 let error = outcome.expect_err("it is damaged");
-                assert!([Kind::Corrupt, Kind::Interrupted].contains(&error.kind), "{error}");
+                assert!(
+                    [ErrorKind::Corrupt, ErrorKind::Interrupted].contains(&error.kind),
+                    "{error}"
+                );
                 assert!(error.to_string().starts_with("verify: "), "{error}");
                 assert!(out.is_empty(), "{what:?}");
             }
@@ -336,7 +339,7 @@ fn what_takes_more_memory_than_there_is_is_an_error_and_says_so() {
     let source = files.put("dump", &database.dump());
     let read = |memory| names::Listed::read(&source, memory, b"", true);
     let error = read(1 << 20).err().expect("it does not fit");
-    assert_eq!(error.kind, Kind::Unsupported);
+    assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.to_string().contains("memory"), "{error}");
     // All but the large value: that one alone cannot be told.
     let (_, listed) = read(3 << 20).expect("the names fit");
@@ -361,7 +364,7 @@ fn directory(files: &Files, database: &Database) -> (Source, std::path::PathBuf)
 
 #[test]
 fn a_directory_is_verified_against_its_manifest() {
-    let refused = |source: &Source, kind: Kind, words: &str| {
+    let refused = |source: &Source, kind: ErrorKind, words: &str| {
         let error = source.verify().expect_err(words);
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
@@ -376,19 +379,19 @@ fn a_directory_is_verified_against_its_manifest() {
     let manifest = std::fs::read_to_string(path.join("manifest.json")).expect("it is there");
     for (told, other) in [("\"keys\":1", "\"keys\":2"), ("\"hash_kv\":", "\"hash_kv\":1")] {
         files.put("manifest.json", manifest.replace(told, other).as_bytes());
-        refused(&source, Kind::Corrupt, "`manifest.json`");
+        refused(&source, ErrorKind::Corrupt, "`manifest.json`");
     }
     files.put("manifest.json", b"{");
-    refused(&source, Kind::Interrupted, "`manifest.json`");
+    refused(&source, ErrorKind::Interrupted, "`manifest.json`");
     for name in ["dump", "manifest.json", "RESTORE.md"] {
         directory(&files, &database);
         std::fs::remove_file(path.join(name)).expect("it was there");
-        refused(&source, Kind::Interrupted, &format!("it holds no `{name}`"));
+        refused(&source, ErrorKind::Interrupted, &format!("it holds no `{name}`"));
     }
     directory(&files, &database);
     database.put(3, "/b", b"another");
     files.put("dump", &database.dump());
-    refused(&source, Kind::Corrupt, "`manifest.json`");
+    refused(&source, ErrorKind::Corrupt, "`manifest.json`");
 }
 
 #[test]
@@ -397,7 +400,7 @@ fn a_file_that_cannot_be_read_is_named_with_the_way_out() {
     for (path, words) in [(files.path("missing"), "--dir"), (files.path(""), "it is a directory")] {
         let (_, outcome) = look(&Look::Show(Source::Path(path.clone())), RAW);
         let error = outcome.expect_err("nothing is there");
-        assert_eq!(error.kind, Kind::InvalidConfig);
+        assert_eq!(error.kind, ErrorKind::InvalidConfig);
         assert!(error.to_string().contains(words), "{error}");
         assert!(error.to_string().contains(&path), "{error}");
     }

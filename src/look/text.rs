@@ -1,7 +1,7 @@
 //! Bytes of others as people are shown them, and keys as people write them.
 
 use crate::error::{Error, Result};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_connector::text::is_hidden;
 use std::fmt::Write as _;
 
@@ -63,7 +63,7 @@ pub(crate) fn read_key(text: &str) -> Result<Vec<u8>> {
             }
             (None, None) => {
                 return Err(Error::new(
-                    Kind::InvalidConfig,
+                    ErrorKind::InvalidConfig,
                     "a backslash in a key is written `\\\\`, and any other byte may be `\\xNN`",
                 )
                 .remedy("write the key as `keys` prints it"));
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_backslash_that_begins_nothing_is_refused() {
         for text in ["\\", "a\\q", "\\x", "\\x1", "\\xg0", "\\x+1", "\\x\u{fc}0"] {
-            assert_eq!(read_key(text).map_err(|e| e.kind), Err(Kind::InvalidConfig), "{text}");
+            assert_eq!(read_key(text).map_err(|e| e.kind), Err(ErrorKind::InvalidConfig), "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use super::candidates::{Observer, Revision, Seen, revision_key};
 use super::hashkv::Joined;
 use super::page::{self, Meta};
 use super::walk::{Elements, Leaf, Walk};
-use crate::alarm::{Alarm, AlarmType};
+use crate::etcd::alarm::{Alarm, AlarmType};
 use crate::etcd::messages::{AlarmMember, Member};
 use prost::Message;
 use serde::Deserialize;

@@ -1,8 +1,8 @@
 //! What is believed of the member that is asked.
 
 use super::probe::Survey;
-use crate::alarm::Troubles;
 use crate::error::{Result, Stage};
+use crate::etcd::alarm::Troubles;
 use crate::etcd::messages::{Member, MemberList, Status};
 use crate::identity::Identity;
 use crate::member::{self, Candidate};

@@ -9,7 +9,7 @@ use crate::etcd::transport::{Call, Transport, Unanswered};
 use crate::member::{self, Candidate};
 use crate::net::Network;
 use crate::snapshot::stream::Sent;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 
 /// How often a member is asked who it is before the snapshot, and again after it,
 /// beyond the first time. A proxy that spreads the calls of one connection over
@@ -100,7 +100,7 @@ impl<N: Network> Session<N> {
             Err(problem) => {
                 let is_refused = matches!(problem, ProbeError::Unanswered(Unanswered::Refused(_)));
                 let error = problem.into_error(&asked, &self.probe_timeouts());
-                if is_refused && error.kind == Kind::Corrupt {
+                if is_refused && error.kind == ErrorKind::Corrupt {
                     return Err(error);
                 }
                 let warning = format!(

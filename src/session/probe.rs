@@ -1,14 +1,14 @@
 //! The probe: every endpoint is asked who it is, in whatever way it can be asked.
 
 use super::Session;
-use crate::alarm::{Alarm, Troubles};
 use crate::error::{Error, Result, Stage};
+use crate::etcd::alarm::{Alarm, Troubles};
 use crate::etcd::failure::lacks_http2;
 use crate::etcd::messages::Status;
 use crate::etcd::transport::{Call, Transport, Unanswered};
 use crate::member::{self, Candidate, Rejected};
 use crate::net::{Network, NetworkError, Response, Timeouts};
-use plakar_connector::{Authority, Kind};
+use plakar_connector::{Authority, ErrorKind};
 use std::collections::VecDeque;
 
 /// What the probe of the endpoints found.
@@ -28,7 +28,7 @@ impl Survey {
     /// The error where no endpoint is left: the one reason, or all of them.
     pub(super) fn none_left(&self) -> Error {
         match self.rejected.as_slice() {
-            [] => Error::new(Kind::Other, "there is no endpoint to ask"),
+            [] => Error::new(ErrorKind::Other, "there is no endpoint to ask"),
             [only] => only.error.clone(),
             several => {
                 let reason = |r: &Rejected| (format!("`{}`", r.endpoint), r.error.clone());
@@ -51,7 +51,7 @@ impl<N: Network> Session<N> {
         let told = || answers.iter().filter_map(|(a, s)| Some((&a.endpoint, s.as_ref().ok()?)));
         if let Some([(a, a_id), (b, b_id)]) = member::strangers(told()) {
             return Err(Error::new(
-                Kind::Other,
+                ErrorKind::Other,
                 format!("`{a}` is of cluster {a_id}, but `{b}` is of cluster {b_id}"),
             )
             .remedy("name endpoints of one cluster only")

@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::scripted::{Reply, Scripted, database, json_head, stream};
 use crate::session::Session;
 use crate::session::identify::again;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_connector::names::NO_HTTP2;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -186,7 +186,7 @@ fn ping(network: &Scripted, transport: Transport, more: &[(&str, &str)]) -> Resu
 }
 
 #[track_caller]
-fn refused<T>(outcome: Result<T>, kind: Kind, words: &[&str]) {
+fn refused<T>(outcome: Result<T>, kind: ErrorKind, words: &[&str]) {
     let error: Error = match outcome {
         Ok(_) => panic!("it was taken, where it should say {words:?}"),
         Err(error) => error,
@@ -232,7 +232,7 @@ fn a_corrupt_alarm_of_its_own_ends_a_run_whenever_it_is_told() {
             let mut turns = vec![well; first];
             turns.push(transport.status(&troubled(2, &["memberID:2  alarm:CORRUPT"])).over(1));
             network.turns("a", transport.paths().status, turns);
-            refused(back_up(&network, transport, "a"), Kind::Corrupt, &["CORRUPT", "replace"]);
+            refused(back_up(&network, transport, "a"), ErrorKind::Corrupt, &["CORRUPT", "replace"]);
             network.turns("a", transport.paths().status, vec![transport.status(&status(2))]);
         }
         // After the snapshot alone: whatever was asked before it is well.
@@ -248,7 +248,7 @@ fn a_corrupt_alarm_of_its_own_ends_a_run_whenever_it_is_told() {
             let errors: &[&str] = if asked.get() { &["memberID:2 alarm:CORRUPT "] } else { &[] };
             Ok(transport.status(&troubled(2, errors)).over(1))
         });
-        refused(back_up(&network, transport, "a"), Kind::Corrupt, &["CORRUPT"]);
+        refused(back_up(&network, transport, "a"), ErrorKind::Corrupt, &["CORRUPT"]);
     }
 }
 
@@ -380,7 +380,7 @@ fn what_another_member_says_of_one_is_believed() {
         assert!(rejected.contains("a:2379") && rejected.contains("CORRUPT"), "{rejected}");
         // It cannot be had.
         network.reply("b", transport.paths().snapshot, transport.refusal(13, "disk on fire"));
-        refused(back_up(&network, transport, "a,b"), Kind::Corrupt, &["`a:2379`", "CORRUPT"]);
+        refused(back_up(&network, transport, "a,b"), ErrorKind::Corrupt, &["`a:2379`", "CORRUPT"]);
 
         // Of the whole cluster, and of one out of space.
         network.reply("b", transport.paths().snapshot, transport.snapshot().over(1));
@@ -410,7 +410,7 @@ fn a_cluster_that_is_said_to_be_corrupt_afterwards_fails_the_backup() {
                 false => transport.status(&status(2)).over(1),
             })
         });
-        refused(back_up(&network, transport, "a"), Kind::Corrupt, &["CORRUPT", "HashKV"]);
+        refused(back_up(&network, transport, "a"), ErrorKind::Corrupt, &["CORRUPT", "HashKV"]);
     }
 }
 
@@ -442,8 +442,8 @@ fn an_unknown_member_is_not_believed_while_any_member_is_corrupt() {
         assert!(back_up(&network, transport, "a").is_ok(), "member 2 sent it, and 7 is corrupt");
         network.reply("a", transport.paths().snapshot, transport.snapshot().over(2));
         let words = ["member 7", "unknown", "`endpoints`"];
-        refused(back_up(&network, transport, "a"), Kind::Corrupt, &words);
-        refused(ping(&network, transport, &[]), Kind::Corrupt, &words);
+        refused(back_up(&network, transport, "a"), ErrorKind::Corrupt, &words);
+        refused(ping(&network, transport, &[]), ErrorKind::Corrupt, &words);
     }
 }
 
@@ -487,7 +487,7 @@ fn another_member_at_the_same_place_is_found_out_by_asking_often() {
             turns.push(transport.status(&status(3)).over(1));
             network.turns("a", transport.paths().status, turns);
             let words = ["first member 2", "then member 3", "`endpoints`"];
-            refused(back_up(&network, transport, "a"), Kind::Other, &words);
+            refused(back_up(&network, transport, "a"), ErrorKind::Other, &words);
             // Before the snapshot it costs no snapshot; and then there is the next one.
             let asked_before = turn < again + 1;
             assert_eq!(network.count("a", transport.paths().snapshot) == 0, asked_before);
@@ -514,12 +514,12 @@ fn a_second_cluster_is_noticed_whoever_tells_of_it() {
     member(&network, "a", Transport::Grpc, 2);
     network.reply("a", GRPC.members, Transport::Grpc.members(Some(other), &[]).over(1));
     let words = ["first cluster 1", "then cluster 8"];
-    refused(back_up(&network, Transport::Grpc, "a"), Kind::Other, &words);
+    refused(back_up(&network, Transport::Grpc, "a"), ErrorKind::Other, &words);
 
     // An answer that names its cluster and no member.
     let nobody = Header { cluster_id: 8, ..Header::default() };
     network.reply("a", GRPC.members, Transport::Grpc.members(Some(nobody), &[]).over(1));
-    refused(back_up(&network, Transport::Grpc, "a"), Kind::Other, &words);
+    refused(back_up(&network, Transport::Grpc, "a"), ErrorKind::Other, &words);
 
     // A member that is of no use for other reasons.
     let network = Scripted::default();
@@ -528,7 +528,7 @@ fn a_second_cluster_is_noticed_whoever_tells_of_it() {
     let corrupt = Status { header: Some(Header { cluster_id: 8, ..header(3) }), ..corrupt };
     network.reply("b", GRPC.status, Transport::Grpc.status(&corrupt).over(2));
     let two = ["`a:2379` is of cluster 1", "`b:2379` is of cluster 8"];
-    refused(back_up(&network, Transport::Grpc, "a,b"), Kind::Other, &two);
+    refused(back_up(&network, Transport::Grpc, "a,b"), ErrorKind::Other, &two);
 
     // A status that is kept from this user, at an endpoint of another cluster.
     let network = Scripted::default();
@@ -538,7 +538,7 @@ fn a_second_cluster_is_noticed_whoever_tells_of_it() {
     network.reply("a", GRPC.snapshot, Transport::Grpc.refusal(13, "disk on fire"));
     network.reply("b", GRPC.status, denied);
     network.reply("b", GRPC.members, Transport::Grpc.members(Some(other), &[]).over(1));
-    refused(back_up(&network, Transport::Grpc, "a,b"), Kind::Other, &words);
+    refused(back_up(&network, Transport::Grpc, "a,b"), ErrorKind::Other, &words);
 }
 
 #[test]
@@ -556,7 +556,7 @@ fn a_member_that_was_made_anew_is_not_the_same() {
         turns.push(Transport::Grpc.status(after).over(1));
         network.turns("a", GRPC.status, turns);
         let words = [what, "went back"];
-        refused(back_up(&network, Transport::Grpc, "a"), Kind::Other, &words);
+        refused(back_up(&network, Transport::Grpc, "a"), ErrorKind::Other, &words);
     }
 }
 
@@ -584,7 +584,7 @@ fn a_login_is_tried_wherever_it_could_open_the_status() {
                 })
             });
             let asked = options(&transport.to_string(), "a", &LOGIN);
-            refused(backed_up(&network, &asked), Kind::Corrupt, &["CORRUPT"]);
+            refused(backed_up(&network, &asked), ErrorKind::Corrupt, &["CORRUPT"]);
             assert_eq!(network.count("a", paths.login), 1);
         }
     }
@@ -608,7 +608,9 @@ fn a_status_that_a_login_does_not_open_is_asked_for_no_third_time() {
 /// What the first probe left out is filled in, and judged, by what comes later.
 #[test]
 fn a_status_that_opens_later_is_judged_too() {
-    for (errors, kind) in [(&["memberID:2 alarm:CORRUPT "][..], Some(Kind::Corrupt)), (&[], None)] {
+    for (errors, kind) in
+        [(&["memberID:2 alarm:CORRUPT "][..], Some(ErrorKind::Corrupt)), (&[], None)]
+    {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);
         let denied = Transport::Grpc.refusal(7, "etcdserver: permission denied");
@@ -651,9 +653,9 @@ fn a_login_is_tried_where_it_could_open_the_snapshot() {
 #[test]
 fn a_refusal_in_the_place_of_the_first_message_is_told_as_what_it_is() {
     for (code, message, kind) in [
-        ("4", "stream timeout", Kind::Interrupted),
-        ("7", "etcdserver: permission denied", Kind::PermissionDenied),
-        ("14", "no healthy upstream", Kind::Interrupted),
+        ("4", "stream timeout", ErrorKind::Interrupted),
+        ("7", "etcdserver: permission denied", ErrorKind::PermissionDenied),
+        ("14", "no healthy upstream", ErrorKind::Interrupted),
     ] {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);
@@ -688,9 +690,9 @@ fn a_token_that_one_member_refuses_is_a_matter_of_that_member() {
 #[test]
 fn what_every_member_would_refuse_is_asked_of_one() {
     for (code, message, kind) in [
-        (7, "etcdserver: permission denied", Kind::PermissionDenied),
-        (2, "auth: user name is empty", Kind::Unauthenticated),
-        (2, "auth: user not found", Kind::Unauthenticated),
+        (7, "etcdserver: permission denied", ErrorKind::PermissionDenied),
+        (2, "auth: user name is empty", ErrorKind::Unauthenticated),
+        (2, "auth: user not found", ErrorKind::Unauthenticated),
     ] {
         let network = Scripted::default();
         for (host, id) in [("a", 2), ("b", 3)] {
@@ -733,15 +735,15 @@ fn ping_begins_a_snapshot_and_takes_no_more_than_its_beginning() {
         ping(&network, transport, &[]).expect("a yes");
         assert_eq!(network.count("a", transport.paths().snapshot), 1);
         for (reply, kind) in [
-            (transport.refusal(7, "etcdserver: permission denied"), Kind::PermissionDenied),
-            (transport.refusal(3, "etcdserver: user name is empty"), Kind::Unauthenticated),
-            (Reply::page(502), Kind::Unreachable),
+            (transport.refusal(7, "etcdserver: permission denied"), ErrorKind::PermissionDenied),
+            (transport.refusal(3, "etcdserver: user name is empty"), ErrorKind::Unauthenticated),
+            (Reply::page(502), ErrorKind::Unreachable),
         ] {
             network.reply("a", transport.paths().snapshot, reply);
             refused(ping(&network, transport, &[]), kind, &["`a:2379`: snapshot: "]);
         }
         network.on("a", transport.paths().snapshot, |_| Err::<Reply, _>(NetworkError::ReadTimeout));
-        refused(ping(&network, transport, &[]), Kind::TimedOut, &["`stall_timeout`"]);
+        refused(ping(&network, transport, &[]), ErrorKind::TimedOut, &["`stall_timeout`"]);
     }
 }
 
@@ -770,19 +772,19 @@ fn where_grpc_finds_no_way_the_gateway_is_asked() {
 #[test]
 fn what_is_no_sign_of_a_missing_http2_sends_nobody_to_the_gateway() {
     for (answer, kind) in [
-        (Ok(Reply::page(502)), Kind::Unreachable),
-        (Ok(Reply::page(503)), Kind::Unreachable),
-        (Ok(Reply::page(429)), Kind::Unreachable),
-        (Ok(Reply::page(504)), Kind::TimedOut),
-        (Ok(Reply::page(408)), Kind::TimedOut),
-        (Ok(Reply::page(401)), Kind::Unauthenticated),
-        (Ok(Reply::page(403)), Kind::PermissionDenied),
-        (Ok(Reply::grpc_refusal("12", "unknown service")), Kind::Unsupported),
-        (Ok(Reply::grpc_refusal("16", "Jwt is missing")), Kind::Unauthenticated),
-        (Ok(Reply::grpc_refusal("7", "RBAC: access denied")), Kind::PermissionDenied),
-        (Err(NetworkError::Refused), Kind::Unreachable),
-        (Err(NetworkError::ReadTimeout), Kind::TimedOut),
-        (Err(NetworkError::Tls("tls: expired; renew it".into())), Kind::Unreachable),
+        (Ok(Reply::page(502)), ErrorKind::Unreachable),
+        (Ok(Reply::page(503)), ErrorKind::Unreachable),
+        (Ok(Reply::page(429)), ErrorKind::Unreachable),
+        (Ok(Reply::page(504)), ErrorKind::TimedOut),
+        (Ok(Reply::page(408)), ErrorKind::TimedOut),
+        (Ok(Reply::page(401)), ErrorKind::Unauthenticated),
+        (Ok(Reply::page(403)), ErrorKind::PermissionDenied),
+        (Ok(Reply::grpc_refusal("12", "unknown service")), ErrorKind::Unsupported),
+        (Ok(Reply::grpc_refusal("16", "Jwt is missing")), ErrorKind::Unauthenticated),
+        (Ok(Reply::grpc_refusal("7", "RBAC: access denied")), ErrorKind::PermissionDenied),
+        (Err(NetworkError::Refused), ErrorKind::Unreachable),
+        (Err(NetworkError::ReadTimeout), ErrorKind::TimedOut),
+        (Err(NetworkError::Tls("tls: expired; renew it".into())), ErrorKind::Unreachable),
     ] {
         let network = Scripted::default();
         member(&network, "a", Transport::Gateway, 2);
@@ -802,7 +804,7 @@ fn where_both_ways_fail_both_reasons_are_told() {
         "neither",
         "gRPC: the server does not speak HTTP/2 (frame), gateway: the connection was closed (reset)",
     ];
-    refused(backed_up(&network, &auto), Kind::Unreachable, &words);
+    refused(backed_up(&network, &auto), ErrorKind::Unreachable, &words);
     // Neither reason sends people to the way that has failed.
     let error = backed_up(&network, &auto).expect_err("no way").to_string();
     assert!(
@@ -821,17 +823,17 @@ fn where_both_ways_fail_both_reasons_are_told() {
     // Where an answer came at all, it says more.
     network.reply("a", GATEWAY.status, Reply::page(502));
     let words = ["gateway: a proxy", "gRPC: the server", "; check that etcd runs behind it"];
-    refused(backed_up(&network, &auto), Kind::Unreachable, &words);
+    refused(backed_up(&network, &auto), ErrorKind::Unreachable, &words);
     // What can be mended leads.
     network.reply("a", GATEWAY.status, Reply::page(401));
     let words =
         ["neither", "gateway: a proxy", "gRPC: the server", "; connect to the member itself"];
-    refused(backed_up(&network, &auto), Kind::Unauthenticated, &words);
+    refused(backed_up(&network, &auto), ErrorKind::Unauthenticated, &words);
     // Where etcd itself answers, there was a way.
     let guarded = Transport::Gateway.refusal(3, "etcdserver: user name is empty");
     network.reply("a", GATEWAY.status, guarded);
     let error = backed_up(&network, &auto).expect_err("a login is wanted");
-    assert_eq!(error.kind, Kind::Unauthenticated);
+    assert_eq!(error.kind, ErrorKind::Unauthenticated);
     assert!(!error.to_string().contains("gRPC"), "{error}");
 }
 
@@ -844,15 +846,15 @@ fn of_several_endpoints_the_reason_that_can_be_mended_leads() {
         "`b:2379`: this cluster wants a login, `a:2379`: connection refused",
         "; give `username` and `password_file`",
     ];
-    refused(back_up(&network, Transport::Grpc, "a,b"), Kind::Unauthenticated, &words);
+    refused(back_up(&network, Transport::Grpc, "a,b"), ErrorKind::Unauthenticated, &words);
 }
 
 #[test]
 fn a_refused_snapshot_is_told_as_what_it_is_and_the_next_member_is_asked() {
     for (reply, kind, words) in [
-        (Reply::page(504), Kind::TimedOut, "proxy"),
-        (Reply::grpc_refusal("13", "disk on fire"), Kind::Other, "INTERNAL"),
-        (Reply::page(404), Kind::Unsupported, "not gRPC"),
+        (Reply::page(504), ErrorKind::TimedOut, "proxy"),
+        (Reply::grpc_refusal("13", "disk on fire"), ErrorKind::Other, "INTERNAL"),
+        (Reply::page(404), ErrorKind::Unsupported, "not gRPC"),
     ] {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);
@@ -877,7 +879,7 @@ fn a_refusal_that_drips_ends_with_the_run() {
         Ok((json_head(500), vec![Ok(b" ".to_vec()); 10]))
     });
     let short = options("gateway", "a", &[("max_duration", "20ms")]);
-    refused(backed_up(&network, &short), Kind::TimedOut, &["`max_duration`"]);
+    refused(backed_up(&network, &short), ErrorKind::TimedOut, &["`max_duration`"]);
 }
 
 #[test]
@@ -900,9 +902,9 @@ fn what_drips_before_the_first_message_is_given_up_for_the_next_member() {
         let words = [what, "not whole after 80ms", "`stall_timeout`"];
         let short =
             |endpoints| options(&transport.to_string(), endpoints, &[("stall_timeout", "20ms")]);
-        refused(backed_up(&network, &short("a")), Kind::TimedOut, &words);
+        refused(backed_up(&network, &short("a")), ErrorKind::TimedOut, &words);
         let ping = Session::new(network.clone(), short("a"), |_| {}).ping();
-        refused(ping, Kind::TimedOut, &words);
+        refused(ping, ErrorKind::TimedOut, &words);
         member(&network, "b", transport, 3);
         let manifest = backed_up(&network, &short("a,b")).expect("a backup of the other one");
         assert_eq!(manifest["endpoint"], "b:2379");
@@ -916,7 +918,7 @@ fn of_a_refusal_no_more_is_read_than_an_answer_may_hold() {
     let endless = vec![Ok(vec![b'x'; 600 << 10]); 3];
     let then_cut = endless.into_iter().chain([Err(NetworkError::Cut("cut".into()))]).collect();
     network.reply("a", GATEWAY.snapshot, (json_head(500), then_cut).into());
-    refused(back_up(&network, Transport::Gateway, "a"), Kind::Other, &["status 500", "xxx…"]);
+    refused(back_up(&network, Transport::Gateway, "a"), ErrorKind::Other, &["status 500", "xxx…"]);
 }
 
 #[test]
@@ -941,7 +943,7 @@ fn a_token_that_etcd_would_not_issue_is_not_sent_back() {
         member(&network, "a", transport, 2);
         network.reply("a", transport.paths().login, transport.token("two\nlines"));
         let asked = options(&transport.to_string(), "a", &LOGIN);
-        refused(backed_up(&network, &asked), Kind::Corrupt, &["login: ", "the token"]);
+        refused(backed_up(&network, &asked), ErrorKind::Corrupt, &["login: ", "the token"]);
     }
 }
 
@@ -994,10 +996,10 @@ fn a_stream_that_a_clock_ended_says_whose_clock() {
     for (limit, kind, words) in [
         (
             "1h",
-            Kind::Interrupted,
+            ErrorKind::Interrupted,
             "a time limit of etcd or of a proxy between ended the stream after",
         ),
-        ("30ms", Kind::TimedOut, "`max_duration`"),
+        ("30ms", ErrorKind::TimedOut, "`max_duration`"),
     ] {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);
@@ -1021,7 +1023,7 @@ fn a_refusal_that_comes_in_pieces_is_read_whole() {
     let pieces = pieces.map(|piece| Ok(piece.into())).to_vec();
     network.reply("a", GATEWAY.snapshot, (json_head(403), pieces).into());
     let words = ["role `root`"];
-    refused(back_up(&network, Transport::Gateway, "a"), Kind::PermissionDenied, &words);
+    refused(back_up(&network, Transport::Gateway, "a"), ErrorKind::PermissionDenied, &words);
 }
 
 thread_local! {
@@ -1085,9 +1087,9 @@ fn an_import_that_failed_stays_so() {
         }
     }
     for _ in 0..2 {
-        refused(import.advance(), Kind::Other, &["then member 3"]);
+        refused(import.advance(), ErrorKind::Other, &["then member 3"]);
     }
-    refused(import.finish(), Kind::Other, &["then member 3"]);
+    refused(import.finish(), ErrorKind::Other, &["then member 3"]);
 }
 
 /// Over gRPC and TLS a client certificate may have been the login; the pages know.

@@ -5,7 +5,7 @@ use super::verifier::{Content, DIGEST_SIZE, Proof, Unread, check_size};
 use crate::error::{Error, Result};
 use crate::proof::Keyspace;
 use crate::proof::candidates::Observer;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::io::Read;
 
 const PIECE: usize = 256 << 10;
@@ -42,7 +42,7 @@ pub(crate) fn verify<O: Observer>(
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => {
                 return Err(Error::new(
-                    Kind::Interrupted,
+                    ErrorKind::Interrupted,
                     format!("cannot read the dump: {error}"),
                 ));
             }
@@ -51,7 +51,7 @@ pub(crate) fn verify<O: Observer>(
     let database = size.saturating_sub(DIGEST_SIZE);
     check_size(database).map_err(|_| {
         Error::new(
-            Kind::Interrupted,
+            ErrorKind::Interrupted,
             format!("{size} bytes are no whole dump: it was cut, or has no digest"),
         )
         .remedy("do not restore it; take the copy before it, or another backup")
@@ -110,7 +110,7 @@ mod tests {
             dump[at] ^= 1;
             assert_eq!(
                 verify(&dump[..], MEMORY, ()).err().map(|error| error.kind),
-                Some(Kind::Corrupt),
+                Some(ErrorKind::Corrupt),
                 "at {at}"
             );
         }

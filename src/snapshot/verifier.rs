@@ -14,7 +14,7 @@
 use crate::error::{Error, Result};
 use crate::proof::candidates::Observer;
 use crate::proof::{Fault, Keyspace, Reader};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use sha2::{Digest, Sha256};
 
 /// The length of the digest at the end of a dump, in bytes.
@@ -236,7 +236,7 @@ impl Verifier {
         if blob.is_empty() {
             // A server that cannot read its own file goes on like this for ever.
             return Err(Error::new(
-                Kind::Interrupted,
+                ErrorKind::Interrupted,
                 format!("etcd sent an empty message with {remaining} bytes left: it cannot read its database"),
             )
             .remedy("check the disk of that member, or name another one"));
@@ -259,7 +259,7 @@ impl Verifier {
             State::Data(left) => format!("with {left} of {} bytes missing", self.announced),
             State::AwaitingDigest => "before the digest".into(),
         };
-        Err(Error::new(Kind::Interrupted, format!("the stream ended {missing}"))
+        Err(Error::new(ErrorKind::Interrupted, format!("the stream ended {missing}"))
             .remedy("look into that member's log, and run the backup again"))
     }
 }
@@ -273,7 +273,7 @@ fn damaged(why: String) -> Error {
 }
 
 fn corrupt(what: impl Into<String>) -> Error {
-    Error::new(Kind::Corrupt, what).remedy(
+    Error::new(ErrorKind::Corrupt, what).remedy(
         "take another backup; if it stays so, check that member with `etcdutl` or name another one",
     )
 }
@@ -319,7 +319,7 @@ mod tests {
         verifier.finish()
     }
 
-    fn refused(messages: &[(u64, Vec<u8>)], kind: Kind, words: &str) {
+    fn refused(messages: &[(u64, Vec<u8>)], kind: ErrorKind, words: &str) {
         let error = verify(messages).expect_err(words);
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
@@ -347,7 +347,7 @@ mod tests {
     fn a_stream_that_ends_early_is_an_interruption() {
         let whole = messages(&database(3), 512);
         for kept in 0..whole.len() {
-            refused(&whole[..kept], Kind::Interrupted, "the stream ended");
+            refused(&whole[..kept], ErrorKind::Interrupted, "the stream ended");
         }
     }
 
@@ -356,7 +356,7 @@ mod tests {
         for (index, remaining) in [(1, 1024), (1, 0), (1, 511), (1, 513), (2, 512)] {
             let mut messages = messages(&database(3), 512);
             messages[index].0 = remaining;
-            refused(&messages, Kind::Corrupt, "does not add up");
+            refused(&messages, ErrorKind::Corrupt, "does not add up");
         }
     }
 
@@ -364,24 +364,24 @@ mod tests {
     fn more_bytes_than_announced_are_refused() {
         let mut messages = messages(&database(3), 512);
         messages[1].1.extend([0; 1024]);
-        refused(&messages, Kind::Corrupt, "more bytes came");
+        refused(&messages, ErrorKind::Corrupt, "more bytes came");
     }
 
     #[test]
     fn an_empty_message_with_bytes_left_is_refused_at_once() {
         let mut messages = messages(&database(3), 512);
         messages.insert(1, (1024, Vec::new()));
-        refused(&messages, Kind::Interrupted, "cannot read its database");
+        refused(&messages, ErrorKind::Interrupted, "cannot read its database");
     }
 
     #[test]
     fn a_digest_that_is_not_that_of_the_bytes_is_refused() {
         let mut changed = messages(&database(4), 512);
         changed[3].1[7] ^= 1;
-        refused(&changed, Kind::Corrupt, "SHA-256");
+        refused(&changed, ErrorKind::Corrupt, "SHA-256");
         let mut changed = messages(&database(3), 512);
         changed[3].1[31] ^= 1;
-        refused(&changed, Kind::Corrupt, "SHA-256");
+        refused(&changed, ErrorKind::Corrupt, "SHA-256");
     }
 
     #[test]
@@ -393,8 +393,8 @@ mod tests {
         let proof = verify(&changed).expect("the host will find it");
         assert_eq!(proof.sha256[..], Sha256::digest(database(4))[..], "as etcd sent it");
         changed[4].1.pop();
-        assert_eq!(verify(&changed).expect_err("31 bytes").kind, Kind::Corrupt);
-        assert_eq!(verify(&changed[..4]).expect_err("cut").kind, Kind::Interrupted);
+        assert_eq!(verify(&changed).expect_err("31 bytes").kind, ErrorKind::Corrupt);
+        assert_eq!(verify(&changed[..4]).expect_err("cut").kind, ErrorKind::Interrupted);
     }
 
     #[test]
@@ -402,7 +402,7 @@ mod tests {
         for length in [0, 31, 33, 512] {
             let mut messages = messages(&database(3), 512);
             messages[3].1.resize(length, 0);
-            refused(&messages, Kind::Corrupt, "the digest has");
+            refused(&messages, ErrorKind::Corrupt, "the digest has");
         }
     }
 
@@ -410,7 +410,7 @@ mod tests {
     fn bytes_announced_after_the_digest_are_refused() {
         let mut messages = messages(&database(3), 512);
         messages[3].0 = 512;
-        refused(&messages, Kind::Corrupt, "after the digest");
+        refused(&messages, ErrorKind::Corrupt, "after the digest");
     }
 
     #[test]
@@ -418,20 +418,20 @@ mod tests {
         for extra in [Vec::new(), vec![0; 32]] {
             let mut messages = messages(&database(3), 512);
             messages.push((0, extra));
-            refused(&messages, Kind::Corrupt, "follows the digest");
+            refused(&messages, ErrorKind::Corrupt, "follows the digest");
         }
     }
 
     #[test]
     fn an_impossible_announcement_is_refused() {
-        refused(&[(u64::MAX, vec![0; 512])], Kind::Corrupt, "more bytes than there can be");
+        refused(&[(u64::MAX, vec![0; 512])], ErrorKind::Corrupt, "more bytes than there can be");
         refused(
             &[(u64::MAX - 511 - 31, vec![0; 512])],
-            Kind::Corrupt,
+            ErrorKind::Corrupt,
             "more bytes than there can be",
         );
-        refused(&[(0, Vec::new())], Kind::Corrupt, "no size of a database");
-        refused(&[(100, vec![0; 512])], Kind::Corrupt, "no size of a database");
+        refused(&[(0, Vec::new())], ErrorKind::Corrupt, "no size of a database");
+        refused(&[(100, vec![0; 512])], ErrorKind::Corrupt, "no size of a database");
     }
 
     #[test]
@@ -439,7 +439,7 @@ mod tests {
         let mut bytes = database(3);
         bytes[17] ^= 1;
         for blob in [1, 79, 80, 512] {
-            refused(&messages(&bytes, blob), Kind::Corrupt, "not a bbolt database");
+            refused(&messages(&bytes, blob), ErrorKind::Corrupt, "not a bbolt database");
         }
     }
 

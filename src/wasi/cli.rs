@@ -10,7 +10,7 @@ use crate::import::Import;
 use crate::look::{Outcome, PATIENCE, Style};
 use crate::options::Options;
 use crate::session::Session;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::io::{BufRead, IsTerminal, Read};
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ fn warn(line: &str) {
 }
 
 fn options(target: Target) -> Result<Options> {
-    let cannot = |what: String| Error::new(Kind::InvalidConfig, what);
+    let cannot = |what: String| Error::new(ErrorKind::InvalidConfig, what);
     let password = match &target.password {
         None => None,
         Some(PasswordSource::Variable(name)) => {

@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::session::Session;
 use crate::snapshot::stream::Stated;
 use crate::snapshot::verifier::{Checks, Hashing};
-use plakar_connector::{Authority, Kind};
+use plakar_connector::{Authority, ErrorKind};
 use std::cell::RefCell;
 use std::time::UNIX_EPOCH;
 
@@ -138,15 +138,15 @@ impl From<Error> for wit::Error {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error.kind {
-            Kind::InvalidConfig => wit::Error::InvalidConfig(message),
-            Kind::Unreachable => wit::Error::Unreachable(message),
-            Kind::TimedOut => wit::Error::TimedOut(message),
-            Kind::Unauthenticated => wit::Error::Unauthenticated(message),
-            Kind::PermissionDenied => wit::Error::PermissionDenied(message),
-            Kind::Unsupported => wit::Error::Unsupported(message),
-            Kind::Interrupted => wit::Error::Interrupted(message),
-            Kind::Corrupt => wit::Error::Corrupt(message),
-            Kind::Other => wit::Error::Other(message),
+            ErrorKind::InvalidConfig => wit::Error::InvalidConfig(message),
+            ErrorKind::Unreachable => wit::Error::Unreachable(message),
+            ErrorKind::TimedOut => wit::Error::TimedOut(message),
+            ErrorKind::Unauthenticated => wit::Error::Unauthenticated(message),
+            ErrorKind::PermissionDenied => wit::Error::PermissionDenied(message),
+            ErrorKind::Unsupported => wit::Error::Unsupported(message),
+            ErrorKind::Interrupted => wit::Error::Interrupted(message),
+            ErrorKind::Corrupt => wit::Error::Corrupt(message),
+            ErrorKind::Other => wit::Error::Other(message),
         }
     }
 }

@@ -4,7 +4,7 @@ use host_tests::etcd::{Etcd, Version};
 use host_tests::recorded;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::json;
 
 const TRANSPORTS: [&str; 2] = ["transport=grpc", "transport=gateway"];
@@ -49,11 +49,13 @@ fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version)
     for transport in TRANSPORTS {
         let (outcome, target) = back_up(&etcd, transport);
         let place = format!("`{}`: probe: ", etcd.endpoint());
-        outcome
-            .assert_failed(Kind::Corrupt, &[&place, "CORRUPT for this member", "another member"]);
+        outcome.assert_failed(
+            ErrorKind::Corrupt,
+            &[&place, "CORRUPT for this member", "another member"],
+        );
         target.assert_nothing_left();
         let ping = Run::ping(&etcd.location(), &["-o", transport]).wait();
-        ping.assert_failed(Kind::Corrupt, &[&place]);
+        ping.assert_failed(ErrorKind::Corrupt, &[&place]);
     }
 }
 

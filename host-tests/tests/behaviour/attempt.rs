@@ -5,7 +5,7 @@ use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run, Running};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// A backup of a fake member that was tried.
@@ -42,7 +42,7 @@ impl Attempt {
     /// Fails unless it failed with this kind at this stage, named the endpoint,
     /// said these words, and left nothing behind.
     #[track_caller]
-    pub(crate) fn assert_refused(&self, kind: Kind, stage: &str, words: &[&str]) {
+    pub(crate) fn assert_refused(&self, kind: ErrorKind, stage: &str, words: &[&str]) {
         let place = format!("`{}`: {stage}: ", self.gateway.endpoint());
         self.outcome.assert_failed(kind, &[&place]).assert_failed(kind, words);
         self.target.assert_nothing_left();
@@ -52,7 +52,7 @@ impl Attempt {
 /// Tries to back up a member that answers the snapshot call with this, and has
 /// to fail.
 #[track_caller]
-pub(crate) fn snapshot_is_refused(answer: Answer, kind: Kind, words: &[&str]) {
+pub(crate) fn snapshot_is_refused(answer: Answer, kind: ErrorKind, words: &[&str]) {
     let database = host_tests::database::database(2);
     Attempt::of(Member::with(&database).snapshot(answer), &[])
         .assert_refused(kind, "snapshot", words);

@@ -6,7 +6,7 @@ use host_tests::etcd::{Client, Etcd, Gate, Settings, Version};
 use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::json;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ fn back_up_with(etcd: &Etcd, user: Option<(&str, &str)>, more: &[&str]) -> (Outc
 }
 
 #[track_caller]
-fn assert_refused(etcd: &Etcd, login: Option<(&str, &str)>, kind: Kind, words: &[&str]) {
+fn assert_refused(etcd: &Etcd, login: Option<(&str, &str)>, kind: ErrorKind, words: &[&str]) {
     let (outcome, target) = back_up(etcd, login);
     outcome.assert_failed(kind, &[&etcd.endpoint()]).assert_failed(kind, words);
     target.assert_nothing_left();
@@ -79,10 +79,25 @@ fn users_with_the_role_root_may_take_snapshots(version: Version) {
 
 fn all_others_are_refused_with_the_remedy(version: Version) {
     let etcd = guarded(version);
-    assert_refused(&etcd, None, Kind::Unauthenticated, &["`username`", "`password_file`"]);
-    assert_refused(&etcd, Some(("root", "wrong")), Kind::Unauthenticated, &["password is wrong"]);
-    assert_refused(&etcd, Some(("nobody", PASSWORD)), Kind::Unauthenticated, &["no such user"]);
-    assert_refused(&etcd, Some(("reader", PASSWORD)), Kind::PermissionDenied, &["role `root`"]);
+    assert_refused(&etcd, None, ErrorKind::Unauthenticated, &["`username`", "`password_file`"]);
+    assert_refused(
+        &etcd,
+        Some(("root", "wrong")),
+        ErrorKind::Unauthenticated,
+        &["password is wrong"],
+    );
+    assert_refused(
+        &etcd,
+        Some(("nobody", PASSWORD)),
+        ErrorKind::Unauthenticated,
+        &["no such user"],
+    );
+    assert_refused(
+        &etcd,
+        Some(("reader", PASSWORD)),
+        ErrorKind::PermissionDenied,
+        &["role `root`"],
+    );
 }
 
 /// What `ping` says and what a backup comes to are one thing.
@@ -90,11 +105,11 @@ fn ping_says_what_a_backup_would(version: Version) {
     let etcd = guarded(version);
     for transport in ["transport=grpc", "transport=gateway"] {
         for (user, password, kind) in [
-            (None, "", Some(Kind::Unauthenticated)),
-            (Some("root"), "wrong", Some(Kind::Unauthenticated)),
-            (Some("nobody"), PASSWORD, Some(Kind::Unauthenticated)),
+            (None, "", Some(ErrorKind::Unauthenticated)),
+            (Some("root"), "wrong", Some(ErrorKind::Unauthenticated)),
+            (Some("nobody"), PASSWORD, Some(ErrorKind::Unauthenticated)),
             // It may read every key, and that is not enough.
-            (Some("reader"), PASSWORD, Some(Kind::PermissionDenied)),
+            (Some("reader"), PASSWORD, Some(ErrorKind::PermissionDenied)),
             (Some("backup"), PASSWORD, None),
         ] {
             let file = empty_file();
@@ -339,7 +354,7 @@ fn a_member_that_never_takes_its_own_tokens_is_asked_for_two_and_no_more() {
                 back_up_with(&etcd, Some(("backup", PASSWORD)), &["-o", transport]);
             let place = format!("`{}`: {stage}: ", etcd.endpoint());
             let words = [&place, "does not take the token", "`--auth-token`"];
-            outcome.assert_failed(Kind::Unauthenticated, &words);
+            outcome.assert_failed(ErrorKind::Unauthenticated, &words);
             target.assert_nothing_left();
             assert_eq!(etcd.logins(), logins, "etcd {version}, {transport}");
         }

@@ -7,7 +7,7 @@ use host_tests::gateway::{Gateway, Member};
 use host_tests::process::{self, Signal};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::fs;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ fn refused_at(location: &str, options: &[&str], words: &[&str]) -> Outcome {
     let target = Target::new();
     let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
     let outcome = Run::backup(location, &target.argument(), &more).wait();
-    outcome.assert_failed(Kind::InvalidConfig, words);
+    outcome.assert_failed(ErrorKind::InvalidConfig, words);
     target.assert_nothing_left();
     outcome
 }
@@ -61,7 +61,7 @@ fn credentials_in_a_location_are_refused_and_never_repeated() {
         let target = Target::new();
         for verbosity in ["-q", "-vv", "--json"] {
             let outcome = Run::backup(&location, &target.argument(), &[verbosity]).wait();
-            outcome.assert_failed(Kind::InvalidConfig, &[]);
+            outcome.assert_failed(ErrorKind::InvalidConfig, &[]);
             assert!(!outcome.says("hunter2"), "{outcome}");
         }
         target.assert_nothing_left();
@@ -225,7 +225,7 @@ fn a_file_without_an_end_is_not_read_to_it() {
     let more = ["--config", "/dev/zero"];
     Run::backup("etcd://127.0.0.1:1", &target.argument(), &more)
         .wait()
-        .assert_failed(Kind::InvalidConfig, &["config file `/dev/zero`", "is longer than"]);
+        .assert_failed(ErrorKind::InvalidConfig, &["config file `/dev/zero`", "is longer than"]);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_password_comes_from_its_file_as_it_stands_there() {
     }
     for password in ["hunter2\n\n", "hunter2\r", " hunter2"] {
         let outcome = backup(password);
-        outcome.assert_failed(Kind::Unauthenticated, &["begins or ends with a blank"]);
+        outcome.assert_failed(ErrorKind::Unauthenticated, &["begins or ends with a blank"]);
         assert!(!outcome.says("hunter2"), "{outcome}");
     }
 }
@@ -311,12 +311,12 @@ fn a_bad_config_file_is_named_without_its_values() {
         fs::write(&file, content).expect("written");
         let outcome =
             Run::backup(&gateway.location(), &target.argument(), &["--config", path]).wait();
-        outcome.assert_failed(Kind::InvalidConfig, words);
+        outcome.assert_failed(ErrorKind::InvalidConfig, words);
         assert!(!outcome.says("hunter2"), "{outcome}");
     }
     fs::remove_file(&file).expect("it was there");
     let outcome = Run::backup(&gateway.location(), &target.argument(), &["--config", path]).wait();
-    outcome.assert_failed(Kind::InvalidConfig, &[&format!("`{path}`")]);
+    outcome.assert_failed(ErrorKind::InvalidConfig, &[&format!("`{path}`")]);
     target.assert_nothing_left();
     assert!(!gateway.was_contacted());
 }
@@ -337,6 +337,6 @@ fn a_wrong_call_shows_the_right_one() {
     for arguments in
         [&["backup"][..], &["backup", "x.wasm", "etcd://h"], &["restore"], &["--frobnicate"]]
     {
-        Run::plakar_wasm(arguments).wait().assert_failed(Kind::InvalidConfig, &["Usage"]);
+        Run::plakar_wasm(arguments).wait().assert_failed(ErrorKind::InvalidConfig, &["Usage"]);
     }
 }

@@ -8,7 +8,7 @@ use host_tests::process;
 use host_tests::run::Run;
 use host_tests::target::Target;
 use host_tests::tools;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,8 @@ fn a_ping_tells_who_answers() {
 fn a_ping_tells_that_nobody_answers() {
     let endpoint = format!("127.0.0.1:{}", free_port());
     let outcome = Run::ping(&format!("etcd://{endpoint}"), &[]).wait();
-    outcome.assert_failed(Kind::Unreachable, &[&format!("`{endpoint}`"), "connection refused"]);
+    outcome
+        .assert_failed(ErrorKind::Unreachable, &[&format!("`{endpoint}`"), "connection refused"]);
 }
 
 #[test]
@@ -70,10 +71,10 @@ fn json_lines_tell_a_failure_with_its_kind() {
     let gateway = Gateway::start(member);
     let target = Target::new();
     let outcome = Run::backup(&gateway.location(), &target.argument(), &["--json"]).wait();
-    outcome.assert_failed(Kind::Corrupt, &[]);
+    outcome.assert_failed(ErrorKind::Corrupt, &[]);
     let last = outcome.outcome();
     assert_eq!((&last["ok"], &last["kind"]), (&false.into(), &"corrupt".into()));
-    assert_eq!(last["exit_code"], Kind::Corrupt.exit_code());
+    assert_eq!(last["exit_code"], ErrorKind::Corrupt.exit_code());
     assert!(last["message"].as_str().is_some_and(|message| message.contains("SHA-256")), "{last}");
     assert_eq!(last["facts"]["endpoint"], gateway.endpoint());
     assert_eq!(last["facts"]["sha256"], Value::Null, "nothing was proven");
@@ -83,7 +84,7 @@ fn json_lines_tell_a_failure_with_its_kind() {
 fn json_lines_tell_bad_input_too() {
     let target = Target::new();
     let outcome = Run::backup("etcd://", &target.argument(), &["--json"]).wait();
-    outcome.assert_failed(Kind::InvalidConfig, &[]);
+    outcome.assert_failed(ErrorKind::InvalidConfig, &[]);
     assert_eq!(outcome.outcome()["kind"], "invalid-config");
 }
 
@@ -101,7 +102,7 @@ fn quiet_still_says_what_went_wrong() {
     let target = Target::new();
     let location = format!("etcd://127.0.0.1:{}", free_port());
     let outcome = Run::backup(&location, &target.argument(), &["-q"]).wait();
-    outcome.assert_failed(Kind::Unreachable, &["connection refused"]);
+    outcome.assert_failed(ErrorKind::Unreachable, &["connection refused"]);
     assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
 }
 
@@ -233,7 +234,7 @@ fn the_manual_has_a_page_for_each_command() {
     }
     Run::plakar_wasm(["man", "nonsense"])
         .wait()
-        .assert_failed(Kind::InvalidConfig, &["`nonsense`"]);
+        .assert_failed(ErrorKind::InvalidConfig, &["`nonsense`"]);
 }
 
 /// The connector's own command line, in our sandbox.
@@ -273,7 +274,9 @@ mod run {
         assert_eq!(outcome.stdout, "SEEN=yes\n");
         let run =
             Run::plakar_wasm(["run", "--env", "UNSET_HERE"]).path(tools::misbehaving_connector());
-        run.args(["--", "variables"]).wait().assert_failed(Kind::InvalidConfig, &["`UNSET_HERE`"]);
+        run.args(["--", "variables"])
+            .wait()
+            .assert_failed(ErrorKind::InvalidConfig, &["`UNSET_HERE`"]);
     }
 
     #[test]

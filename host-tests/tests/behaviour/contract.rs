@@ -7,7 +7,7 @@ use host_tests::plakar::Plakar;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use host_tests::tools;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn words(gateway: &Gateway) -> [String; 2] {
 #[track_caller]
 fn caught(gateway: &Gateway, outcome: &Outcome) {
     let words = words(gateway);
-    outcome.assert_failed(Kind::Corrupt, &words.each_ref().map(String::as_str));
+    outcome.assert_failed(ErrorKind::Corrupt, &words.each_ref().map(String::as_str));
 }
 
 #[test]
@@ -72,7 +72,11 @@ fn a_digest_is_compared_over_as_many_bytes_as_it_covers() {
     let target = Target::new();
     Run::misbehaving("right-digest", &target.argument(), &[]).wait().assert_ok();
     for (behaviour, code, words) in [
-        ("wrong-digest", i32::from(Kind::Corrupt.exit_code()), "`/data`: told to state another"),
+        (
+            "wrong-digest",
+            i32::from(ErrorKind::Corrupt.exit_code()),
+            "`/data`: told to state another",
+        ),
         ("digest-of-more", 11, "covers 1000001 bytes of a content that has 1000000"),
     ] {
         let target = Target::new();
@@ -90,13 +94,13 @@ fn an_import_is_ended_before_anything_is_kept() {
 
     let target = Target::new();
     let outcome = Run::misbehaving("finish-error", &target.argument(), &[]).wait();
-    outcome.assert_failed(Kind::Interrupted, &["told to fail in the end"]);
+    outcome.assert_failed(ErrorKind::Interrupted, &["told to fail in the end"]);
     target.assert_nothing_left();
 
     let target = Target::new();
     let options = ["-o", "max_duration=2s"];
     let outcome = Run::misbehaving("stall-in-finish", &target.argument(), &options).wait();
-    outcome.assert_failed(Kind::TimedOut, &["`max_duration`"]);
+    outcome.assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
     assert!(outcome.elapsed < Duration::from_secs(20), "{outcome}");
     target.assert_nothing_left();
 }
@@ -126,7 +130,7 @@ fn a_component_may_export_several_versions() {
 fn every_way_to_misbehave_is_used_by_a_test() {
     let target = Target::new();
     let outcome = Run::misbehaving("nonsense", &target.argument(), &[]).wait();
-    outcome.assert_failed(Kind::InvalidConfig, &["is none of"]);
+    outcome.assert_failed(ErrorKind::InvalidConfig, &["is none of"]);
     let (_, listed) = outcome.stderr.split_once("is none of").expect("it lists them");
     let names: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
     assert!(names.contains(&"well") && names.len() > 20, "{names:?}");

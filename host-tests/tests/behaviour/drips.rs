@@ -6,7 +6,7 @@ use host_tests::etcd::GatewayStyle;
 use host_tests::gateway::{Answer, Gateway, Member, Stream};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::json;
 use std::time::Duration;
 
@@ -80,7 +80,9 @@ fn runs(member: impl Fn() -> Member) -> [(Outcome, Gateway); 4] {
 fn ends(path: &str, drip: &Answer, stage: &str, words: &[&str]) {
     for (outcome, gateway) in runs(|| member().on(path, drip.clone())) {
         let place = format!("`{}`: {stage}: ", gateway.endpoint());
-        outcome.assert_failed(Kind::TimedOut, &[&place]).assert_failed(Kind::TimedOut, words);
+        outcome
+            .assert_failed(ErrorKind::TimedOut, &[&place])
+            .assert_failed(ErrorKind::TimedOut, words);
     }
 }
 
@@ -115,9 +117,9 @@ fn a_snapshot_that_drips_after_its_first_message_ends_with_the_run_s_time() {
     let drip = Answer::stream(first).then_forever(" ").pausing(PAUSE);
     let [sandbox, stock, ..] = runs(|| member().snapshot(drip.clone()));
     // The sandbox has the same limit, and may be the first to find it used up.
-    sandbox.0.assert_failed(Kind::TimedOut, &["`max_duration`"]);
+    sandbox.0.assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
     let place = format!("`{}`: snapshot: ", stock.1.endpoint());
-    stock.0.assert_failed(Kind::TimedOut, &[&place, "`max_duration`"]);
+    stock.0.assert_failed(ErrorKind::TimedOut, &[&place, "`max_duration`"]);
 }
 
 /// Neither is needed for a backup.

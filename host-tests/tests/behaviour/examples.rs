@@ -8,7 +8,7 @@ use host_tests::process::command;
 use host_tests::run::Run;
 use host_tests::target::Target;
 use host_tests::tools;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::fs;
 use tempfile::NamedTempFile;
 
@@ -30,9 +30,9 @@ fn a_real_member_is_backed_up_under_node() {
 fn a_backup_that_fails_under_node_has_the_exit_code_of_its_kind_and_leaves_nothing() {
     let nobody = format!("etcd://127.0.0.1:{}", free_port());
     for (location, options, kind) in [
-        (nobody.as_str(), &[][..], Kind::Unreachable),
-        (&nobody, &["transport=pigeon"], Kind::InvalidConfig),
-        ("nope://127.0.0.1", &[], Kind::InvalidConfig),
+        (nobody.as_str(), &[][..], ErrorKind::Unreachable),
+        (&nobody, &["transport=pigeon"], ErrorKind::InvalidConfig),
+        ("nope://127.0.0.1", &[], ErrorKind::InvalidConfig),
     ] {
         let target = Target::new();
         let outcome = Run::node(location, &target.argument()).args(options).wait();
@@ -119,10 +119,10 @@ fn a_page_that_is_missing_cut_or_elsewhere_fails_the_backup() {
     let location = format!("web://{}", site.endpoint());
     let page = |path: &str| list(&[format!("http://{}{path}", site.endpoint())]);
     for (urls, kind, words) in [
-        (page("/gone"), Kind::Other, "/gone`: status 404"),
-        (page("/cut"), Kind::Interrupted, "/cut` was cut short"),
-        (elsewhere, Kind::Other, "is not granted"),
-        (list(&["ftp://x".into()]), Kind::InvalidConfig, "option `urls`"),
+        (page("/gone"), ErrorKind::Other, "/gone`: status 404"),
+        (page("/cut"), ErrorKind::Interrupted, "/cut` was cut short"),
+        (elsewhere, ErrorKind::Other, "is not granted"),
+        (list(&["ftp://x".into()]), ErrorKind::InvalidConfig, "option `urls`"),
     ] {
         let target = Target::new();
         hello(&location, &urls, &target).wait().assert_failed(kind, &[words]);

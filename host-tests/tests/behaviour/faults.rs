@@ -5,7 +5,7 @@ use host_tests::etcd::{Etcd, Settings, Version};
 use host_tests::process::Signal;
 use host_tests::run::Run;
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::json;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn a_member_that_is_killed_in_the_middle_leaves_nothing() {
         etcd.assert_ends(Duration::from_secs(10));
         running.signal(Signal::CONT);
         let words = [&format!("`{}`: snapshot: ", etcd.endpoint()), "log"];
-        running.wait().assert_failed(Kind::Interrupted, &words);
+        running.wait().assert_failed(ErrorKind::Interrupted, &words);
         target.assert_nothing_left();
     }
 }
@@ -47,9 +47,10 @@ fn a_member_that_is_shut_down_in_the_middle_leaves_nothing() {
         let running = stopped_in_the_middle(&etcd, &target, &["-o", transport]);
         etcd.shut_down();
         running.signal(Signal::CONT);
-        running
-            .wait()
-            .assert_failed(Kind::Interrupted, &[&format!("`{}`: snapshot: ", etcd.endpoint())]);
+        running.wait().assert_failed(
+            ErrorKind::Interrupted,
+            &[&format!("`{}`: snapshot: ", etcd.endpoint())],
+        );
         target.assert_nothing_left();
     }
 }
@@ -65,7 +66,7 @@ fn a_member_that_stalls_in_the_middle_is_left_after_stall_timeout() {
         running.signal(Signal::CONT);
         let place = format!("`{}`: snapshot: ", etcd.endpoint());
         let words = [place.as_str(), "silent for 2s", "`stall_timeout`"];
-        running.wait().assert_failed(Kind::TimedOut, &words);
+        running.wait().assert_failed(ErrorKind::TimedOut, &words);
         target.assert_nothing_left();
         etcd.signal(Signal::CONT);
         etcd.assert_snapshots_ended(1, Duration::from_secs(10));
@@ -80,7 +81,7 @@ fn a_member_that_stalls_before_the_first_answer_is_left_after_connect_timeout() 
     let outcome =
         Run::backup(&etcd.location(), &target.argument(), &["-o", "connect_timeout=1s"]).wait();
     let words = [&format!("`{}`: probe: ", etcd.endpoint()), "silent for 1s", "`connect_timeout`"];
-    outcome.assert_failed(Kind::TimedOut, &words);
+    outcome.assert_failed(ErrorKind::TimedOut, &words);
     assert!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
     target.assert_nothing_left();
     etcd.signal(Signal::CONT);
@@ -102,7 +103,7 @@ fn a_reader_that_vanishes_holds_no_snapshot_open_past_max_duration() {
         let running = stopped_in_the_middle(&etcd, &target, &options);
         etcd.assert_snapshots_ended(1, Duration::from_secs(10));
         running.signal(Signal::CONT);
-        running.wait().assert_failed(Kind::TimedOut, &["`max_duration`"]);
+        running.wait().assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
         target.assert_nothing_left();
     }
 }
@@ -126,7 +127,7 @@ fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
         Run::backup(&etcd.location(), &target.argument(), &["-o", "transport=gateway"])
             .wait()
             .assert_failed(
-                Kind::Unsupported,
+                ErrorKind::Unsupported,
                 &[
                     &format!("`{}`: probe: ", etcd.endpoint()),
                     "no JSON gateway",
@@ -145,7 +146,7 @@ fn a_host_name_that_is_not_whitelisted_is_told_the_flag() {
     let location = format!("etcd://localhost:{}", etcd.port());
     let gateway = ["-o", "transport=gateway"];
     Run::backup(&location, &target.argument(), &gateway).wait().assert_failed(
-        Kind::PermissionDenied,
+        ErrorKind::PermissionDenied,
         &[&format!("`localhost:{}`: probe: ", etcd.port()), "421", "--host-whitelist"],
     );
     target.assert_nothing_left();

@@ -7,7 +7,7 @@ use host_tests::plakar::Plakar;
 use host_tests::process::command;
 use host_tests::run::{Outcome, Run};
 use host_tests::tools;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -207,12 +207,12 @@ fn a_dump_from_the_store_is_looked_into_and_what_was_restored_is_verified() {
         let mut other = manifest.clone();
         other["database"][field] = value;
         write(&other);
-        verify().assert_failed(Kind::Corrupt, &["verify", "`manifest.json`"]);
+        verify().assert_failed(ErrorKind::Corrupt, &["verify", "`manifest.json`"]);
     }
     write(&manifest);
     verify().assert_ok();
     fs::remove_file(target.path().join("RESTORE.md")).expect("it was restored");
-    verify().assert_failed(Kind::Interrupted, &["verify", "`RESTORE.md`"]);
+    verify().assert_failed(ErrorKind::Interrupted, &["verify", "`RESTORE.md`"]);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn nothing_is_told_of_a_dump_that_is_damaged_or_cut() {
     flipped[at] ^= 1;
     let whole = files.put("whole", &good);
     for (bytes, kind) in
-        [(flipped, Kind::Corrupt), (good[..good.len() - 100].to_vec(), Kind::Interrupted)]
+        [(flipped, ErrorKind::Corrupt), (good[..good.len() - 100].to_vec(), ErrorKind::Interrupted)]
     {
         let file = files.put("dump", &bytes);
         for arguments in [
@@ -295,9 +295,9 @@ fn a_file_is_read_only_where_the_host_grants_it() {
     let file = files.put("dump", b"");
     let arguments = ["show", "--file", &file];
     for run in [Run::wasmtime(arguments), Run::in_our_sandbox(arguments)] {
-        run.wait().assert_failed(Kind::InvalidConfig, &[&file, "--dir", "standard input"]);
+        run.wait().assert_failed(ErrorKind::InvalidConfig, &[&file, "--dir", "standard input"]);
     }
     let folder = files.argument("");
     let outcome = files.wasmtime(&["keys", "--file", &folder]).wait();
-    outcome.assert_failed(Kind::InvalidConfig, &["it is a directory"]);
+    outcome.assert_failed(ErrorKind::InvalidConfig, &["it is a directory"]);
 }

@@ -6,7 +6,7 @@ use host_tests::etcd::free_port;
 use host_tests::gateway::{Answer, Gateway, Member, Stream};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::json;
 
 const SNAPSHOT: &str = "/v3/maintenance/snapshot";
@@ -99,7 +99,7 @@ fn a_member_with_a_corrupt_alarm_of_its_own_is_never_backed_up() {
     assert_eq!(snapshots(&corrupt), 0);
 
     let (outcome, target) = back_up(&endpoints(&[&corrupt]), &[]);
-    outcome.assert_failed(Kind::Corrupt, &[&corrupt.endpoint(), "CORRUPT"]);
+    outcome.assert_failed(ErrorKind::Corrupt, &[&corrupt.endpoint(), "CORRUPT"]);
     target.assert_nothing_left();
 }
 
@@ -132,7 +132,7 @@ fn a_corrupt_alarm_that_is_raised_meanwhile_fails_the_backup() {
     let answers = [status(""), status(&raised)].map(|status| Answer::json(200, &status));
     let gateway = Gateway::start(member(2).on_after_snapshot("/v3/maintenance/status", answers));
     let (outcome, target) = back_up(&endpoints(&[&gateway]), &[]);
-    outcome.assert_failed(Kind::Corrupt, &[&gateway.endpoint(), "CORRUPT"]);
+    outcome.assert_failed(ErrorKind::Corrupt, &[&gateway.endpoint(), "CORRUPT"]);
     target.assert_nothing_left();
     assert_eq!(snapshots(&gateway), 1);
 }
@@ -175,7 +175,7 @@ fn endpoints_of_two_clusters_are_an_error() {
     let ours = Gateway::start(member(1));
     let theirs = Gateway::start(member(2).of_another_cluster());
     let (outcome, target) = back_up(&endpoints(&[&ours, &theirs]), &[]);
-    outcome.assert_failed(Kind::Other, &[&ours.endpoint(), &theirs.endpoint(), "cluster"]);
+    outcome.assert_failed(ErrorKind::Other, &[&ours.endpoint(), &theirs.endpoint(), "cluster"]);
     target.assert_nothing_left();
     assert_eq!(snapshots(&ours) + snapshots(&theirs), 0);
 }
@@ -200,7 +200,7 @@ fn a_snapshot_that_breaks_after_its_first_byte_is_taken_nowhere_else() {
     let cut = Gateway::start(member(2).snapshot(Answer::stream(body).then_cut()));
     let healthy = Gateway::start(member(1));
     let (outcome, target) = back_up(&endpoints(&[&cut, &healthy]), &[]);
-    outcome.assert_failed(Kind::Interrupted, &[&cut.endpoint(), "snapshot"]);
+    outcome.assert_failed(ErrorKind::Interrupted, &[&cut.endpoint(), "snapshot"]);
     target.assert_nothing_left();
     assert_eq!(snapshots(&healthy), 0);
 }
@@ -210,7 +210,7 @@ fn a_missing_permission_is_not_tried_around() {
     let denied = member(2).snapshot(Answer::refusal(V2, 403, 7, "etcdserver: permission denied"));
     let (denied, other) = (Gateway::start(denied), Gateway::start(member(1)));
     let (outcome, target) = back_up(&endpoints(&[&denied, &other]), &[]);
-    outcome.assert_failed(Kind::PermissionDenied, &[&denied.endpoint()]);
+    outcome.assert_failed(ErrorKind::PermissionDenied, &[&denied.endpoint()]);
     target.assert_nothing_left();
     assert_eq!(snapshots(&other), 0);
 }

@@ -7,7 +7,7 @@ use host_tests::gateway::unanswered_port;
 use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::collections::BTreeSet;
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
@@ -59,7 +59,7 @@ fn a_name_none_of_whose_addresses_answers_is_named() {
         let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
         let (outcome, target) = back_up_by_name(&addresses, port, &[transport]);
         let words = [&format!("`etcd.test:{port}`: probe: "), "connection refused"];
-        outcome.assert_failed(Kind::Unreachable, &words);
+        outcome.assert_failed(ErrorKind::Unreachable, &words);
         target.assert_nothing_left();
     }
 }
@@ -95,7 +95,7 @@ fn an_address_that_connects_and_never_answers_ends_a_backup_with_its_limit() {
         let (outcome, target) = back_up_by_name(&addresses, port, &options);
         let place = format!("`etcd.test:{port}`: probe: ");
         let words = [place.as_str(), "silent for 2s", "`connect_timeout`"];
-        outcome.assert_failed(Kind::TimedOut, &words);
+        outcome.assert_failed(ErrorKind::TimedOut, &words);
         target.assert_nothing_left();
         assert!(outcome.elapsed < Duration::from_secs(2) + GRACE, "{outcome}");
     }
@@ -108,7 +108,7 @@ fn a_name_that_nobody_knows_is_told() {
     let target = Target::new();
     let run = backup("etcd://nowhere.test", &[], &target).seeing("/etc/resolv.conf", resolver);
     let words = ["`nowhere.test:2379`: probe: ", "the name has no address", "spelling"];
-    run.wait().assert_failed(Kind::Unreachable, &words);
+    run.wait().assert_failed(ErrorKind::Unreachable, &words);
     target.assert_nothing_left();
 }
 
@@ -120,7 +120,7 @@ fn a_resolver_that_never_answers_ends_a_backup_with_connect_timeout() {
         .seeing("/etc/resolv.conf", "nameserver 127.0.0.9\n");
     let outcome = run.wait();
     let words = ["`nowhere.test:2379`: probe: ", "no connection within 1s", "`connect_timeout`"];
-    outcome.assert_failed(Kind::Unreachable, &words);
+    outcome.assert_failed(ErrorKind::Unreachable, &words);
     assert!(outcome.elapsed < Duration::from_secs(1) + GRACE, "{outcome}");
     target.assert_nothing_left();
 }
@@ -134,7 +134,7 @@ fn names_are_looked_up_a_few_at_a_time() {
     Run::ping("etcd://", &["-o", &endpoints, "-o", "connect_timeout=1s"])
         .seeing("/etc/resolv.conf", "nameserver 127.0.0.11\n")
         .wait()
-        .assert_failed(Kind::Unreachable, &["`h23.test:2379`: no connection within 1s"]);
+        .assert_failed(ErrorKind::Unreachable, &["`h23.test:2379`: no connection within 1s"]);
     silent.set_nonblocking(true).expect("a socket can be told");
     let mut query = [0; 512];
     let mut asked = BTreeSet::new();
@@ -183,7 +183,7 @@ fn sent(cluster: &Cluster) -> [u64; 3] {
 fn assert_told_of_several_members(balancer: &Balancer, (outcome, target): &(Outcome, Target)) {
     let place = format!("`{}`: probe: first member ", balancer.endpoint());
     let words = [place.as_str(), "then member ", "this name leads to several members"];
-    outcome.assert_failed(Kind::Other, &words);
+    outcome.assert_failed(ErrorKind::Other, &words);
     target.assert_nothing_left();
 }
 
@@ -289,7 +289,7 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
                     Run::ping(&proxy.location(), &["-o", transport]).wait().assert_ok();
                 }
                 // It serves no JSON.
-                _ => drop(backup.0.assert_failed(Kind::Unsupported, &[&proxy.endpoint()])),
+                _ => drop(backup.0.assert_failed(ErrorKind::Unsupported, &[&proxy.endpoint()])),
             }
         }
     }
@@ -300,7 +300,7 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
         for _ in 0..10 {
             let (outcome, target) = back_up_at(&proxy.location(), "transport=grpc");
             let words = ["first member ", "then member ", "name them one by one"];
-            outcome.assert_failed(Kind::Other, &words);
+            outcome.assert_failed(ErrorKind::Other, &words);
             target.assert_nothing_left();
         }
     }
@@ -322,7 +322,7 @@ fn a_balancer_that_leads_elsewhere_within_the_snapshot_fails_the_backup() {
     for (number, transport) in (1..).zip(TRANSPORTS) {
         let (outcome, target) = back_up(&balancer, transport);
         let place = format!("`{}`: snapshot: ", balancer.endpoint());
-        outcome.assert_failed(Kind::Interrupted, &[&place]);
+        outcome.assert_failed(ErrorKind::Interrupted, &[&place]);
         target.assert_nothing_left();
         cluster.eventually("end its snapshot", || {
             (sent(&cluster).iter().sum::<u64>() >= number).then_some(())

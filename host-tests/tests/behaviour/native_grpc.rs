@@ -5,7 +5,7 @@ use host_tests::gateway::{Message, Stream};
 use host_tests::grpc::{End, GrpcServer, Snapshot};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::time::Duration;
 
 fn stream() -> Stream {
@@ -22,7 +22,7 @@ fn back_up(snapshot: Snapshot, options: &[&str]) -> (GrpcServer, Target, Outcome
 }
 
 #[track_caller]
-fn refused(snapshot: Snapshot, kind: Kind, words: &[&str]) {
+fn refused(snapshot: Snapshot, kind: ErrorKind, words: &[&str]) {
     let (server, target, outcome) = back_up(snapshot, &["stall_timeout=1s"]);
     let place = format!("`{}`: snapshot: ", server.endpoint());
     outcome.assert_failed(kind, &[&place]).assert_failed(kind, words);
@@ -32,7 +32,7 @@ fn refused(snapshot: Snapshot, kind: Kind, words: &[&str]) {
 
 /// Breaks a good stream, and has the backup refused.
 #[track_caller]
-fn broken(kind: Kind, words: &[&str], change: impl FnOnce(&mut Stream)) {
+fn broken(kind: ErrorKind, words: &[&str], change: impl FnOnce(&mut Stream)) {
     let mut stream = stream();
     change(&mut stream);
     refused(Snapshot::of(&stream), kind, words);
@@ -62,17 +62,17 @@ fn a_stream_is_read_however_it_is_cut() {
 
 #[test]
 fn the_rules_of_the_content_hold_here_too() {
-    broken(Kind::Corrupt, &["SHA-256"], |stream| stream.digest()[31] ^= 1);
-    broken(Kind::Corrupt, &["SHA-256"], |stream| stream.messages[3].blob[100] ^= 0x80);
-    broken(Kind::Interrupted, &["digest"], |stream| drop(stream.messages.pop()));
-    broken(Kind::Corrupt, &["31 bytes"], |stream| stream.digest().truncate(31));
-    broken(Kind::Corrupt, &["33 bytes"], |stream| stream.digest().push(0));
-    broken(Kind::Corrupt, &["add up"], |stream| drop(stream.messages.remove(2)));
-    broken(Kind::Corrupt, &["add up"], |stream| stream.messages.swap(2, 3));
-    broken(Kind::Corrupt, &["digest"], |stream| {
+    broken(ErrorKind::Corrupt, &["SHA-256"], |stream| stream.digest()[31] ^= 1);
+    broken(ErrorKind::Corrupt, &["SHA-256"], |stream| stream.messages[3].blob[100] ^= 0x80);
+    broken(ErrorKind::Interrupted, &["digest"], |stream| drop(stream.messages.pop()));
+    broken(ErrorKind::Corrupt, &["31 bytes"], |stream| stream.digest().truncate(31));
+    broken(ErrorKind::Corrupt, &["33 bytes"], |stream| stream.digest().push(0));
+    broken(ErrorKind::Corrupt, &["add up"], |stream| drop(stream.messages.remove(2)));
+    broken(ErrorKind::Corrupt, &["add up"], |stream| stream.messages.swap(2, 3));
+    broken(ErrorKind::Corrupt, &["digest"], |stream| {
         stream.messages.push(Message { remaining_bytes: 0, blob: vec![0; 32] });
     });
-    broken(Kind::Interrupted, &[], |stream| stream.messages.clear());
+    broken(ErrorKind::Interrupted, &[], |stream| stream.messages.clear());
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_endless_stream_of_a_member_that_cannot_read_its_disk_is_left_at_once() {
     stream.messages.truncate(2);
     let endless = Snapshot::empty_message(stream.messages[1].remaining_bytes);
     let snapshot = Snapshot::of(&stream).ending(End::Forever(endless));
-    refused(snapshot, Kind::Interrupted, &["cannot read its database"]);
+    refused(snapshot, ErrorKind::Interrupted, &["cannot read its database"]);
 }
 
 /// Every byte came and the digest is right: only the status says whether the
@@ -89,14 +89,22 @@ fn the_endless_stream_of_a_member_that_cannot_read_its_disk_is_left_at_once() {
 #[test]
 fn a_whole_snapshot_without_a_good_status_commits_nothing() {
     for (end, kind, words) in [
-        (End::status(13, "disk on fire"), Kind::Interrupted, &["`disk on fire`"][..]),
-        (End::status(14, "transport is closing"), Kind::Interrupted, &["transport is closing"]),
+        (End::status(13, "disk on fire"), ErrorKind::Interrupted, &["`disk on fire`"][..]),
+        (
+            End::status(14, "transport is closing"),
+            ErrorKind::Interrupted,
+            &["transport is closing"],
+        ),
         // Another's time limit: ours is an hour.
-        (End::status(4, "stream timeout"), Kind::Interrupted, &["time limit", "`stream timeout`"]),
-        (End::NoTrailers, Kind::Interrupted, &["status"]),
-        (End::Reset, Kind::Interrupted, &[]),
-        (End::Cut, Kind::Interrupted, &[]),
-        (End::Silence, Kind::TimedOut, &["silent for 1s", "`stall_timeout`"]),
+        (
+            End::status(4, "stream timeout"),
+            ErrorKind::Interrupted,
+            &["time limit", "`stream timeout`"],
+        ),
+        (End::NoTrailers, ErrorKind::Interrupted, &["status"]),
+        (End::Reset, ErrorKind::Interrupted, &[]),
+        (End::Cut, ErrorKind::Interrupted, &[]),
+        (End::Silence, ErrorKind::TimedOut, &["silent for 1s", "`stall_timeout`"]),
     ] {
         refused(Snapshot::of(&stream()).ending(end), kind, words);
     }
@@ -107,12 +115,12 @@ fn a_stream_that_ends_early_commits_nothing_whatever_its_status() {
     let mut half = stream();
     half.messages.truncate(3);
     for (end, kind) in [
-        (End::OK, Kind::Interrupted),
-        (End::status(13, "disk on fire"), Kind::Interrupted),
-        (End::NoTrailers, Kind::Interrupted),
-        (End::Reset, Kind::Interrupted),
-        (End::Cut, Kind::Interrupted),
-        (End::Silence, Kind::TimedOut),
+        (End::OK, ErrorKind::Interrupted),
+        (End::status(13, "disk on fire"), ErrorKind::Interrupted),
+        (End::NoTrailers, ErrorKind::Interrupted),
+        (End::Reset, ErrorKind::Interrupted),
+        (End::Cut, ErrorKind::Interrupted),
+        (End::Silence, ErrorKind::TimedOut),
     ] {
         refused(Snapshot::of(&half).ending(end), kind, &[]);
     }
@@ -122,7 +130,7 @@ fn a_stream_that_ends_early_commits_nothing_whatever_its_status() {
 fn silence_before_the_first_byte_ends_a_backup_after_stall_timeout() {
     refused(
         Snapshot::with_body(Vec::new()).ending(End::Silence),
-        Kind::TimedOut,
+        ErrorKind::TimedOut,
         &["silent for 1s"],
     );
 }
@@ -132,7 +140,7 @@ fn a_message_that_breaks_off_commits_nothing() {
     let mut body = Snapshot::of(&stream()).body;
     for cut in [1, 20, 40] {
         body.truncate(body.len() - cut);
-        refused(Snapshot::with_body(body.clone()), Kind::Interrupted, &[]);
+        refused(Snapshot::with_body(body.clone()), ErrorKind::Interrupted, &[]);
     }
 }
 
@@ -141,40 +149,40 @@ fn frames_that_are_none_of_etcds_commit_nothing() {
     let good = Snapshot::of(&stream()).body;
     let mut compressed = good.clone();
     compressed[0] = 1;
-    refused(Snapshot::with_body(compressed), Kind::Unsupported, &["compressed"]);
+    refused(Snapshot::with_body(compressed), ErrorKind::Unsupported, &["compressed"]);
     let gzip = Snapshot::of(&stream()).header("grpc-encoding", "gzip");
-    refused(gzip, Kind::Unsupported, &["gzip"]);
+    refused(gzip, ErrorKind::Unsupported, &["gzip"]);
     let mut long = good.clone();
     long[1] = 0xFF;
-    refused(Snapshot::with_body(long), Kind::Corrupt, &["longer than"]);
+    refused(Snapshot::with_body(long), ErrorKind::Corrupt, &["longer than"]);
     let mut no_protobuf = good;
     no_protobuf[5] = 0xFF;
-    refused(Snapshot::with_body(no_protobuf), Kind::Corrupt, &[]);
+    refused(Snapshot::with_body(no_protobuf), ErrorKind::Corrupt, &[]);
 }
 
 #[test]
 fn a_message_of_more_than_a_mebibyte_commits_nothing() {
     let stream = Stream::cut_into(&database(512), 2 << 20);
-    refused(Snapshot::of(&stream), Kind::Corrupt, &["longer than"]);
+    refused(Snapshot::of(&stream), ErrorKind::Corrupt, &["longer than"]);
 }
 
 #[test]
 fn refusals_are_told_with_their_remedy_in_every_version() {
     for (code, message, kind, words) in [
-        (2, "auth: user name is empty", Kind::Unauthenticated, "`username`"),
-        (3, "etcdserver: user name is empty", Kind::Unauthenticated, "`username`"),
-        (16, "etcdserver: invalid auth token", Kind::Unauthenticated, "token"),
-        (2, "auth: permission denied", Kind::PermissionDenied, "`root`"),
-        (7, "etcdserver: permission denied", Kind::PermissionDenied, "`root`"),
-        (14, "etcdserver: leader changed", Kind::Unreachable, "`etcdserver: leader changed`"),
-        (2, "odd%3A %C3%A9%0A", Kind::Other, "odd: é"),
+        (2, "auth: user name is empty", ErrorKind::Unauthenticated, "`username`"),
+        (3, "etcdserver: user name is empty", ErrorKind::Unauthenticated, "`username`"),
+        (16, "etcdserver: invalid auth token", ErrorKind::Unauthenticated, "token"),
+        (2, "auth: permission denied", ErrorKind::PermissionDenied, "`root`"),
+        (7, "etcdserver: permission denied", ErrorKind::PermissionDenied, "`root`"),
+        (14, "etcdserver: leader changed", ErrorKind::Unreachable, "`etcdserver: leader changed`"),
+        (2, "odd%3A %C3%A9%0A", ErrorKind::Other, "odd: é"),
     ] {
         for end in [End::TrailersOnly(code, message), End::status(code, message)] {
             let snapshot = Snapshot::with_body(Vec::new()).ending(end);
             let (server, target, outcome) = back_up(snapshot, &[]);
             let place = format!("`{}`: snapshot: ", server.endpoint());
             // In the trailers, the stream had begun already.
-            if kind == Kind::Unreachable || kind == Kind::Other {
+            if kind == ErrorKind::Unreachable || kind == ErrorKind::Other {
                 assert!([kind.exit_code(), 8].contains(&(outcome.code as u8)), "{outcome}");
             } else {
                 outcome.assert_failed(kind, &[]);

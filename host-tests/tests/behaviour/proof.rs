@@ -4,7 +4,7 @@ use host_tests::etcd::{Client, Cluster, Etcd, HashKv, Settings, Version};
 use host_tests::process::command;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -172,7 +172,7 @@ fn a_damaged_member_is_refused_and_the_others_name_it(version: Version) {
 
     let (outcome, target) = back_up(&all, &[]);
     let words = [&endpoint, "proof", &format!("member {id} holds other keys"), "replace this one"];
-    outcome.assert_exit(Kind::Corrupt.exit_code().into(), &words);
+    outcome.assert_exit(ErrorKind::Corrupt.exit_code().into(), &words);
     target.assert_nothing_left();
 
     let (manifest, _) = proven(&from_the_other, &["proof=require"]);
@@ -190,7 +190,7 @@ fn a_damaged_member_is_refused_and_the_others_name_it(version: Version) {
     assert_eq!(manifest["proof"]["outcome"], "unproven");
     assert!(manifest["warnings"].to_string().contains("holds other keys"), "{manifest}");
     let (outcome, target) = back_up(&two, &["proof=require"]);
-    outcome.assert_exit(Kind::Other.exit_code().into(), &["`proof=require`", "1 disagree"]);
+    outcome.assert_exit(ErrorKind::Other.exit_code().into(), &["`proof=require`", "1 disagree"]);
     target.assert_nothing_left();
     let (manifest, _) = proven(&all, &["proof=off"]);
     assert_eq!(manifest["proof"]["outcome"], "off");

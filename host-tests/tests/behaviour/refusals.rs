@@ -8,7 +8,7 @@ use host_tests::etcd::free_port;
 use host_tests::gateway::{Answer, Gateway, Member, unanswered_port};
 use host_tests::run::Run;
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::json;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn everywhere(answer: &Answer) -> Member {
 
 /// The answer is refused, be it the snapshot call's or every call's.
 #[track_caller]
-fn refused(answer: Answer, kind: Kind, words: &[&str]) {
+fn refused(answer: Answer, kind: ErrorKind, words: &[&str]) {
     Attempt::of(everywhere(&answer), &[]).assert_refused(kind, "probe", words);
     snapshot_is_refused(answer, kind, words);
 }
@@ -33,47 +33,51 @@ fn refused(answer: Answer, kind: Kind, words: &[&str]) {
 fn a_web_page_is_not_taken_for_a_snapshot() {
     refused(
         Answer::new(200, "text/html", "<html>welcome</html>"),
-        Kind::Other,
+        ErrorKind::Other,
         &["text/html", "proxy"],
     );
 }
 
 #[test]
 fn an_answer_without_a_type_is_not_taken_for_a_snapshot() {
-    refused(Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), Kind::Other, &["type"]);
+    refused(
+        Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+        ErrorKind::Other,
+        &["type"],
+    );
 }
 
 #[test]
 fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
     let off = Answer::new(404, "text/plain; charset=utf-8", "404 page not found\n");
-    refused(off, Kind::Unsupported, &["no JSON gateway", "`--enable-grpc-gateway=false`"]);
+    refused(off, ErrorKind::Unsupported, &["no JSON gateway", "`--enable-grpc-gateway=false`"]);
 }
 
 #[test]
 fn a_server_without_etcds_api_is_named_as_such() {
     let v1 = Answer::new(404, "text/plain; charset=utf-8", "Not Found\n");
-    refused(v1, Kind::Unsupported, &["no etcd v3 API", "client port"]);
-    refused(Answer::refusal(V2, 404, 5, "Not Found"), Kind::Unsupported, &["no etcd v3 API"]);
+    refused(v1, ErrorKind::Unsupported, &["no etcd v3 API", "client port"]);
+    refused(Answer::refusal(V2, 404, 5, "Not Found"), ErrorKind::Unsupported, &["no etcd v3 API"]);
 }
 
 #[test]
 fn a_host_that_is_not_whitelisted_is_told_the_flag() {
     let misdirected = Answer::new(421, "text/plain", "misdirected\n");
-    refused(misdirected, Kind::PermissionDenied, &["`--host-whitelist`"]);
+    refused(misdirected, ErrorKind::PermissionDenied, &["`--host-whitelist`"]);
 }
 
 #[test]
 fn a_member_that_is_not_available_says_why() {
     for style in [V1, V2] {
         let answer = Answer::refusal(style, 503, 14, "etcdserver: leader changed");
-        refused(answer, Kind::Unreachable, &["`etcdserver: leader changed`"]);
+        refused(answer, ErrorKind::Unreachable, &["`etcdserver: leader changed`"]);
     }
 }
 
 #[test]
 fn a_gateway_that_cannot_reach_its_own_port_is_told_the_certificate() {
     let message = "connection error: desc = \"error reading server preface: remote error: tls: bad certificate\"";
-    refused(Answer::refusal(V2, 503, 14, message), Kind::Unreachable, &["clientAuth"]);
+    refused(Answer::refusal(V2, 503, 14, message), ErrorKind::Unreachable, &["clientAuth"]);
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn a_redirect_is_not_followed() {
         let elsewhere = Gateway::start(Member::with(&database(2)));
         let url = format!("http://{}/v3/maintenance/snapshot", elsewhere.endpoint());
         let answer = Answer::new(status, "text/html", "moved").header("Location", &url);
-        refused(answer, Kind::Unsupported, &["redirect"]);
+        refused(answer, ErrorKind::Unsupported, &["redirect"]);
         assert!(!elsewhere.was_contacted(), "the redirect was followed");
     }
 }
@@ -91,7 +95,7 @@ fn a_redirect_is_not_followed() {
 fn a_compressed_answer_is_not_decoded() {
     let answer =
         Answer::new(200, "application/json", [0x1f, 0x8b, 8, 0]).header("Content-Encoding", "gzip");
-    refused(answer, Kind::Unsupported, &["gzip", "proxy"]);
+    refused(answer, ErrorKind::Unsupported, &["gzip", "proxy"]);
 }
 
 #[test]
@@ -102,7 +106,7 @@ fn something_that_does_not_speak_http_is_named_as_such() {
         [http_2, b"220 mail.example ESMTP\r\n".to_vec(), b"\x15\x03\x01\x00\x02\x02\x28".to_vec()]
     {
         Attempt::of(everywhere(&Answer::raw(bytes)), &[]).assert_refused(
-            Kind::Unreachable,
+            ErrorKind::Unreachable,
             "probe",
             &["client port"],
         );
@@ -112,7 +116,7 @@ fn something_that_does_not_speak_http_is_named_as_such() {
 #[test]
 fn a_connection_closed_without_an_answer_is_named_as_such() {
     Attempt::of(everywhere(&Answer::raw([])), &[]).assert_refused(
-        Kind::Unreachable,
+        ErrorKind::Unreachable,
         "probe",
         &["TLS"],
     );
@@ -145,7 +149,7 @@ fn an_endless_head_is_refused() {
 fn control_characters_of_a_server_do_not_reach_the_terminal() {
     let answer = Answer::refusal(V2, 500, 2, "a\u{1b}[31mred\u{7}\nsecond line");
     let attempt = Attempt::of(Member::with(&database(2)).snapshot(answer), &[]);
-    attempt.assert_refused(Kind::Other, "snapshot", &["red"]);
+    attempt.assert_refused(ErrorKind::Other, "snapshot", &["red"]);
     assert!(
         !attempt.outcome.says("\u{1b}") && !attempt.outcome.says("\u{7}"),
         "{}",
@@ -160,7 +164,7 @@ fn a_missing_login_is_told_the_options_in_every_version() {
     {
         snapshot_is_refused(
             Answer::refusal(style, status, code, message),
-            Kind::Unauthenticated,
+            ErrorKind::Unauthenticated,
             &["`username`", "`password_file`"],
         );
     }
@@ -169,7 +173,7 @@ fn a_missing_login_is_told_the_options_in_every_version() {
         "grpc_code": 2, "http_code": 500, "message": "auth: user name is empty",
         "http_status": "Internal Server Error",
     }});
-    snapshot_is_refused(Answer::json(500, &stream), Kind::Unauthenticated, &["`username`"]);
+    snapshot_is_refused(Answer::json(500, &stream), ErrorKind::Unauthenticated, &["`username`"]);
 }
 
 #[test]
@@ -179,7 +183,7 @@ fn a_missing_permission_is_told_the_role_in_every_version() {
     {
         snapshot_is_refused(
             Answer::refusal(style, status, code, message),
-            Kind::PermissionDenied,
+            ErrorKind::PermissionDenied,
             &["`root`"],
         );
     }
@@ -191,7 +195,7 @@ fn unreachable(location: &str, options: &[&str], words: &[&str]) {
     let target = Target::new();
     let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
     let outcome = Run::backup(location, &target.argument(), &more).wait();
-    outcome.assert_failed(Kind::Unreachable, words);
+    outcome.assert_failed(ErrorKind::Unreachable, words);
     assert!(outcome.elapsed < Duration::from_secs(15), "{outcome}");
     target.assert_nothing_left();
 }
@@ -233,7 +237,7 @@ fn an_address_without_a_route_is_told_as_such() {
             .through("unshare", through)
             .wait();
             let words = ["`192.0.2.1:2379`: probe: there is no route to it; ", "firewalls"];
-            outcome.assert_failed(Kind::Unreachable, &words);
+            outcome.assert_failed(ErrorKind::Unreachable, &words);
             target.assert_nothing_left();
         }
     }

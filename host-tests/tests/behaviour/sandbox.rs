@@ -5,7 +5,7 @@ use host_tests::gateway::{Gateway, Member};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use host_tests::tools;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ fn every_breach_of_the_contract_is_named() {
 
 #[test]
 fn an_error_of_the_component_keeps_its_kind() {
-    caught("read-error", &[], Kind::Corrupt.exit_code().into(), &["`/data`: told to fail"]);
+    caught("read-error", &[], ErrorKind::Corrupt.exit_code().into(), &["`/data`: told to fail"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::Signal;
 use host_tests::run::Run;
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::fs::File;
 use std::io::{PipeReader, Write};
 use std::os::fd::OwnedFd;
@@ -125,7 +125,7 @@ fn a_reader_that_stands_still_stops_no_clock() {
     let (_unread, pipe) = full_pipe();
     let options = ["--json", "-o", "max_duration=2s"];
     let outcome = Run::misbehaving("stall", &target.argument(), &options).output_to(pipe).wait();
-    outcome.assert_exit(Kind::TimedOut.exit_code().into(), &[]);
+    outcome.assert_exit(ErrorKind::TimedOut.exit_code().into(), &[]);
     assert!(outcome.elapsed < Duration::from_secs(15), "{outcome}");
     target.assert_nothing_left();
 }

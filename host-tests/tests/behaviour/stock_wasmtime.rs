@@ -4,7 +4,7 @@ use host_tests::database::{database, dump};
 use host_tests::etcd::{Etcd, Version, free_port};
 use host_tests::gateway::{Answer, Gateway, Member, Stream};
 use host_tests::run::{Outcome, Run};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use tempfile::NamedTempFile;
@@ -65,12 +65,12 @@ fn a_failed_backup_leaves_a_file_that_no_tool_restores() {
     let gateway = Gateway::start(member);
     let (outcome, file) = to_file(&["backup", &gateway.location()]);
     outcome.assert_failed(
-        Kind::Corrupt,
+        ErrorKind::Corrupt,
         &[&format!("`{}`: snapshot: ", gateway.endpoint()), "SHA-256"],
     );
     let left = read(&file);
     assert_ne!(left.len() % 512, 32, "it looks like a whole dump");
-    verify(left).assert_failed(Kind::Interrupted, &[]);
+    verify(left).assert_failed(ErrorKind::Interrupted, &[]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn an_output_that_takes_no_more_is_no_success() {
     for bundle in [&["backup"][..], &["backup", "--bundle"]] {
         for run in [Run::wasmtime(bundle), Run::in_our_sandbox(bundle)] {
             let outcome = run.args([gateway.location()]).output_to(full()).wait();
-            outcome.assert_failed(Kind::Other, &["output"]);
+            outcome.assert_failed(ErrorKind::Other, &["output"]);
         }
     }
 }
@@ -120,7 +120,7 @@ fn a_dump_that_was_damaged_is_found_out() {
     for at in [0, 17, 9000, good.len() - 40, good.len() - 1] {
         let mut bad = good.clone();
         bad[at] ^= 4;
-        verify(bad).assert_failed(Kind::Corrupt, &["verify"]);
+        verify(bad).assert_failed(ErrorKind::Corrupt, &["verify"]);
     }
 }
 
@@ -140,7 +140,7 @@ fn a_bundle_that_was_damaged_or_cut_is_found_out() {
     let good = bundle(10);
     let mut flipped = good.clone();
     flipped[512 + 9000] ^= 4;
-    verify(flipped).assert_failed(Kind::Corrupt, &["verify"]);
+    verify(flipped).assert_failed(ErrorKind::Corrupt, &["verify"]);
     // In the dump, behind the dump, behind the manifest.
     for length in [600, 20_000, 512 + 40_960 + 512, good.len() - 4096] {
         let outcome = verify(&good[..length]);
@@ -168,7 +168,7 @@ fn a_bundle_whose_dump_is_another_one_is_found_out() {
         mixed.append(&header, content.as_slice()).expect("written");
     }
     let mixed = mixed.into_inner().expect("written");
-    verify(mixed).assert_failed(Kind::Corrupt, &["`manifest.json`"]);
+    verify(mixed).assert_failed(ErrorKind::Corrupt, &["`manifest.json`"]);
 }
 
 #[test]
@@ -179,20 +179,23 @@ fn the_exit_code_tells_the_kind() {
     let cases = [
         (
             with(snapshot, Answer::refusal(style, 400, 3, "etcdserver: user name is empty")),
-            Kind::Unauthenticated,
+            ErrorKind::Unauthenticated,
         ),
         (
             with(snapshot, Answer::refusal(style, 403, 7, "etcdserver: permission denied")),
-            Kind::PermissionDenied,
+            ErrorKind::PermissionDenied,
         ),
-        (with(snapshot, Answer::new(404, "text/plain", "404 page not found\n")), Kind::Unsupported),
+        (
+            with(snapshot, Answer::new(404, "text/plain", "404 page not found\n")),
+            ErrorKind::Unsupported,
+        ),
         (
             with(snapshot, Answer::stream(Stream::of(&database(2)).body()).then_cut()),
-            Kind::Interrupted,
+            ErrorKind::Interrupted,
         ),
-        (with(snapshot, Answer::stream([]).then_silence()), Kind::TimedOut),
-        (with(snapshot, Answer::stream("{}")), Kind::Corrupt),
-        (with(snapshot, Answer::new(418, "text/plain", "short and stout")), Kind::Other),
+        (with(snapshot, Answer::stream([]).then_silence()), ErrorKind::TimedOut),
+        (with(snapshot, Answer::stream("{}")), ErrorKind::Corrupt),
+        (with(snapshot, Answer::new(418, "text/plain", "short and stout")), ErrorKind::Other),
     ];
     for (gateway, kind) in cases {
         let arguments = ["backup", &gateway.location(), "-o", "stall_timeout=1s"];
@@ -200,8 +203,8 @@ fn the_exit_code_tells_the_kind() {
         Run::wasmtime(arguments).wait().assert_failed(kind, &[&place]);
     }
     let nobody = format!("etcd://127.0.0.1:{}", free_port());
-    Run::wasmtime(["backup", &nobody]).wait().assert_failed(Kind::Unreachable, &["refused"]);
-    Run::wasmtime(["ping", &nobody]).wait().assert_failed(Kind::Unreachable, &["refused"]);
+    Run::wasmtime(["backup", &nobody]).wait().assert_failed(ErrorKind::Unreachable, &["refused"]);
+    Run::wasmtime(["ping", &nobody]).wait().assert_failed(ErrorKind::Unreachable, &["refused"]);
     Run::wasmtime(["ping", &healthy(2).location()]).wait().assert_ok();
 }
 
@@ -210,7 +213,7 @@ fn the_exit_code_tells_the_kind() {
 fn a_ping_says_no_where_a_backup_would_be_refused() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.enable_authentication("hunter2");
-    for (user, kind) in [("reader", Some(Kind::PermissionDenied)), ("backup", None)] {
+    for (user, kind) in [("reader", Some(ErrorKind::PermissionDenied)), ("backup", None)] {
         let username = format!("username={user}");
         let ping = Run::wasmtime_with(
             ["--env", "ETCD_PASSWORD=hunter2"],
@@ -238,17 +241,17 @@ fn bad_input_is_refused_before_anything_is_contacted() {
         (&["backup", &location, "--frobnicate"], "--help"),
         (&["verify", "dump"], "--help"),
     ] {
-        Run::wasmtime(arguments).wait().assert_failed(Kind::InvalidConfig, &[words]);
+        Run::wasmtime(arguments).wait().assert_failed(ErrorKind::InvalidConfig, &[words]);
     }
     // What only a host of the contract can do, and where to get it.
     for option in ["tls_ca=x", "password_file=x"] {
         let arguments = ["backup", &location, "-o", option];
-        Run::wasmtime(arguments).wait().assert_failed(Kind::Unsupported, &["`plakar-wasm`"]);
+        Run::wasmtime(arguments).wait().assert_failed(ErrorKind::Unsupported, &["`plakar-wasm`"]);
     }
     assert!(!gateway.was_contacted());
     let secret = "etcd://root:hunter2@127.0.0.1";
     let outcome = Run::wasmtime(["backup", secret]).wait();
-    outcome.assert_failed(Kind::InvalidConfig, &["credentials"]);
+    outcome.assert_failed(ErrorKind::InvalidConfig, &["credentials"]);
     assert!(!outcome.says("hunter2"), "{outcome}");
 }
 
@@ -286,9 +289,9 @@ fn a_password_comes_from_standard_input_or_from_a_named_variable() {
         .args(["--password-stdin"])
         .input("wrong\n")
         .wait()
-        .assert_failed(Kind::Unauthenticated, &["password is wrong"]);
+        .assert_failed(ErrorKind::Unauthenticated, &["password is wrong"]);
     Run::wasmtime(login)
         .args(["--password-env", "UNSET_HERE"])
         .wait()
-        .assert_failed(Kind::InvalidConfig, &["UNSET_HERE"]);
+        .assert_failed(ErrorKind::InvalidConfig, &["UNSET_HERE"]);
 }

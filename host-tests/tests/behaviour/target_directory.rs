@@ -6,7 +6,7 @@ use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::{Target, below};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -153,7 +153,7 @@ fn a_pipe_that_nobody_reads_ends_a_backup_with_store_timeout() {
         let arguments = [&["backup"], form, &[&location, "-o", "store_timeout=2s"]].concat();
         let run = Run::in_our_sandbox(arguments).output_to(File::from(OwnedFd::from(pipe)));
         let outcome = run.wait();
-        outcome.assert_failed(Kind::TimedOut, &["store: ", "for 2s", "`store_timeout`"]);
+        outcome.assert_failed(ErrorKind::TimedOut, &["store: ", "for 2s", "`store_timeout`"]);
         assert!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
     }
     etcd.assert_snapshots_ended(2, Duration::from_secs(5));

@@ -6,7 +6,7 @@ use host_tests::etcd::{Etcd, Settings, Version};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use host_tests::tls_front::TlsFront;
-use plakar_connector::{Kind, names};
+use plakar_connector::{ErrorKind, names};
 use std::io::Read;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -78,8 +78,8 @@ fn is_refused(etcd: &Etcd, options: &[String], words: &[&str]) {
         let options = [options, &[transport.into()]].concat();
         let (outcome, target) = backup(&etcd.secure_location(), &options);
         let place = format!("`{}`: ", etcd.secure_endpoint());
-        outcome.assert_failed(Kind::Unreachable, &[&place, "tls: "]);
-        outcome.assert_failed(Kind::Unreachable, words);
+        outcome.assert_failed(ErrorKind::Unreachable, &[&place, "tls: "]);
+        outcome.assert_failed(ErrorKind::Unreachable, words);
         target.assert_nothing_left();
     }
 }
@@ -91,7 +91,7 @@ fn is_bad_input(options: &[String], words: &[&str]) {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let location = format!("etcd+https://{}", silent.local_addr().expect("an address"));
     let (outcome, target) = backup(&location, options);
-    outcome.assert_failed(Kind::InvalidConfig, words);
+    outcome.assert_failed(ErrorKind::InvalidConfig, words);
     target.assert_nothing_left();
     silent.set_nonblocking(true).expect("a socket");
     assert!(silent.accept().is_err(), "something was contacted: {outcome}");
@@ -145,7 +145,7 @@ fn a_server_certificate_unfit_for_clients_breaks_the_gateway_and_nothing_else() 
             let (outcome, target) = backup(&etcd.secure_location(), &gateway);
             let place = format!("`{endpoint}`: probe: ");
             let words = [&place, "gateway", "`clientAuth`", "`--client-cert-file`"];
-            outcome.assert_failed(Kind::Unreachable, &words);
+            outcome.assert_failed(ErrorKind::Unreachable, &words);
             target.assert_nothing_left();
         }
     }
@@ -360,7 +360,7 @@ fn a_key_that_is_typed_in_place_of_its_path_is_not_shown() {
     for more in [&["-o", &typed][..], &["-vv", "-o", &typed], &["--json", "-o", &typed]] {
         let outcome = Run::backup("etcd+https://127.0.0.1:1", &target.argument(), more).wait();
         outcome.assert_failed(
-            Kind::InvalidConfig,
+            ErrorKind::InvalidConfig,
             &["`tls_private_key_file` takes the path of a file", "`tls_private_key`"],
         );
         let secret = key.lines().nth(1).expect("a line of the key");
@@ -441,7 +441,7 @@ fn a_front_that_agrees_on_no_http2_says_so_over_grpc_alone() {
     let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
     let grpc = [authority.option(), "transport=grpc".into()];
     let (outcome, target) = backup(&front.location(), &grpc);
-    outcome.assert_failed(Kind::Unreachable, &[&front.endpoint(), names::NO_HTTP2]);
+    outcome.assert_failed(ErrorKind::Unreachable, &[&front.endpoint(), names::NO_HTTP2]);
     target.assert_nothing_left();
     backs_up_over("transport=gateway", &front.endpoint(), &[authority.option()]);
 }
@@ -489,7 +489,8 @@ fn a_server_has_to_hold_the_key_of_its_certificate() {
                 for transport in TRANSPORTS {
                     let options = [options, &[transport.into()]].concat();
                     let (outcome, target) = backup(&thief.location(), &options);
-                    outcome.assert_failed(Kind::Unreachable, &["tls: ", "does not hold the key"]);
+                    outcome
+                        .assert_failed(ErrorKind::Unreachable, &["tls: ", "does not hold the key"]);
                     target.assert_nothing_left();
                 }
             }
@@ -520,7 +521,7 @@ fn a_file_of_trusted_certificates_that_is_not_there_is_named() {
     ping()
         .env("SSL_CERT_FILE", "/no/such")
         .wait()
-        .assert_failed(Kind::InvalidConfig, &["`SSL_CERT_FILE`", "`/no/such` cannot be read"]);
+        .assert_failed(ErrorKind::InvalidConfig, &["`SSL_CERT_FILE`", "`/no/such` cannot be read"]);
 }
 
 /// The variables are for browsers and the like; etcd is never behind such a proxy.
@@ -639,9 +640,10 @@ fn a_server_that_refuses_a_client_certificate_says_why() {
 fn plain_and_secure_are_told_apart() {
     let (authority, etcd) = member(Leaf::server(&HERE));
     let (outcome, _) = backup(&format!("etcd+https://{}", etcd.endpoint()), &[authority.option()]);
-    outcome.assert_failed(Kind::Unreachable, &["tls: ", "check that this port is one for TLS"]);
+    outcome
+        .assert_failed(ErrorKind::Unreachable, &["tls: ", "check that this port is one for TLS"]);
     let (outcome, _) = backup(&format!("etcd://{}", etcd.secure_endpoint()), &[]);
-    outcome.assert_failed(Kind::Unreachable, &["whether it wants TLS"]);
+    outcome.assert_failed(ErrorKind::Unreachable, &["whether it wants TLS"]);
 }
 
 #[test]
@@ -656,7 +658,7 @@ fn a_handshake_that_stalls_ends_with_the_time_for_connecting() {
     let authority = Authority::new();
     let options = [authority.option(), "connect_timeout=300ms".into(), TRANSPORTS[0].into()];
     let (outcome, _) = backup(&location, &options);
-    outcome.assert_failed(Kind::Unreachable, &["no connection within 300ms"]);
+    outcome.assert_failed(ErrorKind::Unreachable, &["no connection within 300ms"]);
     server.join().expect("it only reads");
 }
 
@@ -682,7 +684,7 @@ fn tls_options_that_cannot_work_are_refused_before_anything_is_contacted() {
     let target = Target::new();
     let options = ["-o", &authority.option()];
     Run::backup("etcd://127.0.0.1:1", &target.argument(), &options).wait().assert_failed(
-        Kind::InvalidConfig,
+        ErrorKind::InvalidConfig,
         &["option `tls_ca_file`: no endpoint is reached over TLS", "`etcd+https://`"],
     );
 }
@@ -708,7 +710,7 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
 
         let gateway = [&named[..], &["transport=gateway".into()]].concat();
         let (outcome, target) = backup(&etcd.secure_location(), &gateway);
-        outcome.assert_failed(Kind::Unsupported, &[&etcd.secure_endpoint(), "CommonName"]);
+        outcome.assert_failed(ErrorKind::Unsupported, &[&etcd.secure_endpoint(), "CommonName"]);
         target.assert_nothing_left();
 
         let nameless = shown(&authority, &authority.issue(Leaf::client(None)));
@@ -729,9 +731,9 @@ fn a_common_name_that_is_not_roots_is_told_by_ping_and_backup_alike() {
         etcd.enable_authentication("a password");
         let login = ["username=backup", "password=a password"].map(String::from);
         for (name, kind) in [
-            (Some("nobody"), Kind::Unauthenticated),
-            (Some("reader"), Kind::PermissionDenied),
-            (None, Kind::Unauthenticated),
+            (Some("nobody"), ErrorKind::Unauthenticated),
+            (Some("reader"), ErrorKind::PermissionDenied),
+            (None, ErrorKind::Unauthenticated),
         ] {
             let options = shown(&authority, &authority.issue(Leaf::client(name)));
             let location = etcd.secure_location();

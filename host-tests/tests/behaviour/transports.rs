@@ -6,7 +6,7 @@ use host_tests::etcd::{Etcd, Settings, Version, free_port};
 use host_tests::gateway::{Answer, Member};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -125,7 +125,7 @@ fn a_port_for_one_transport_alone_is_backed_up_over_that_one() {
 
     let (outcome, target) = back_up(&etcd.location(), "gateway");
     let words = [&format!("`{}`: probe: ", etcd.endpoint()), "client port"];
-    outcome.assert_failed(Kind::Unreachable, &words);
+    outcome.assert_failed(ErrorKind::Unreachable, &words);
     target.assert_nothing_left();
     let (outcome, target) = back_up(&location, "grpc");
     assert_ne!(outcome.code, 0, "{outcome}");
@@ -158,7 +158,7 @@ fn a_server_that_answers_nothing_to_http_2_is_left_within_connect_timeout() {
     assert!(attempt.outcome.elapsed.as_secs() < 8, "{}", attempt.outcome);
     match attempt.outcome.code {
         0 => attempt.assert_backed_up(&database),
-        _ => attempt.assert_refused(Kind::TimedOut, "probe", &["`connect_timeout`"]),
+        _ => attempt.assert_refused(ErrorKind::TimedOut, "probe", &["`connect_timeout`"]),
     }
 }
 

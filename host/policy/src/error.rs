@@ -3,14 +3,14 @@
 //! Its text is a [`Message`], without any secret. The [`Fault`] says whose fault it
 //! was, for programs.
 
-use plakar_connector::{Kind, Message};
+use plakar_connector::{ErrorKind, Message};
 use std::fmt;
 
 /// Whose fault a failure was; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// What the component answered, or what the host found before asking it.
-    Reported(Kind),
+    Reported(ErrorKind),
     /// The store did not take what it was given.
     Store,
     /// The component cannot be loaded, trapped, went over a limit, or broke the contract.
@@ -55,18 +55,18 @@ pub struct Error {
 
 impl Error {
     /// What the component reported, or what the host found before calling it.
-    pub fn reported(kind: Kind, message: impl Into<Message>) -> Self {
+    pub fn reported(kind: ErrorKind, message: impl Into<Message>) -> Self {
         Self { fault: Fault::Reported(kind), message: message.into() }
     }
 
     /// What the user typed is wrong; nothing was contacted.
     pub fn invalid(message: impl Into<Message>) -> Self {
-        Self::reported(Kind::InvalidConfig, message)
+        Self::reported(ErrorKind::InvalidConfig, message)
     }
 
     /// The component or this host cannot do what was asked.
     pub fn unsupported(message: impl Into<Message>) -> Self {
-        Self::reported(Kind::Unsupported, message)
+        Self::reported(ErrorKind::Unsupported, message)
     }
 
     /// For sinks: the store did not take what it was given.

@@ -1,6 +1,6 @@
 //! Which side of a backup was slow.
 
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_policy::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ impl Pace {
     /// The failure of a run that took longer than this.
     pub(crate) fn over(&self, max_duration: Duration) -> Error {
         Error::reported(
-            Kind::TimedOut,
+            ErrorKind::TimedOut,
             format!(
                 "the backup took longer than its `max_duration` of {max_duration:?}: {}",
                 self.told()
@@ -75,7 +75,7 @@ impl Pace {
 /// The failure of a store that took no bytes for so long.
 pub(crate) fn store_stalled(limit: Duration) -> Error {
     Error::reported(
-        Kind::TimedOut,
+        ErrorKind::TimedOut,
         format!(
             "the store took no bytes for {limit:?}, the `store_timeout`; look at its disk or \
              network, or raise the limit"

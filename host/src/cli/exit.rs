@@ -1,6 +1,6 @@
 //! Every exit code, and the table of them in the help.
 
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_policy::Fault;
 
 /// Exit codes of a run that a signal ended, as shells number them.
@@ -24,24 +24,24 @@ const OWN: [(u8, &str); 5] = [
 ];
 
 /// What a kind of failure means to whoever reads the help.
-fn meaning(kind: Kind) -> &'static str {
+fn meaning(kind: ErrorKind) -> &'static str {
     match kind {
-        Kind::InvalidConfig => "wrong arguments, options or location; nothing was contacted",
-        Kind::Unreachable => "no connection could be made",
-        Kind::TimedOut => "something took longer than its limit",
-        Kind::Unauthenticated => "credentials are missing or wrong",
-        Kind::PermissionDenied => "the credentials are right but may not do this",
-        Kind::Unsupported => "the server, the connector or this host cannot do it",
-        Kind::Interrupted => "the content was cut short",
-        Kind::Corrupt => "the content came whole, but is not what it should be",
-        Kind::Other => "anything else went wrong",
+        ErrorKind::InvalidConfig => "wrong arguments, options or location; nothing was contacted",
+        ErrorKind::Unreachable => "no connection could be made",
+        ErrorKind::TimedOut => "something took longer than its limit",
+        ErrorKind::Unauthenticated => "credentials are missing or wrong",
+        ErrorKind::PermissionDenied => "the credentials are right but may not do this",
+        ErrorKind::Unsupported => "the server, the connector or this host cannot do it",
+        ErrorKind::Interrupted => "the content was cut short",
+        ErrorKind::Corrupt => "the content came whole, but is not what it should be",
+        ErrorKind::Other => "anything else went wrong",
     }
 }
 
 /// Every exit code with its meaning, for the end of the help.
 pub(crate) fn help() -> String {
     let mut rows = vec![(0, "it worked")];
-    rows.extend(Kind::ALL.map(|kind| (kind.exit_code(), meaning(kind))));
+    rows.extend(ErrorKind::ALL.map(|kind| (kind.exit_code(), meaning(kind))));
     rows.extend(OWN);
     rows.sort_by_key(|(code, _)| *code);
     let rows: Vec<String> =

@@ -26,7 +26,7 @@ mod signals;
 
 use arguments::{Arguments, Command, Output};
 use clap::{CommandFactory, Parser};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_policy::Error;
 use plakar_wasm::output;
 use report::Report;
@@ -123,7 +123,7 @@ fn man(name: Option<&str>) -> u8 {
     let mut text = Vec::new();
     match clap_mangen::Man::new(page).render(&mut text) {
         Ok(()) => write(&text),
-        Err(_) => Kind::Other.exit_code(),
+        Err(_) => ErrorKind::Other.exit_code(),
     }
 }
 
@@ -136,7 +136,7 @@ fn write(text: &[u8]) -> u8 {
         Err(error) => format!("standard output: {error}"),
     };
     let _ = writeln!(std::io::stderr(), "error: {reason}");
-    Kind::Other.exit_code()
+    ErrorKind::Other.exit_code()
 }
 
 /// Sends diagnostics to standard error: warnings always, more with `-v`.

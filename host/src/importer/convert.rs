@@ -1,22 +1,22 @@
 //! What the generated types say, in this crate's own.
 
 use crate::bindings::{description as wit, types};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_policy::Error;
 use plakar_policy::limits::one_line;
 use plakar_policy::{Description, OptionDescription, OptionKind, Protocol};
 
 pub(super) fn reported(error: types::Error) -> Error {
     let (kind, text) = match error {
-        types::Error::InvalidConfig(text) => (Kind::InvalidConfig, text),
-        types::Error::Unreachable(text) => (Kind::Unreachable, text),
-        types::Error::TimedOut(text) => (Kind::TimedOut, text),
-        types::Error::Unauthenticated(text) => (Kind::Unauthenticated, text),
-        types::Error::PermissionDenied(text) => (Kind::PermissionDenied, text),
-        types::Error::Unsupported(text) => (Kind::Unsupported, text),
-        types::Error::Interrupted(text) => (Kind::Interrupted, text),
-        types::Error::Corrupt(text) => (Kind::Corrupt, text),
-        types::Error::Other(text) => (Kind::Other, text),
+        types::Error::InvalidConfig(text) => (ErrorKind::InvalidConfig, text),
+        types::Error::Unreachable(text) => (ErrorKind::Unreachable, text),
+        types::Error::TimedOut(text) => (ErrorKind::TimedOut, text),
+        types::Error::Unauthenticated(text) => (ErrorKind::Unauthenticated, text),
+        types::Error::PermissionDenied(text) => (ErrorKind::PermissionDenied, text),
+        types::Error::Unsupported(text) => (ErrorKind::Unsupported, text),
+        types::Error::Interrupted(text) => (ErrorKind::Interrupted, text),
+        types::Error::Corrupt(text) => (ErrorKind::Corrupt, text),
+        types::Error::Other(text) => (ErrorKind::Other, text),
     };
     Error::reported(kind, one_line(&text))
 }

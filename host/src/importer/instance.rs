@@ -3,7 +3,7 @@
 use crate::bindings;
 use crate::http::Client;
 use crate::sandbox::{Loaded, Log, State, root_cause, shortage};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_policy::grant::Grant;
 use plakar_policy::limits::QUICK_CALL;
 use plakar_policy::{Error, Observer};
@@ -74,7 +74,7 @@ impl Life {
         let call = self.waiting(name, call);
         tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
             Err(Error::reported(
-                Kind::TimedOut,
+                ErrorKind::TimedOut,
                 format!("`{name}` did not return within {limit:?}, as its time limits demand"),
             ))
         })

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use convert::{into_description, reported};
 use digest::Hashing;
 use instance::Instance;
-use plakar_connector::{Kind, TimeLimits};
+use plakar_connector::{ErrorKind, TimeLimits};
 use plakar_policy::Plan;
 use plakar_policy::account::Fate;
 use plakar_policy::grant::Grant;
@@ -341,7 +341,7 @@ impl Import {
         })?;
         match computed[..] == value[..] {
             true => Ok(()),
-            false => Err(Error::reported(Kind::Corrupt, one_line(&mismatch))),
+            false => Err(Error::reported(ErrorKind::Corrupt, one_line(&mismatch))),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The messages of the protocol, and how the host's own things look in them.
 
 use crate::Record;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_policy::{Error, Fault};
 use prost_types::Timestamp;
 use tonic::{Code, Status};
@@ -85,15 +85,15 @@ pub(super) fn acknowledgement(result: connectors::Result) -> Result<(String, Opt
 pub(super) fn status(error: &Error) -> Status {
     let code = match error.fault() {
         Fault::Reported(kind) => match kind {
-            Kind::InvalidConfig => Code::InvalidArgument,
-            Kind::Unreachable => Code::FailedPrecondition,
-            Kind::TimedOut => Code::DeadlineExceeded,
-            Kind::Unauthenticated => Code::Unauthenticated,
-            Kind::PermissionDenied => Code::PermissionDenied,
-            Kind::Unsupported => Code::Unimplemented,
-            Kind::Interrupted => Code::Aborted,
-            Kind::Corrupt => Code::DataLoss,
-            Kind::Other => Code::Unknown,
+            ErrorKind::InvalidConfig => Code::InvalidArgument,
+            ErrorKind::Unreachable => Code::FailedPrecondition,
+            ErrorKind::TimedOut => Code::DeadlineExceeded,
+            ErrorKind::Unauthenticated => Code::Unauthenticated,
+            ErrorKind::PermissionDenied => Code::PermissionDenied,
+            ErrorKind::Unsupported => Code::Unimplemented,
+            ErrorKind::Interrupted => Code::Aborted,
+            ErrorKind::Corrupt => Code::DataLoss,
+            ErrorKind::Other => Code::Unknown,
         },
         Fault::Store => Code::Aborted,
         Fault::Component => Code::Internal,

@@ -16,7 +16,7 @@ use super::messages::{self, plakar::connectors};
 use crate::backup::{Pace, Side};
 use crate::{Import, Importer, Reader, Record, Step};
 use bytes::Bytes;
-use plakar_connector::{Kind, TimeLimits};
+use plakar_connector::{ErrorKind, TimeLimits};
 use plakar_policy::Error;
 use plakar_policy::account::{Account, Exemption};
 use std::collections::HashMap;
@@ -190,7 +190,7 @@ impl Owner<'_> {
                 Ok(None) => return Err(Error::store("plakar is gone")),
                 Err(_) => {
                     return Err(Error::reported(
-                        Kind::TimedOut,
+                        ErrorKind::TimedOut,
                         format!(
                             "plakar took no bytes for {:?}, the `store_timeout`; \
                              look at its store and its temporary directory, or raise the limit",

@@ -3,7 +3,7 @@
 use super::stdio::{Shown, Stdout};
 use super::{Loaded, Log, State, root_cause, shortage};
 use crate::http::Client;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use plakar_policy::Error;
 use plakar_policy::grant::Grant;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Loaded {
         let call = command.wasi_cli_run().call_run(&mut store);
         let ended = timeout(max_duration.saturating_add(LATE), call).await.map_err(|_| {
             Error::reported(
-                Kind::TimedOut,
+                ErrorKind::TimedOut,
                 format!("the run took longer than its `max_duration` of {max_duration:?}"),
             )
         })?;

@@ -86,7 +86,7 @@ fn a_majority_that_holds_something_else_fails_the_backup_and_names_the_sender() 
         for sender in [same(2), other(2)] {
             let network = cluster(transport, path, [Some(sender), Some(other(3)), Some(other(9))]);
             let words = ["`a:2379`: proof: member 2 holds other keys", "replace this one"];
-            refused(back_up(&network, transport, "a,b,c"), Kind::Corrupt, &words);
+            refused(back_up(&network, transport, "a,b,c"), ErrorKind::Corrupt, &words);
         }
     }
 }
@@ -110,7 +110,7 @@ fn where_the_sender_alone_could_be_asked_a_snapshot_is_self_consistent() {
         assert_eq!(manifest["warnings"], json!([]));
         let asked = options(&transport.to_string(), "a", &[("proof", "require")]);
         let words = ["`a:2379`: proof: ", "`proof=require`", "name all members"];
-        refused(backed_up(&network, &asked), Kind::Other, &words);
+        refused(backed_up(&network, &asked), ErrorKind::Other, &words);
 
         let alone = Scripted::default();
         member(&alone, "a", transport, 2);
@@ -240,7 +240,7 @@ fn an_alarm_in_the_pages_is_believed_whatever_the_status_says() {
             }
         }
     };
-    refused(back_up(&[(2, 2)]), Kind::Corrupt, &["proof: ", "CORRUPT for this member"]);
+    refused(back_up(&[(2, 2)]), ErrorKind::Corrupt, &["proof: ", "CORRUPT for this member"]);
     for (alarms, words) in [
         (&[(3, 2)][..], "the alarm CORRUPT is on for member 3"),
         (&[(0, 2)], "CORRUPT is on for the whole cluster"),
@@ -284,7 +284,7 @@ fn a_reader_out_of_memory_gives_up_the_proof_and_not_the_backup() {
     assert!(manifest["proof"]["reason"].to_string().contains("`proof_memory`"), "{manifest}");
     assert!(warned(&manifest, "the snapshot is not proven: "), "{manifest}");
     asked.proof_required = true;
-    refused(backed_up(&network, &asked), Kind::Other, &["proof: ", "`proof_memory`"]);
+    refused(backed_up(&network, &asked), ErrorKind::Other, &["proof: ", "`proof_memory`"]);
 }
 
 /// A member takes no writes while it hashes.

@@ -2,7 +2,7 @@
 
 use super::{VERSION, assert_taken_from, back_up, endpoints, fill};
 use host_tests::etcd::{Cluster, Version};
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use tempfile::NamedTempFile;
 
 const PASSWORD: &str = "correct horse";
@@ -71,7 +71,7 @@ fn without_a_quorum_a_login_ends_in_time_and_names_the_member() {
         let options = [&login(&file)[..], &["connect_timeout=3s".into()]].concat();
         let (outcome, target) = back_up(&endpoints(&cluster, &[left]), &options);
         let place = format!("`{}`: login: ", cluster.endpoint(left));
-        outcome.assert_failed(Kind::TimedOut, &[&place, "silent for 3s"]);
+        outcome.assert_failed(ErrorKind::TimedOut, &[&place, "silent for 3s"]);
         target.assert_nothing_left();
         assert_eq!(cluster.snapshots_ended(left), 0);
     }

@@ -9,7 +9,7 @@ use host_tests::etcd::{Cluster, Etcd, Version};
 use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run, Running};
 use host_tests::target::Target;
-use plakar_connector::Kind;
+use plakar_connector::ErrorKind;
 use serde_json::Value;
 
 const VERSION: Version = Version::V3_6_14;
@@ -282,7 +282,7 @@ fn endpoints_of_two_clusters_are_refused_and_nothing_is_written() {
     let (ours, theirs) = (Cluster::start(VERSION, 1), Cluster::start(VERSION, 1));
     let typed = [ours.endpoint(0), theirs.endpoint(0)];
     let (outcome, target) = back_up(&typed, &[]);
-    outcome.assert_failed(Kind::Other, &[&typed[0], &typed[1], "of one cluster only"]);
+    outcome.assert_failed(ErrorKind::Other, &[&typed[0], &typed[1], "of one cluster only"]);
     target.assert_nothing_left();
     assert_eq!((ours.snapshots_ended(0), theirs.snapshots_ended(0)), (0, 0));
 }

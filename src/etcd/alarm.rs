@@ -5,8 +5,8 @@
 //! between them, and zero, which is left out. So it is read as `name:value` pairs.
 //! Nothing is dropped: what cannot be read is told as it stands.
 
+use super::messages::{Id, Status};
 use crate::error::plain;
-use crate::etcd::messages::{Id, Status};
 use std::fmt;
 
 /// etcd's words for a member that knows no leader

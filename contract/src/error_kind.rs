@@ -2,7 +2,7 @@
 
 /// A case of the contract's `error`, as programs see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// An option or the location is wrong; nothing was contacted.
     InvalidConfig,
     /// No connection could be made.
@@ -23,32 +23,32 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Every kind, in the order of the contract.
-    pub const ALL: [Kind; 9] = [
-        Kind::InvalidConfig,
-        Kind::Unreachable,
-        Kind::TimedOut,
-        Kind::Unauthenticated,
-        Kind::PermissionDenied,
-        Kind::Unsupported,
-        Kind::Interrupted,
-        Kind::Corrupt,
-        Kind::Other,
+    pub const ALL: [ErrorKind; 9] = [
+        ErrorKind::InvalidConfig,
+        ErrorKind::Unreachable,
+        ErrorKind::TimedOut,
+        ErrorKind::Unauthenticated,
+        ErrorKind::PermissionDenied,
+        ErrorKind::Unsupported,
+        ErrorKind::Interrupted,
+        ErrorKind::Corrupt,
+        ErrorKind::Other,
     ];
 
     /// The name in the contract.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::InvalidConfig => "invalid-config",
-            Kind::Unreachable => "unreachable",
-            Kind::TimedOut => "timed-out",
-            Kind::Unauthenticated => "unauthenticated",
-            Kind::PermissionDenied => "permission-denied",
-            Kind::Unsupported => "unsupported",
-            Kind::Interrupted => "interrupted",
-            Kind::Corrupt => "corrupt",
-            Kind::Other => "other",
+            ErrorKind::InvalidConfig => "invalid-config",
+            ErrorKind::Unreachable => "unreachable",
+            ErrorKind::TimedOut => "timed-out",
+            ErrorKind::Unauthenticated => "unauthenticated",
+            ErrorKind::PermissionDenied => "permission-denied",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Interrupted => "interrupted",
+            ErrorKind::Corrupt => "corrupt",
+            ErrorKind::Other => "other",
         }
     }
 
@@ -57,15 +57,15 @@ impl Kind {
     /// wrong call; codes from 10 on are a program's own.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Other => 1,
-            Kind::InvalidConfig => 2,
-            Kind::Unreachable => 3,
-            Kind::TimedOut => 4,
-            Kind::Unauthenticated => 5,
-            Kind::PermissionDenied => 6,
-            Kind::Unsupported => 7,
-            Kind::Interrupted => 8,
-            Kind::Corrupt => 9,
+            ErrorKind::Other => 1,
+            ErrorKind::InvalidConfig => 2,
+            ErrorKind::Unreachable => 3,
+            ErrorKind::TimedOut => 4,
+            ErrorKind::Unauthenticated => 5,
+            ErrorKind::PermissionDenied => 6,
+            ErrorKind::Unsupported => 7,
+            ErrorKind::Interrupted => 8,
+            ErrorKind::Corrupt => 9,
         }
     }
 }

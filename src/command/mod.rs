@@ -1,0 +1,69 @@
+//! The component's own command line, for hosts that only run commands.
+//!
+//! ```text
+//! wasmtime run -S http connector.wasm backup etcd://node1:2379 > snapshot.db.part \
+//!   && mv snapshot.db.part snapshot.db
+//! ```
+//! Bytes leave as they come, so the exit code is the verdict.
+
+mod backup;
+mod help;
+mod parse;
+
+pub(crate) use backup::backup;
+pub(crate) use parse::parse;
+
+use crate::error::Result;
+use crate::look::Look;
+use crate::options::Options;
+use crate::stored::Source;
+
+/// What the user wants. No `Debug`: it may hold a password.
+pub(crate) enum Command {
+    /// Write a snapshot, or a bundle of all records, to standard output.
+    Backup {
+        /// Where from, and how.
+        target: Target,
+        /// All records as a tar archive.
+        bundle: bool,
+    },
+    /// Tell whether a backup could start.
+    Ping(Target),
+    /// Check a backup that was stored.
+    Verify(Source),
+    /// Look into one, and tell it as JSON if so.
+    Look(Look, bool),
+    /// Print this text.
+    Print(String),
+}
+
+/// The exit code of a look for a key that is not there. Those of errors are the contract's, up
+/// to 9; the next two are those of `plakar-wasm`, which passes this one on.
+pub(crate) const ABSENT_EXIT_CODE: u8 = 12;
+
+/// A location and its options. No `Debug`: it may hold a password.
+pub(crate) struct Target {
+    /// The config, as a host of the contract would pass it.
+    pub config: Vec<(String, String)>,
+    /// Where the password comes from, if not from the config.
+    pub password: Option<PasswordSource>,
+}
+
+/// Where a password comes from on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PasswordSource {
+    /// One line on standard input.
+    Stdin,
+    /// The variable of this name.
+    Variable(String),
+}
+
+impl Target {
+    /// Checks everything; `password` is what its source gave.
+    pub(crate) fn options(mut self, password: Option<String>) -> Result<Options> {
+        if let Some(password) = password {
+            self.config.push(("password".into(), password));
+        }
+        Options::read(&self.config)
+    }
+}
