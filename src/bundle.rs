@@ -55,7 +55,7 @@ pub(crate) fn write_failed(error: io::Error) -> Error {
         _ => ErrorKind::Other,
     };
     Error::new(kind, format!("cannot write the output: {error}"))
-        .remedy("throw away what was written, and run the backup again")
+        .remedy("discard the output, and run the backup again")
         .during(Stage::Store)
 }
 

@@ -43,8 +43,8 @@ impl Deadline {
 }
 
 fn used_up() -> Error {
-    Error::new(ErrorKind::TimedOut, "the time for the whole run is used up")
-        .remedy("raise `max_duration`, and look at which side was slow")
+    Error::new(ErrorKind::TimedOut, "the run took longer than `max_duration`")
+        .remedy("raise `max_duration`, and check which side was slow")
 }
 
 #[cfg(test)]

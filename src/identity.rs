@@ -71,8 +71,7 @@ impl Identity {
                         ),
                     )
                     .remedy(
-                        "it was restarted, restored or made anew meanwhile, or this name leads to \
-                         several members: look into its log, and run the backup again",
+                        "it was restarted, restored or replaced during the backup, or this name leads to several members: check its log, and run the backup again",
                     ));
                 }
                 furthest[index] = furthest[index].max(now[index]);
@@ -92,7 +91,7 @@ impl Identity {
     pub(crate) fn sent_over(&mut self, connection: Option<&str>) {
         let vouched = |connection| self.connections.iter().any(|known| known == connection);
         if self.member_id != 0 && connection.is_some_and(|connection| !vouched(connection)) {
-            self.hide("nothing else came over the connection of the snapshot");
+            self.hide("the connection of the snapshot was used for no other request");
         }
     }
 
@@ -121,7 +120,11 @@ fn agree(what: &str, known: &mut u64, now: u64) -> Result<()> {
         (known, now) => {
             return Err(Error::new(
                 ErrorKind::Other,
-                format!("first {what} {} answered here, then {what} {}", Id(known), Id(now)),
+                format!(
+                    "two different members responded here, first {what} {}, then {what} {}",
+                    Id(known),
+                    Id(now)
+                ),
             )
             .remedy("this name leads to several members: name them one by one in `endpoints`"));
         }
@@ -152,9 +155,11 @@ mod tests {
         identity.told(header(1, 2), None).expect("the first answer");
         identity.told(header(1, 2), None).expect("the same");
         let text = refused(&mut identity, header(1, 255));
-        assert!(text.starts_with("first member 2 answered here, then member ff; this name leads"));
+        assert!(text.starts_with(
+            "two different members responded here, first member 2, then member ff; this name leads"
+        ));
         let text = refused(&mut identity, header(9, 2));
-        assert!(text.contains("first cluster 1 answered here, then cluster 9"), "{text}");
+        assert!(text.contains("first cluster 1, then cluster 9"), "{text}");
         assert_eq!((identity.cluster_id(), identity.member_id()), (1, 2));
     }
 

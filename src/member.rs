@@ -90,13 +90,13 @@ impl Candidate {
         let mut warnings = Vec::new();
         if self.status.is_none() {
             warnings.push(
-                "this member tells its status to no one but the role `root`: role and revision are unknown"
+                "this member reports its status only to users with the role `root`: its role and revision are unknown"
                     .into(),
             );
         }
         if self.lags() {
             warnings.push(format!(
-                "this member has applied {} entries fewer than another one: what it holds is older",
+                "this member is {} entries behind another one: its data is older",
                 self.behind
             ));
         }
@@ -146,7 +146,7 @@ pub(crate) fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
     let of_a_member = |alarm: &&Alarm| alarm.alarm.is(&AlarmType::Corrupt) && alarm.member_id != 0;
     match troubles.alarms.iter().find(of_a_member) {
         Some(alarm) if sender == 0 => corrupt(
-            format!("{alarm}, and it is unknown whether that is the member that answers here"),
+            format!("{alarm}, and it is unknown whether that is the member responding here"),
             "name the members one by one in `endpoints`",
         ),
         _ => None,
@@ -158,11 +158,11 @@ pub(crate) fn warnings(status: &Status) -> Vec<String> {
     let mut warnings = Vec::new();
     match role(status) {
         Role::Leaderless => warnings.push(
-            "this member knows no leader: what it holds may be older than what was acknowledged"
-                .into(),
+            "this member has no leader: its data may be older than what was acknowledged".into(),
         ),
         Role::Learner => warnings.push(
-            "this member is a learner: what it holds may be older than what voters hold".into(),
+            "this member is a learner: its data may be older than that of the voting members"
+                .into(),
         ),
         _ => {}
     }
@@ -178,12 +178,10 @@ pub(crate) fn warnings(status: &Status) -> Vec<String> {
 pub(crate) fn warning(alarm: &Alarm) -> String {
     match (&alarm.alarm, alarm.member_id) {
         (AlarmType::Nospace, _) => format!(
-            "{alarm}: the snapshot is good, but a cluster restored from it is read-only until it \
-             is defragmented and the alarm disarmed"
+            "{alarm}: the snapshot is valid, but a cluster restored from it is read-only until it is defragmented and the alarm is disarmed"
         ),
         (AlarmType::Corrupt, 0) => format!(
-            "{alarm}, and names no member: compare the members' HashKV before you trust this \
-             snapshot"
+            "{alarm}, without naming a member: compare the members' HashKV before you trust this snapshot"
         ),
         _ => alarm.to_string(),
     }
@@ -341,9 +339,9 @@ mod tests {
         );
         assert_eq!(choice(first, []), "leader, the only choice");
         assert!(first.warnings().is_empty() && second.warnings().is_empty());
-        assert!(third.warnings()[0].contains("9999 entries fewer"), "{:?}", third.warnings());
+        assert!(third.warnings()[0].contains("9999 entries behind"), "{:?}", third.warnings());
         let silent = Candidate { status: None, ..candidate(6, |_| {}) };
-        assert!(silent.warnings()[0].contains("tells its status to no one"));
+        assert!(silent.warnings()[0].contains("reports its status only to"));
     }
 
     #[test]
@@ -377,7 +375,7 @@ mod tests {
     fn every_trouble_is_warned_of() {
         for (error, words) in [
             ("memberID:8 alarm:CORRUPT ", "the alarm CORRUPT is on for member 8"),
-            ("alarm:CORRUPT ", "the whole cluster, and names no member"),
+            ("alarm:CORRUPT ", "the whole cluster, without naming a member"),
             ("memberID:7  alarm:NOSPACE", "read-only until it is defragmented"),
             ("memberID:7 alarm:READONLY", "the alarm READONLY is on for member 7"),
             ("disk is on fire", "this member reports `disk is on fire`"),

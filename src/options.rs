@@ -59,14 +59,14 @@ pub(crate) const OPTIONS: [Declared; 10] = [
         name: names::ENDPOINTS,
         kind: ValueKind::Authorities,
         secret: false,
-        help: "members to choose from, comma-separated; goes before the location",
+        help: "members to choose from, comma-separated; takes precedence over the location",
         default: None,
     },
     Declared {
         name: "username",
         kind: ValueKind::Text,
         secret: false,
-        help: "etcd user with the role `root`, where authentication is on",
+        help: "etcd user with the role `root`, if authentication is enabled",
         default: None,
     },
     Declared {
@@ -80,21 +80,21 @@ pub(crate) const OPTIONS: [Declared; 10] = [
         name: "transport",
         kind: ValueKind::Choice(&["auto", "grpc", "gateway"]),
         secret: false,
-        help: "native gRPC or the JSON gateway; auto prefers gRPC",
+        help: "native gRPC or the JSON gateway; `auto` prefers gRPC",
         default: Some("auto"),
     },
     Declared {
         name: "proof",
         kind: ValueKind::Choice(&["auto", "require", "off"]),
         secret: false,
-        help: "compare what it holds with all members' HashKV",
+        help: "compare the snapshot with the HashKV of all members",
         default: Some("auto"),
     },
     Declared {
         name: "proof_memory",
         kind: ValueKind::Text,
         secret: false,
-        help: "memory for that, 32 bytes a revision, 1MiB to 256MiB",
+        help: "memory for this comparison, 32 bytes per revision: 1MiB to 256MiB",
         default: Some("32MiB"),
     },
     limit(&limits::CONNECT),
@@ -133,7 +133,7 @@ impl Options {
     /// Reads and checks a config whose location nobody has resolved; contacts nothing.
     pub fn read(config: &[(String, String)]) -> Result<Self> {
         let location =
-            get(config, names::LOCATION).ok_or_else(|| invalid("there is no location"))?;
+            get(config, names::LOCATION).ok_or_else(|| invalid("the location is missing"))?;
         let source = location::parse(&PROTOCOLS, location, get(config, names::ENDPOINTS))
             .map_err(invalid)?;
         Self::new(source.authorities, config)
@@ -143,7 +143,7 @@ impl Options {
     pub fn new(endpoints: Vec<Authority>, config: &[(String, String)]) -> Result<Self> {
         config.iter().try_for_each(|(name, _)| known(name))?;
         if endpoints.is_empty() {
-            return Err(invalid("there is no endpoint"));
+            return Err(invalid("no endpoint is given"));
         }
         let get = |name: &str| get(config, name);
         let limits = TimeLimits::read(get).map_err(invalid)?;
@@ -152,7 +152,7 @@ impl Options {
             Some("grpc") => Some(Transport::Grpc),
             Some("gateway") => Some(Transport::Gateway),
             Some(other) => {
-                return Err(invalid(format!("option `transport`: `{other}` is none"))
+                return Err(invalid(format!("option `transport`: unknown value `{other}`"))
                     .remedy("use `auto`, `grpc` or `gateway`"));
             }
         };
@@ -163,7 +163,7 @@ impl Options {
             Some("require") => (Some(memory), true),
             Some("off") => (None, false),
             Some(other) => {
-                return Err(invalid(format!("option `proof`: `{other}` is none"))
+                return Err(invalid(format!("option `proof`: unknown value `{other}`"))
                     .remedy("use `auto`, `require` or `off`"));
             }
         };
@@ -195,8 +195,8 @@ fn proof_memory(text: Option<&str>) -> Result<usize> {
         .and_then(|number| number.checked_mul(1 << 20))
         .filter(|bytes| (1..=PROOF_MEMORY_MOST).contains(bytes))
         .ok_or_else(|| {
-            invalid(format!("option `proof_memory`: `{text}` is not a size that it takes"))
-                .remedy("give whole mebibytes between `1MiB` and `256MiB`")
+            invalid(format!("option `proof_memory`: invalid size `{text}`"))
+                .remedy("write a whole number of mebibytes from `1MiB` to `256MiB`")
         })
 }
 
@@ -208,10 +208,10 @@ fn credentials(username: Option<&str>, password: Option<&str>) -> Result<Option<
         (Some(username), Some(password)) => {
             Ok(Some(Credentials { username: username.into(), password: password.into() }))
         }
-        (Some(_), None) => Err(invalid("there is a `username` and no password")
-            .remedy("give `password_file`, or `password`")),
+        (Some(_), None) => Err(invalid("`username` is set, and no password")
+            .remedy("set `password_file`, or `password`")),
         (None, Some(_)) => {
-            Err(invalid("there is a password and no `username`").remedy("give `username`"))
+            Err(invalid("a password is set, and no `username`").remedy("give `username`"))
         }
     }
 }
@@ -229,10 +229,10 @@ fn known(name: &str) -> Result<()> {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "option `{name}` needs a host that gives a connector its files and certificates"
+                "option `{name}` needs a host that provides files and certificates to a connector"
             ),
         )
-        .remedy("use `plakar-wasm` in place of `wasmtime`"));
+        .remedy("use `plakar-wasm` instead of `wasmtime`"));
     }
     Err(invalid(names::unknown_option(name, OPTIONS.iter().map(|option| option.name))))
 }

@@ -120,8 +120,7 @@ pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outco
         return Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{who} holds other keys than {} of the {} voters at the same revision (HashKV): its \
-                 database is damaged",
+                "{who} holds other keys than {} of the {} voting members at the same revision (HashKV): its database is damaged",
                 disagree.len(),
                 voters.len()
             ),
@@ -136,9 +135,11 @@ pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outco
         return Ok(Outcome::SelfConsistent);
     }
     Ok(Outcome::Unproven(match (voters.len(), disagree.len()) {
-        (0, _) => "the voters of the cluster are unknown".into(),
-        (all, 0) => format!("{} of {all} voters agree", agree.len()),
-        (all, others) => format!("{} of {all} voters agree, {others} disagree", agree.len()),
+        (0, _) => "the voting members of the cluster are unknown".into(),
+        (all, 0) => format!("{} of {all} voting members agree", agree.len()),
+        (all, others) => {
+            format!("{} of {all} voting members agree, {others} disagree", agree.len())
+        }
     }))
 }
 
@@ -170,12 +171,12 @@ mod tests {
             (&[1, 2, 3], &[], &[1, 2, 3, 4, 5], "proven"),
             (&[1], &[], &[1, 2, 3], "self-consistent"),
             (&[1], &[], &[1], "self-consistent"),
-            (&[1, 2], &[], &[1, 2, 3, 4, 5], "unproven: 2 of 5 voters agree"),
-            (&[2], &[], &[1, 2, 3], "unproven: 1 of 3 voters agree"),
-            (&[1], &[2], &[1, 2, 3], "unproven: 1 of 3 voters agree, 1 disagree"),
-            (&[], &[], &[1, 2, 3], "unproven: 0 of 3 voters agree"),
-            (&[1], &[2], &[1, 2], "unproven: 1 of 2 voters agree, 1 disagree"),
-            (&[1, 2], &[], &[], "unproven: the voters of the cluster are unknown"),
+            (&[1, 2], &[], &[1, 2, 3, 4, 5], "unproven: 2 of 5 voting members agree"),
+            (&[2], &[], &[1, 2, 3], "unproven: 1 of 3 voting members agree"),
+            (&[1], &[2], &[1, 2, 3], "unproven: 1 of 3 voting members agree, 1 disagree"),
+            (&[], &[], &[1, 2, 3], "unproven: 0 of 3 voting members agree"),
+            (&[1], &[2], &[1, 2], "unproven: 1 of 2 voting members agree, 1 disagree"),
+            (&[1, 2], &[], &[], "unproven: the voting members of the cluster are unknown"),
             // The same member at several endpoints, and one that does not vote.
             (&[1, 1, 1], &[], &[1, 2, 3], "self-consistent"),
             (&[1, 9], &[], &[1, 2, 3], "self-consistent"),

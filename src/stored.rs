@@ -87,13 +87,12 @@ fn open(path: &Path) -> Result<File> {
     };
     let file = File::open(path).map_err(|error| {
         cannot(&error).remedy(
-            "name a file in a directory that the host grants, as `wasmtime run --dir DIR` does; \
-             `plakar-wasm` grants none: give the dump on standard input",
+            "use a file in a directory that the host grants, such as `wasmtime run --dir DIR`; `plakar-wasm` grants none: pass the dump on standard input",
         )
     })?;
     match file.metadata() {
         Ok(metadata) if metadata.is_dir() => Err(cannot(&"it is a directory")
-            .remedy("name the `dump` in it; `verify` alone takes a directory")),
+            .remedy("use the `dump` in it; only `verify` accepts a directory")),
         _ => Ok(file),
     }
 }
@@ -102,9 +101,9 @@ fn open(path: &Path) -> Result<File> {
 pub(crate) fn unreadable(unread: &Unread) -> Error {
     let remedy = match unread {
         Unread::Memory => {
-            "`keys` with a prefix takes less; or restore the dump, and ask the member that runs on it"
+            "use `keys` with a prefix, which needs less; or restore the dump, and query the restored member"
         }
-        Unread::Unknown(_) => "take a newer version of this component",
+        Unread::Unknown(_) => "use a newer version of this component",
     };
     Error::new(ErrorKind::Unsupported, format!("its pages cannot be read: {}", why(unread)))
         .remedy(remedy)
@@ -115,7 +114,7 @@ fn why(unread: &Unread) -> String {
     match unread {
         Unread::Memory => {
             let mebibytes = PROOF_MEMORY_MOST >> 20;
-            format!("what has to be kept of them takes more than {mebibytes} MiB of memory")
+            format!("they need more than {mebibytes} MiB of memory")
         }
         Unread::Unknown(why) => why.clone(),
     }
@@ -165,7 +164,8 @@ fn verify_bundle(
         let pathname = format!("/{}", path.trim_start_matches("./"));
         match pathname.as_str() {
             DUMP => {
-                let observer = observer.take().ok_or_else(|| incomplete("it holds two dumps"))?;
+                let observer =
+                    observer.take().ok_or_else(|| incomplete("it contains two dumps"))?;
                 let size = entry.size();
                 let found = file::verify(entry, memory, observer)?;
                 if found.0.size != size {
@@ -231,11 +231,11 @@ struct Files {
 impl Files {
     /// Whether they are those of one backup.
     fn judge(self) -> Result<Verified<Onlooker>> {
-        let (proof, pages) = self.dump.ok_or_else(|| incomplete("it holds no `dump`"))?;
+        let (proof, pages) = self.dump.ok_or_else(|| incomplete("it has no `dump`"))?;
         let Manifest { dump, database } =
-            self.manifest.ok_or_else(|| incomplete("it holds no `manifest.json`"))?;
+            self.manifest.ok_or_else(|| incomplete("it has no `manifest.json`"))?;
         if !self.has_guide {
-            return Err(incomplete("it holds no `RESTORE.md`"));
+            return Err(incomplete("it has no `RESTORE.md`"));
         }
         let is_the_dump = dump.bytes == proof.size && dump.sha256 == hex(&proof.sha256);
         let is_as_told = match (&pages, database) {
@@ -246,14 +246,14 @@ impl Files {
             true => Ok((proof, pages)),
             false => Err(Error::new(
                 ErrorKind::Corrupt,
-                "the dump is not the one that `manifest.json` tells of",
+                "the dump is not the one described in `manifest.json`",
             )
-            .remedy("do not restore it; take another backup")),
+            .remedy("do not restore it; use another backup")),
         }
     }
 }
 
 fn incomplete(what: &str) -> Error {
-    Error::new(ErrorKind::Interrupted, format!("the backup is not whole: {what}"))
-        .remedy("do not restore it; take another backup")
+    Error::new(ErrorKind::Interrupted, format!("the backup is incomplete: {what}"))
+        .remedy("do not restore it; use another backup")
 }

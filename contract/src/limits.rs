@@ -32,19 +32,19 @@ pub struct Limit {
 pub const CONNECT: Limit = Limit {
     name: "connect_timeout",
     default: "5s",
-    help: "longest wait for a connection and for the first answer to a probe",
+    help: "longest wait for a connection, and for the response to a probe",
 };
 /// A loaded disk may pause for seconds; half a minute of silence is a fault.
 pub const STALL: Limit = Limit {
     name: "stall_timeout",
     default: "30s",
-    help: "longest silence of the server in the middle of an answer",
+    help: "longest time in which the server sends nothing during a response",
 };
 /// A store may flush for minutes; longer, and the source pays for it.
 pub const STORE: Limit = Limit {
     name: "store_timeout",
     default: "10m",
-    help: "longest time in which the store takes no bytes",
+    help: "longest time in which the store accepts no data",
 };
 /// What a source is held open for at the very most.
 pub const MAX_DURATION: Limit =

@@ -151,11 +151,11 @@ fn parse_endpoints(
                         ),
                         match other {
                             Some(other) => format!(
-                                "use one kind for all endpoints, and `{}://` as the location for {}",
+                                "use the same kind for all endpoints, and `{}://` as the location for {}",
                                 other.name,
                                 is(tls)
                             ),
-                            None => "use one kind for all endpoints".into(),
+                            None => "use the same kind for all endpoints".into(),
                         },
                     ));
                 }
@@ -166,7 +166,7 @@ fn parse_endpoints(
         if endpoint.is_empty() {
             return Err(bad(
                 "its host is empty".into(),
-                "write HOST or HOST:PORT, with one comma between two of them".into(),
+                "write HOST or HOST:PORT, separated by single commas".into(),
             ));
         }
         let authority = authority(address, protocol)
@@ -191,8 +191,8 @@ const fn fault(reason: &'static str, remedy: &'static str) -> Fault {
 
 /// etcd can serve on a socket file, which no sandbox reaches.
 const SOCKET_FILE: Fault = fault(
-    "it is a socket file, and those cannot be used",
-    "name the address of a TCP listener: HOST:PORT",
+    "it is a socket file, which is not supported",
+    "use the address of a TCP listener: HOST:PORT",
 );
 
 fn is_socket_file(scheme: &str) -> bool {
@@ -209,8 +209,8 @@ fn is_called(protocol: &Protocol<'_>, name: &str) -> bool {
 pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault> {
     if text.contains('@') {
         return Err(fault(
-            "it holds credentials",
-            "take them out: Plakar stores the location in every snapshot; use options, and `_file` for secrets",
+            "it contains credentials",
+            "remove them, because Plakar stores the location in every snapshot; use options, and `_file` for secrets",
         ));
     }
     if text.contains(['/', '?', '#']) {
@@ -218,8 +218,8 @@ pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault>
     }
     if text.contains([',', ';']) || text.contains(char::is_whitespace) {
         return Err(fault(
-            "its host is neither a DNS name nor an address: it holds a comma, a semicolon or a blank",
-            "give several as `endpoints`, with commas between them: `endpoints=node1:2379,node2:2379`",
+            "its host is neither a DNS name nor an address: it contains a comma, a semicolon or a space",
+            "list several hosts in `endpoints`, separated by commas: `endpoints=node1:2379,node2:2379`",
         ));
     }
     let (host, port) = match text.strip_prefix('[') {
@@ -231,7 +231,7 @@ pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault>
                 return Err(LINK_LOCAL);
             }
             let address: Ipv6Addr = inner.parse().map_err(|_| {
-                fault("what stands in brackets is no IPv6 address", "write `[::1]:2379`")
+                fault("the text in brackets is not an IPv6 address", "write `[::1]:2379`")
             })?;
             if address.is_unicast_link_local() {
                 return Err(LINK_LOCAL);
@@ -239,7 +239,10 @@ pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault>
             let port = match after {
                 "" => None,
                 _ => Some(after.strip_prefix(':').ok_or_else(|| {
-                    fault("something other than a port follows the bracket", "write `[::1]:2379`")
+                    fault(
+                        "the bracket is followed by something other than a port",
+                        "write `[::1]:2379`",
+                    )
                 })?),
             };
             (address.to_string(), port)
@@ -267,7 +270,7 @@ pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault>
                 _ => return Err(fault("its port is out of range", "use a port from 1 to 65535")),
             }
         }
-        Some(_) => return Err(fault("its port is no number", "use a port from 1 to 65535")),
+        Some(_) => return Err(fault("its port is not a number", "use a port from 1 to 65535")),
     };
     Ok(Authority { host, port, tls: protocol.tls })
 }
@@ -306,8 +309,8 @@ fn is_number(label: &str) -> bool {
 
 /// Which interface it is on would have to be said too, and no request can.
 const LINK_LOCAL: Fault = fault(
-    "it is a link-local IPv6 address or has a zone, and those cannot be used",
-    "name another address of that member, such as `[2001:db8::1]:2379`",
+    "it is a link-local IPv6 address or has a zone, which is not supported",
+    "use another address of that member, such as `[2001:db8::1]:2379`",
 );
 
 /// The longest part of a location or an endpoint in a message, in characters.
@@ -436,9 +439,9 @@ mod tests {
         for (location, endpoints, words) in [
             ("etcd://a:2379,b:2379", None, "`endpoints=node1:2379,node2:2379`"),
             ("etcd://a:2379 b:2379", None, "`endpoints=node1:2379,node2:2379`"),
-            ("etcd://", Some("a:2379;b:2379"), "with commas between them"),
-            ("etcd://", Some("a:2379\nb:2379"), "with commas between them"),
-            ("etcd://", Some("a:2379,"), "one comma between two of them"),
+            ("etcd://", Some("a:2379;b:2379"), "separated by commas"),
+            ("etcd://", Some("a:2379\nb:2379"), "separated by commas"),
+            ("etcd://", Some("a:2379,"), "separated by single commas"),
             ("etcd://", Some("unix:///run/etcd.sock"), "socket file"),
             ("unixs:///run/etcd.sock", None, "socket file"),
             ("etcd://[fe80::1%25eth0]", None, "link-local"),
@@ -459,15 +462,15 @@ mod tests {
             ("etcd://", "names no host"),
             ("etcd:///", "names no host"),
             ("etcd://:2379", "host is empty"),
-            ("etcd://node1:", "no number"),
-            ("etcd://node1:+80", "no number"),
+            ("etcd://node1:", "not a number"),
+            ("etcd://node1:+80", "not a number"),
             ("etcd://node1:0", "out of range"),
             ("etcd://node1:65536", "out of range"),
             ("etcd://node1:2379/path", "path or a query"),
             ("etcd://node1?x=1", "path or a query"),
             ("etcd://::1", "brackets"),
             ("etcd://[::1", "closing bracket"),
-            ("etcd://[nope]", "no IPv6"),
+            ("etcd://[nope]", "not an IPv6"),
             ("etcd://[::1]x", "other than a port"),
             ("etcd://no de", "neither a DNS name"),
             ("etcd://-a", "neither a DNS name"),

@@ -19,7 +19,7 @@ pub const CONNECTION: &str = "plakar-connection";
 
 /// How the text begins by which the host reports that a server agrees on no HTTP/2
 /// over TLS, where a request needed it. HTTP/1.1 may still work.
-pub const NO_HTTP2: &str = "tls: the server takes no HTTP/2";
+pub const NO_HTTP2: &str = "tls: the server does not support HTTP/2";
 
 /// The longest name of an option, and the longest word that is looked up among
 /// known names: comparing two texts takes the product of their lengths.

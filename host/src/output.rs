@@ -3,7 +3,7 @@
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
 
 /// Why nothing may end well that was to write there.
-pub const CLOSED: &str = "standard output is closed: nobody has what was written to it";
+pub const CLOSED: &str = "standard output is closed, so the output is lost";
 
 /// Whether this process was started without a standard output. Rust's runtime opens
 /// the null device in its place then, for reading and writing; a shell's `> /dev/null`

@@ -60,8 +60,10 @@ fn next_record<N: Network>(import: &mut Import<N>) -> Result<Option<Record<N>>> 
         Step::Record(record) => Ok(Some(record)),
         Step::Finished => Ok(None),
         // All records are acknowledged in turn.
-        Step::AwaitingAcknowledgements => {
-            Err(Error::new(ErrorKind::Other, "the import waits for nothing").during(Stage::Store))
-        }
+        Step::AwaitingAcknowledgements => Err(Error::new(
+            ErrorKind::Other,
+            "the import waits for an acknowledgement that it already has",
+        )
+        .during(Stage::Store)),
     }
 }

@@ -14,22 +14,22 @@ pub(super) fn help() -> String {
          Usage:\n  \
            backup LOCATION [-o NAME=VALUE]...   write a snapshot to standard output\n  \
            backup --bundle LOCATION ...         write a tar archive: dump, manifest.json, RESTORE.md\n  \
-           ping LOCATION [-o NAME=VALUE]...     tell whether a backup could start\n  \
-           verify                               check a dump or a bundle\n  \
-           show [--json]                        what its pages say\n  \
-           keys [PREFIX] [--json]               the keys that are there\n  \
-           get KEY [--json]                     what one of them holds\n  \
-           diff OLD NEW [--json]                what changed from one dump to the next\n  \
+           ping LOCATION [-o NAME=VALUE]...     check whether a backup could start\n  \
+           verify                               verify a dump or a bundle\n  \
+           show [--json]                        its revision, members, alarms and sizes\n  \
+           keys [PREFIX] [--json]               its keys\n  \
+           get KEY [--json]                     the value of a key\n  \
+           diff OLD NEW [--json]                the keys that differ between two dumps\n  \
            --help, --version\n\n\
-         A dump or a bundle comes on standard input, or with --file PATH from a file that the host\n\
-         grants; `verify --file` takes a directory with all files of a backup as well, and `diff`\n\
-         names files alone, `-` for standard input. Nothing is told of a dump before it was checked.\n\
-         Keys are on one line, a backslash as `\\\\` and what cannot be seen as `\\xNN`.\n\n  \
+         A dump or a bundle is read from standard input, or with --file PATH from a file that the\n\
+         host grants. `verify --file` also accepts a directory with all files of a backup. `diff`\n\
+         takes two files, `-` is standard input. A dump is verified before anything is printed.\n\
+         A key is printed on one line, a backslash as `\\\\` and unprintable bytes as `\\xNN`.\n\n  \
            plakar cat SNAPSHOT:/dump | wasmtime run -S http connector.wasm get /registry/...\n  \
            wasmtime run -S http --dir . connector.wasm keys --file ./dump /registry/\n\n\
          Locations:\n  {locations}\n\n\
-         Bytes leave as they come, so the exit code is the verdict: write to a `.part` file,\n\
-         and rename it only on success:\n\n  \
+         Output is streamed: trust it only if the command exits with 0. Write to a `.part`\n\
+         file, and rename it on success:\n\n  \
            wasmtime run -S http connector.wasm backup etcd://node1:2379 > snapshot.db.part \\\n    \
              && mv snapshot.db.part snapshot.db\n\n\
          Options (-o NAME=VALUE):\n",
@@ -38,24 +38,27 @@ pub(super) fn help() -> String {
     );
     for option in OPTIONS {
         let choices = match option.kind {
-            ValueKind::Choice(words) => format!(": {}", words.join(" or ")),
-            _ => String::new(),
+            ValueKind::Choice(words) => Some(words.join(", ")),
+            _ => None,
         };
-        let default = option.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
-        let _ = writeln!(text, "  {:<16} {}{choices}{default}", option.name, option.help);
+        let default = option.default.map(|default| format!("default: {default}"));
+        let values: Vec<String> = choices.into_iter().chain(default).collect();
+        let values =
+            if values.is_empty() { values.concat() } else { format!(" [{}]", values.join("; ")) };
+        let _ = writeln!(text, "  {:<16} {}{values}", option.name, option.help);
     }
     text.push_str(
-        "\nA password is best not typed as an option:\n  \
-         --password-stdin      one line on standard input\n  \
-         --password-env NAME   the variable NAME, which `wasmtime run --env NAME` passes on\n\n\
+        "\nTo keep a password out of the arguments:\n  \
+         --password-stdin      read it from standard input, one line\n  \
+         --password-env NAME   read it from the variable NAME (`wasmtime run --env NAME`)\n\n\
          Private certificate authorities, client certificates and an enforced list of\n\
-         endpoints need the host `plakar-wasm`: a command of `wasmtime` may reach any address.\n\n\
+         endpoints need the host `plakar-wasm`: `wasmtime` lets a command reach any address.\n\n\
          Exit codes:\n  0  success",
     );
     for kind in ErrorKind::ALL {
         let _ = write!(text, "\n  {}  {}", kind.exit_code(), kind.name());
     }
-    let _ = write!(text, "\n  {ABSENT_EXIT_CODE}  the key is not there");
+    let _ = write!(text, "\n  {ABSENT_EXIT_CODE}  the key does not exist");
     text.push('\n');
     text
 }

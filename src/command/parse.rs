@@ -48,7 +48,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let command = words.next();
     let mut look = |look| Command::Look(look, std::mem::take(&mut json));
     let mut target = || {
-        let location = words.next().ok_or_else(|| wrong_call("there is no location".into()))?;
+        let location = words.next().ok_or_else(|| wrong_call("the location is missing".into()))?;
         if config.iter().any(|(name, _)| name == names::LOCATION) {
             return Err(wrong_call("the location is an argument, not an option".into()));
         }
@@ -68,23 +68,25 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             look(Look::Keys(prefix, file.take().unwrap_or(Source::Stdin)))
         }
         Some("get") => {
-            let key = words.next().ok_or_else(|| wrong_call("there is no key".into()))?;
+            let key = words.next().ok_or_else(|| wrong_call("the key is missing".into()))?;
             look(Look::Get(read_key(&key)?, file.take().unwrap_or(Source::Stdin)))
         }
         Some("diff") => match [words.next(), words.next()].map(|file| file.map(Source::from)) {
             [Some(Source::Stdin), Some(Source::Stdin)] => {
-                return Err(wrong_call("standard input holds one dump".into()));
+                return Err(wrong_call(
+                    "standard input can only provide one of the two dumps".into(),
+                ));
             }
             [Some(old), Some(new)] => look(Look::Diff(old, new)),
-            _ => return Err(wrong_call("`diff` takes two dumps".into())),
+            _ => return Err(wrong_call("`diff` needs two dumps".into())),
         },
         Some("help") => Command::Print(help()),
-        Some(other) => return Err(wrong_call(format!("`{other}` is no command"))),
+        Some(other) => return Err(wrong_call(format!("unknown command `{other}`"))),
         None => return Err(wrong_call("there is no command".into())),
     };
     let unused = bundle || json || file.is_some() || !config.is_empty() || password.is_some();
     if unused || words.next().is_some() {
-        return Err(wrong_call("that command does not take all of these arguments".into()));
+        return Err(wrong_call("this command does not accept all of these arguments".into()));
     }
     Ok(parsed)
 }

@@ -8,8 +8,7 @@ use plakar_connector::{Authority, ErrorKind};
 use std::time::{Duration, Instant};
 
 /// What to look at where a stream ended that a member had begun.
-pub(crate) const LOOK: &str = "look into that member's log and into that of a proxy between, if there is one, which may \
-                               have a time limit of its own; then run the backup again";
+pub(crate) const LOOK: &str = "check that member's log, and the log and time limits of any proxy in between; then run the backup again";
 
 impl Transport {
     /// The error for people: at this endpoint, during this stage.
@@ -28,8 +27,8 @@ impl Transport {
         match error {
             NetworkError::Refused => unreachable("connection refused".into())
                 .remedy("check that etcd runs and listens there"),
-            NetworkError::Unroutable => unreachable("there is no route to it".into())
-                .remedy("check the address, the routes of this machine, and the firewalls between"),
+            NetworkError::Unroutable => unreachable("there is no route to this address".into())
+                .remedy("check the address, this machine's routes, and firewalls"),
             NetworkError::Dns => unreachable("the name has no address".into())
                 .remedy("check its spelling and the DNS of this machine"),
             NetworkError::ConnectTimeout => {
@@ -50,24 +49,24 @@ impl Transport {
                 };
                 Error::new(
                     ErrorKind::TimedOut,
-                    format!("the server was silent for {}", seconds(limit)),
+                    format!("the server sent nothing for {}", seconds(limit)),
                 )
                 .remedy(format!("{check}, or raise `{option}`"))
             }
             NetworkError::Late => Error::new(
                 ErrorKind::TimedOut,
-                format!("no whole answer came within {}", seconds(timeouts.first_byte)),
+                format!("no complete response arrived within {}", seconds(timeouts.first_byte)),
             )
             .remedy(
-                "look for a proxy between, check that member's load, or raise `connect_timeout`",
+                "check for a proxy in between, check that member's load, or raise `connect_timeout`",
             ),
             NetworkError::Denied => {
                 Error::new(ErrorKind::Other, "the host did not grant this endpoint")
-                    .remedy("name it in the location or in `endpoints`")
+                    .remedy("add it to the location or to `endpoints`")
             }
             NetworkError::Busy => {
-                Error::new(ErrorKind::Other, "the host allows no more requests at a time")
-                    .remedy("name fewer `endpoints`")
+                Error::new(ErrorKind::Other, "the host allows no more requests at the same time")
+                    .remedy("use fewer `endpoints`")
             }
             NetworkError::Tls(text) => self.tls(&text),
             // Some hosts call an end before its time a protocol error.
@@ -83,8 +82,7 @@ impl Transport {
                 plain(&text)
             ))
             .remedy(
-                "check that this is etcd's client port, and look into that member's log: it \
-                         may want a client certificate, or refuse the one that it was shown",
+                "check that this is etcd's client port, and check that member's log: it may require a client certificate, or reject the one it got",
             ),
             NetworkError::Cut(text) => {
                 unreachable(format!("the connection was closed ({})", plain(&text)))
@@ -100,11 +98,11 @@ impl Transport {
             }
             NetworkError::TooLong(text) => Error::new(
                 ErrorKind::Corrupt,
-                format!("the answer is longer than etcd's ever are ({})", plain(&text)),
+                format!("the response is longer than any of etcd's ({})", plain(&text)),
             )
-            .remedy("check that this is etcd's client port, and that no proxy stands between"),
+            .remedy("check that this is etcd's client port, without a proxy in between"),
             NetworkError::Other(text) => unreachable(plain(&text))
-                .remedy("check the address and the network; the log of the host may say more"),
+                .remedy("check the address and the network; the host's log may contain more"),
         }
     }
 
@@ -112,12 +110,10 @@ impl Transport {
     fn check_the_port(self) -> &'static str {
         match self {
             Transport::Grpc => {
-                "check that this is etcd's client port, and whether it wants TLS; a server that \
-                 speaks HTTP/1.1 alone needs `transport=gateway`"
+                "check that this is etcd's client port, and whether it uses TLS; a server with HTTP/1.1 only needs `transport=gateway`"
             }
             Transport::Gateway => {
-                "check that this is etcd's client port, and whether it wants TLS; a server that \
-                 speaks HTTP/2 alone needs `transport=grpc`"
+                "check that this is etcd's client port, and whether it uses TLS; a server with HTTP/2 only needs `transport=grpc`"
             }
         }
     }
@@ -129,7 +125,7 @@ impl Transport {
             None => (text, "check the TLS options and the certificates of both sides"),
         };
         let remedy = match self == Transport::Grpc && text.starts_with(NO_HTTP2) {
-            true => "use `transport=gateway`, which needs none",
+            true => "use `transport=gateway`, which does not need it",
             false => remedy,
         };
         Error::new(ErrorKind::Unreachable, what).remedy(remedy)
@@ -146,9 +142,11 @@ pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::e
     match begun.elapsed() > limit {
         true => Err(Error::new(
             ErrorKind::TimedOut,
-            format!("the {what} came in pieces, and was not whole after {}", seconds(limit)),
+            format!("the {what} arrived in pieces, and was not complete after {}", seconds(limit)),
         )
-        .remedy("look for a proxy between, check that member's load, or raise `stall_timeout`")),
+        .remedy(
+            "check for a proxy in between, check that member's load, or raise `stall_timeout`",
+        )),
         false => Ok(()),
     }
 }
@@ -226,7 +224,7 @@ mod tests {
                 false,
                 Stage::Probe,
                 ErrorKind::TimedOut,
-                "silent for 6s",
+                "sent nothing for 6s",
                 "disk, or raise `connect_timeout`",
             ),
             (
@@ -235,7 +233,7 @@ mod tests {
                 false,
                 Stage::Login,
                 ErrorKind::TimedOut,
-                "silent for 6s",
+                "sent nothing for 6s",
                 "quorum",
             ),
             (
@@ -244,7 +242,7 @@ mod tests {
                 false,
                 Stage::Snapshot,
                 ErrorKind::TimedOut,
-                "silent for 30s",
+                "sent nothing for 30s",
                 "`stall_timeout`",
             ),
             (
@@ -253,7 +251,7 @@ mod tests {
                 false,
                 Stage::Login,
                 ErrorKind::TimedOut,
-                "no whole answer came within 6s",
+                "no complete response arrived within 6s",
                 "`connect_timeout`",
             ),
             (Grpc, Denied, false, Stage::Probe, ErrorKind::Other, "did not grant", "`endpoints`"),
@@ -309,7 +307,7 @@ mod tests {
                 Stage::Probe,
                 ErrorKind::Unreachable,
                 "was closed (by  peer)",
-                "wants TLS",
+                "uses TLS",
             ),
             (
                 Grpc,
@@ -362,7 +360,7 @@ mod tests {
                 false,
                 Stage::Probe,
                 ErrorKind::Corrupt,
-                "longer than etcd's",
+                "longer than any of etcd's",
                 "proxy",
             ),
             (

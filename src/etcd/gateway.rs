@@ -59,11 +59,8 @@ pub(super) fn answer<T: serde::de::DeserializeOwned>(
     read(response).map_err(|error| {
         let reason = plain(&error.to_string());
         Unanswered::Unreadable(
-            Error::new(
-                ErrorKind::Corrupt,
-                format!("the answer is not what etcd answers ({reason})"),
-            )
-            .remedy("check that this is etcd 3.4 or later, and that no proxy stands between"),
+            Error::new(ErrorKind::Corrupt, format!("the response is not one of etcd's ({reason})"))
+                .remedy("check that this is etcd 3.4 or later, without a proxy in between"),
         )
     })
 }
@@ -79,9 +76,9 @@ pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     if let Some(encoding) = head.header("content-encoding").filter(|e| *e != "identity") {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("the answer is compressed ({}), which was not asked for", quote(encoding)),
+            format!("the response is compressed ({}), which was not requested", quote(encoding)),
         )
-        .remedy("check what proxy stands between, and connect to the member itself"));
+        .remedy("find the proxy in between, and connect to the member itself"));
     }
     if head.status != 200 {
         return Ok(false);
@@ -97,9 +94,9 @@ pub(crate) fn succeeded(head: &Head) -> Result<bool> {
         true => Ok(true),
         false => Err(Error::new(
             ErrorKind::Other,
-            format!("the answer is not etcd's: its type is {}", quote(media_type)),
+            format!("the response is not etcd's: its type is {}", quote(media_type)),
         )
-        .remedy("check that no proxy stands between, and that this is etcd's client port")),
+        .remedy("check that this is etcd's client port, without a proxy in between")),
     }
 }
 
@@ -163,7 +160,7 @@ impl Decoder {
             let begin = out.len();
             base64_simd::STANDARD
                 .decode_append(piece.blob.as_bytes(), out)
-                .map_err(|_| corrupt("a message of the stream holds bad base64".into()))?;
+                .map_err(|_| corrupt("a message of the stream contains invalid base64".into()))?;
             let message =
                 Message { remaining: piece.remaining_bytes, storage_version: &piece.version };
             Ok(each(message, out, begin)?)
@@ -185,7 +182,7 @@ impl Decoder {
 
 fn corrupt(what: String) -> Error {
     Error::new(ErrorKind::Corrupt, what)
-        .remedy("check that no proxy stands between, and run the backup again")
+        .remedy("check for a proxy in between, and run the backup again")
 }
 
 #[cfg(test)]

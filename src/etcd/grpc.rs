@@ -61,7 +61,7 @@ pub(super) fn answer<T: prost::Message + Default>(
     frames.push(response.body.clone());
     let message = frames.next().map_err(Unanswered::Unreadable)?;
     let decoded = message.filter(|_| frames.is_empty()).and_then(|message| T::decode(message).ok());
-    decoded.ok_or_else(|| Unanswered::Unreadable(corrupt("the answer is not what etcd answers")))
+    decoded.ok_or_else(|| Unanswered::Unreadable(corrupt("the response is not one of etcd's")))
 }
 
 /// The HTTP statuses by which a proxy says that it has no answer of etcd's, as the
@@ -95,7 +95,7 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
             Error::new(
                 ErrorKind::Unsupported,
                 format!(
-                    "the answer is not gRPC (status {}, type {})",
+                    "the response is not gRPC (status {}, type {})",
                     head.status,
                     quote(media_type)
                 ),
@@ -123,7 +123,7 @@ fn succeeded(trailers: &Trailers) -> std::result::Result<(), Unanswered> {
             let message = trailers.header("grpc-message").unwrap_or_default();
             Err(Unanswered::Refused(refusal(code, message)))
         }
-        None => Err(Error::new(ErrorKind::Interrupted, "the answer ended without a status")
+        None => Err(Error::new(ErrorKind::Interrupted, "the response ended without a status")
             .remedy(LOOK)
             .into()),
     }
@@ -218,7 +218,7 @@ fn wanted(bytes: &[u8]) -> Result<Option<usize>> {
     }
     match u32::from_be_bytes(length) as usize {
         length if length > MAX_MESSAGE => {
-            Err(corrupt(&format!("a message of {length} bytes is longer than etcd's ever are")))
+            Err(corrupt(&format!("a message of {length} bytes is longer than any of etcd's")))
         }
         length => Ok(Some(PREFIX + length)),
     }
@@ -274,14 +274,14 @@ impl Decoder {
 fn compressed(encoding: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        format!("the answer is compressed ({}), which was not asked for", quote(encoding)),
+        format!("the response is compressed ({}), which was not requested", quote(encoding)),
     )
-    .remedy("check what proxy stands between, and connect to the member itself")
+    .remedy("find the proxy in between, and connect to the member itself")
 }
 
 fn corrupt(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, what)
-        .remedy("check that no proxy stands between, and run the backup again")
+        .remedy("check for a proxy in between, and run the backup again")
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ impl Answer for MemberList {
     fn bounded(self) -> Result<Self, String> {
         if self.members.len() > MEMBERS {
             return Err(format!(
-                "it lists {} members, more than {MEMBERS} are not taken in",
+                "it lists {} members, more than the supported {MEMBERS}",
                 self.members.len()
             ));
         }

@@ -141,10 +141,10 @@ impl Refusal {
         let text = quote(&self.message);
         let what = match self.is_a_time_limit() {
             true => format!(
-                "a time limit of etcd or of a proxy between ended the stream after {}: {text}",
+                "a time limit of etcd or of a proxy ended the stream after {}: {text}",
                 humantime::format_duration(Duration::from_millis(after.as_millis() as u64))
             ),
-            false => format!("etcd or a proxy between ended the stream ({}): {text}", self.name()),
+            false => format!("etcd or a proxy ended the stream ({}): {text}", self.name()),
         };
         Error::new(ErrorKind::Interrupted, what).remedy(LOOK)
     }
@@ -174,25 +174,25 @@ impl Refusal {
         match code {
             DEADLINE_EXCEEDED | CANCELLED => Error::new(
                 ErrorKind::TimedOut,
-                format!("a time limit of etcd or of a proxy between ended the request: {text}"),
+                format!("a time limit of etcd or of a proxy ended the request: {text}"),
             )
-            .remedy("look into that member's log and load, and for a proxy between"),
+            .remedy("check that member's log and load, and any proxy in between"),
             PERMISSION_DENIED => Error::new(
                 ErrorKind::PermissionDenied,
                 format!("the request was not allowed ({name}): {text}"),
             )
-            .remedy("these are not etcd's words: look for a proxy between, and connect to the member itself"),
+            .remedy("this text is not etcd's: find the proxy in between, and connect to the member itself"),
             UNAUTHENTICATED => Error::new(
                 ErrorKind::Unauthenticated,
                 format!("the request lacks a login ({name}): {text}"),
             )
-            .remedy("these are not etcd's words: look for a proxy between, and connect to the member itself"),
+            .remedy("this text is not etcd's: find the proxy in between, and connect to the member itself"),
             // gateway v2 answers so at a path that it does not know.
             NOT_FOUND | UNIMPLEMENTED => Error::new(
                 ErrorKind::Unsupported,
                 format!("there is no etcd v3 API at this address ({name}): {text}"),
             )
-            .remedy("check that this is the client port of etcd 3.4 or later, and no stand-in for etcd"),
+            .remedy("check that this is the client port of etcd 3.4 or later, and not a replacement for etcd"),
             // The gateway's own words, not etcd's: it is a client of its member, and
             // shows the server certificate there as its own.
             UNAVAILABLE if self.status == 503 && !self.is_etcds() => Error::new(
@@ -200,16 +200,14 @@ impl Refusal {
                 format!("this member's gateway cannot reach its own gRPC port: {text}"),
             )
             .remedy(
-                "use `transport=grpc`; or, where the server certificate lacks the `clientAuth` \
-                 extended key usage, issue it with that, or start etcd with `--client-cert-file` \
-                 and `--client-key-file`",
+                "use `transport=grpc`; or, if the server certificate lacks the extended key usage `clientAuth`, add it, or start etcd with `--client-cert-file` and `--client-key-file`",
             ),
             UNAVAILABLE => {
                 Error::new(ErrorKind::Unreachable, format!("this member is not available: {text}"))
-                    .remedy("look into its log, and for a proxy between")
+                    .remedy("check its log, and any proxy in between")
             }
             _ => Error::new(ErrorKind::Other, format!("the request was refused ({name}): {text}"))
-                .remedy("look into that member's log, and for a proxy between"),
+                .remedy("check that member's log, and any proxy in between"),
         }
     }
 
@@ -222,11 +220,11 @@ impl Refusal {
             message => format!(": {}", quote(message)),
         };
         match status {
-            300..=399 => Error::new(ErrorKind::Unsupported, format!("the answer is a redirect ({status})"))
-                .remedy("redirects are never followed: name the member itself"),
+            300..=399 => Error::new(ErrorKind::Unsupported, format!("the response is a redirect ({status})"))
+                .remedy("redirects are not followed: use the member's own address"),
             400 if self.message.contains(COMMON_NAME_AT_GATEWAY) => Error::new(
                 ErrorKind::Unsupported,
-                "with authentication on, etcd's JSON gateway refuses client certificates that have a CommonName",
+                "when authentication is enabled, etcd's JSON gateway rejects client certificates that have a CommonName",
             )
             .remedy(
                 "use `transport=grpc`, or a client certificate without a CommonName together with \
@@ -234,12 +232,12 @@ impl Refusal {
             ),
             401 => Error::new(
                 ErrorKind::Unauthenticated,
-                format!("a proxy in the place of etcd wants a login ({status}){text}"),
+                format!("a proxy in front of etcd requires a login ({status}){text}"),
             )
             .remedy("connect to the member itself"),
             403 => Error::new(
                 ErrorKind::PermissionDenied,
-                format!("a proxy in the place of etcd does not allow the request ({status}){text}"),
+                format!("a proxy in front of etcd does not allow the request ({status}){text}"),
             )
             .remedy("connect to the member itself"),
             404 if self.message.trim() == "404 page not found" => {
@@ -254,24 +252,24 @@ impl Refusal {
                 ErrorKind::PermissionDenied,
                 "this member does not serve this host name or address (421)",
             )
-            .remedy("use a name or an address that its `--host-whitelist` holds, or `transport=grpc`"),
+            .remedy("use a name or an address from its `--host-whitelist`, or `transport=grpc`"),
             408 | 504 => Error::new(
                 ErrorKind::TimedOut,
                 format!("a proxy reports that etcd did not answer in time ({status}){text}"),
             )
-            .remedy("look into that member's log and load, or connect to the member itself"),
+            .remedy("check that member's log and load, or connect to the member itself"),
             429 => Error::new(
                 ErrorKind::Unreachable,
-                format!("a proxy takes no more requests at this time ({status}){text}"),
+                format!("a proxy accepts no more requests at this time ({status}){text}"),
             )
             .remedy("raise the proxy's limit, or connect to the member itself"),
             502 | 503 => Error::new(
                 ErrorKind::Unreachable,
-                format!("a proxy reports that it does not reach etcd ({status}){text}"),
+                format!("a proxy reports that it cannot reach etcd ({status}){text}"),
             )
-            .remedy("check that etcd runs behind it, or connect to the member itself"),
-            _ => Error::new(ErrorKind::Other, format!("the answer is not etcd's (status {status}){text}"))
-                .remedy("check that no proxy stands between, and that this is etcd's client port"),
+            .remedy("check that etcd is running behind it, or connect to the member itself"),
+            _ => Error::new(ErrorKind::Other, format!("the response is not etcd's (status {status}){text}"))
+                .remedy("check that this is etcd's client port, without a proxy in between"),
         }
     }
 
@@ -285,53 +283,51 @@ impl Refusal {
         if self.says("user name is empty") {
             cluster_wide(
                 ErrorKind::Unauthenticated,
-                "this cluster wants a login",
-                "give `username` and `password_file`; the user needs the role `root`",
+                "this cluster requires a login",
+                "set `username` and `password_file`; the user needs the role `root`",
             )
         } else if self.says("authentication failed") {
             cluster_wide(
                 ErrorKind::Unauthenticated,
-                "etcd knows no such user, or the password is wrong",
+                "the user does not exist in etcd, or the password is wrong",
                 "check `username` and `password_file`",
             )
         } else if self.knows_no_user() {
             cluster_wide(
                 ErrorKind::Unauthenticated,
-                "the login is not a user of this cluster: where there is no `username`, it is the \
-                 CommonName of the client certificate",
-                "create that user with the role `root`, or give `username` and `password_file`",
+                "the login is not a user of this cluster; without `username`, the login is the CommonName of the client certificate",
+                "create that user with the role `root`, or set `username` and `password_file`",
             )
         } else if self.lacks_permission() {
             cluster_wide(
                 ErrorKind::PermissionDenied,
                 "the user may not take snapshots",
-                "etcd allows it to the role `root` alone: `etcdctl user grant-role USER root`",
+                "etcd allows it only to the role `root`: `etcdctl user grant-role USER root`",
             )
         } else if self.refuses_token() {
             // A member that lags, was restarted or has a wrong clock: others may take theirs.
             of_this_member(
                 ErrorKind::Unauthenticated,
-                "this member does not take the token that it issued",
-                "run the backup again; if it stays so, check that `--auth-token` and the clocks of all members agree",
+                "this member rejects the token that it issued",
+                "run the backup again; if the error persists, check that `--auth-token` and the clocks are the same on all members",
             )
         } else if self.says("rpc not supported for learner") {
             of_this_member(
                 ErrorKind::Unsupported,
                 "this member is a learner and does not serve this call",
-                "name a voting member",
+                "use a voting member",
             )
         } else if self.says("no leader") {
             of_this_member(
                 ErrorKind::Unreachable,
                 "the cluster has no leader",
-                "bring a majority of the members back, or back up without a login",
+                "restore a majority of the members, or back up without a login",
             )
         } else if self.says("request timed out") {
             of_this_member(
                 ErrorKind::Unreachable,
-                "the cluster did not agree in time: it has lost its majority, or is overloaded",
-                "bring a majority of the members back, look at the load of the leader, or back up \
-                 without a login",
+                "the cluster did not respond in time: it has lost its majority, or is overloaded",
+                "restore a majority of the members, check the load of the leader, or back up without a login",
             )
         } else if self.says("corrupt cluster") {
             of_this_member(
@@ -454,7 +450,7 @@ mod tests {
             (404, "Not Found", ErrorKind::Unsupported, "no etcd v3 API"),
             (408, "", ErrorKind::TimedOut, "proxy"),
             (421, "", ErrorKind::PermissionDenied, "--host-whitelist"),
-            (429, "", ErrorKind::Unreachable, "takes no more requests"),
+            (429, "", ErrorKind::Unreachable, "accepts no more requests"),
             (500, "", ErrorKind::Other, "proxy"),
             (502, "<html>bad gateway</html>", ErrorKind::Unreachable, "`<html>bad gateway</html>`"),
             (503, "upstream down", ErrorKind::Unreachable, "proxy"),
@@ -522,9 +518,9 @@ mod tests {
             let error = end(code, message);
             assert_eq!(error.kind, ErrorKind::Interrupted);
             assert!(
-                error.to_string().contains(
-                    "time limit of etcd or of a proxy between ended the stream after 3s 12ms"
-                ),
+                error
+                    .to_string()
+                    .contains("time limit of etcd or of a proxy ended the stream after 3s 12ms"),
                 "{error}"
             );
         }

@@ -119,7 +119,7 @@ fn bounded(length: usize) -> Result<()> {
             ErrorKind::Corrupt,
             format!("a message of the stream is longer than {MAX_VALUE} bytes"),
         )
-        .remedy("check that no proxy stands between, and run the backup again")),
+        .remedy("check for a proxy in between, and run the backup again")),
         false => Ok(()),
     }
 }
@@ -133,7 +133,7 @@ fn not_json(bytes: &[u8]) -> Error {
             crate::error::quote(&shown)
         ),
     )
-    .remedy("check that no proxy stands between, and run the backup again")
+    .remedy("check for a proxy in between, and run the backup again")
 }
 
 #[cfg(test)]

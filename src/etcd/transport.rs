@@ -134,8 +134,8 @@ impl Transport {
         }?;
         answer.bounded().map_err(|reason| {
             Unanswered::Unreadable(
-                Error::new(ErrorKind::Corrupt, format!("the answer is not taken in: {reason}"))
-                    .remedy("check that this is etcd, and that no proxy stands between"),
+                Error::new(ErrorKind::Corrupt, format!("the response is out of bounds: {reason}"))
+                    .remedy("check that this is etcd, without a proxy in between"),
             )
         })
     }

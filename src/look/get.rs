@@ -51,11 +51,11 @@ pub(super) fn run(
         Some((_, row)) => {
             let deleted = row.main;
             return Ok(Outcome::Absent(format!(
-                "`{shown}` is not there at revision {revision}: it was deleted at {deleted}"
+                "`{shown}` does not exist at revision {revision}: it was deleted at {deleted}"
             )));
         }
         None => {
-            return Ok(Outcome::Absent(format!("`{shown}` is not there at revision {revision}")));
+            return Ok(Outcome::Absent(format!("`{shown}` does not exist at revision {revision}")));
         }
     };
     drop(keyspace);

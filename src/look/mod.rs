@@ -103,7 +103,7 @@ fn too_much() -> Error {
 fn damaged(key: &[u8]) -> Error {
     let key = text::show_key(key);
     Error::new(ErrorKind::Corrupt, format!("the value of `{key}` is not one of etcd's"))
-        .remedy("take another backup, of another member")
+        .remedy("make another backup, of another member")
 }
 
 /// A key in JSON.

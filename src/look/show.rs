@@ -54,7 +54,7 @@ fn lines(keyspace: &Keyspace<Onlooker>) -> String {
         ("pages in use", pages(found.live_pages)),
         (
             "free pages",
-            format!("{}, which a defragmentation would give back", pages(found.free_pages)),
+            format!("{}, which a defragmentation would release", pages(found.free_pages)),
         ),
         (
             "HashKV",

@@ -279,8 +279,8 @@ fn a_key_that_is_not_there_is_told_from_one_that_was_deleted() {
         }
         (_, outcome) => panic!("{key}: {outcome:?}"),
     };
-    assert_eq!(absent("/gone"), "`/gone` is not there at revision 4: it was deleted at 4");
-    assert_eq!(absent("/the\n"), "`/the\\x0a` is not there at revision 4");
+    assert_eq!(absent("/gone"), "`/gone` does not exist at revision 4: it was deleted at 4");
+    assert_eq!(absent("/the\n"), "`/the\\x0a` does not exist at revision 4");
     // The beginning of a key is none.
     absent("/ther");
     absent("");
@@ -321,7 +321,7 @@ fn what_the_pages_say_is_told_in_words_and_as_the_manifest_has_it() {
     ] {
         assert!(text.lines().any(|other| other == line), "{line}\n{text}");
     }
-    assert!(text.contains("bytes, which a defragmentation would give back\n"), "{text}");
+    assert!(text.contains("bytes, which a defragmentation would release\n"), "{text}");
     let keyspace = source.read(PROOF_MEMORY_MOST, nobody()).expect("a database");
     let expected = serde_json::to_value(DatabaseInfo::of(&keyspace)).expect("JSON");
     let json = told(&Look::Show(source), JSON);
@@ -386,7 +386,7 @@ fn a_directory_is_verified_against_its_manifest() {
     for name in ["dump", "manifest.json", "RESTORE.md"] {
         directory(&files, &database);
         std::fs::remove_file(path.join(name)).expect("it was there");
-        refused(&source, ErrorKind::Interrupted, &format!("it holds no `{name}`"));
+        refused(&source, ErrorKind::Interrupted, &format!("it has no `{name}`"));
     }
     directory(&files, &database);
     database.put(3, "/b", b"another");

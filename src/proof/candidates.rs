@@ -255,7 +255,9 @@ impl<O: Observer> Candidates<O> {
         let content = match (header.kind, page::layout(page, header, size)) {
             (PageKind::Freelist, _) => Content::Freelist,
             (_, Layout::Broken) => Content::Broken("its elements do not fit into it"),
-            (_, Layout::Unknown) => Content::Unread("its elements do not lie as bbolt writes them"),
+            (_, Layout::Unknown) => {
+                Content::Unread("its elements are not laid out as bbolt writes them")
+            }
             (_, Layout::Ordered(end)) if end <= page.len() => self.whole(page, header, end)?,
             (_, Layout::Ordered(_)) if self.spanning.len() == AT_ONCE => {
                 Content::Unread("too many pages overlap it")

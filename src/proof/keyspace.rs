@@ -342,7 +342,9 @@ fn buckets<'a, O>(
 }
 
 fn damaged(bucket: &str) -> Fault {
-    Fault::Corrupt(format!("the bucket `{bucket}` of the database holds what etcd does not write"))
+    Fault::Corrupt(format!(
+        "the bucket `{bucket}` of the database contains something that etcd does not write"
+    ))
 }
 
 /// The main part of a revision that is a value of the bucket `meta`.
@@ -353,7 +355,9 @@ fn main(value: &[u8]) -> Result<i64, Fault> {
 }
 
 fn unread(bucket: &str) -> Fault {
-    Fault::Unread(format!("the bucket `{bucket}` of the database is not as this version knows it"))
+    Fault::Unread(format!(
+        "the bucket `{bucket}` of the database has a form that this version does not support"
+    ))
 }
 
 /// A member as the bucket `members` has it (`server/etcdserver/api/membership/member.go`).

@@ -148,7 +148,7 @@ impl<O: Observer> Reader<O> {
     pub fn finish(self) -> Result<Option<Result<Keyspace<O>, Fault>>, &'static str> {
         let Some(meta) = self.meta else { return Err("this is not a bbolt database") };
         if self.came != meta.high_water || !self.partial.is_empty() {
-            return Err("its meta pages tell another size");
+            return Err("its meta pages state another size");
         }
         Ok(match self.pages {
             Pages::Kept(candidates) => Some(Keyspace::read(candidates.finish(), &meta)),

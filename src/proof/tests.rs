@@ -378,7 +378,7 @@ fn what_is_not_etcds_or_contradicts_itself_says_why() {
     }
     let whole = Database::etcd().bytes();
     let fault = read(&whole[..whole.len() - 4096]).err();
-    assert!(matches!(fault, Some(Fault::Corrupt(why)) if why.contains("tell another size")));
+    assert!(matches!(fault, Some(Fault::Corrupt(why)) if why.contains("state another size")));
     let mut other = Database::etcd();
     other.buckets.remove("key");
     let fault = read(&other.bytes()).err();

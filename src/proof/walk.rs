@@ -107,7 +107,7 @@ impl<'a, O> Walk<'a, O> {
         for page in id..id + span {
             let (word, bit) = ((page / 64) as usize, 1 << (page % 64));
             if self.reached.get(word).is_none_or(|word| word & bit != 0) {
-                return Err(corrupt(page, "two others hold it"));
+                return Err(corrupt(page, "two other pages refer to it"));
             }
             self.reached[word] |= bit;
         }
@@ -169,9 +169,10 @@ impl<'a, O> Walk<'a, O> {
                     continue;
                 };
                 let key = |e: Element| {
-                    branch.elements.bytes(e.key, e.value).ok_or_else(|| {
-                        Fault::Unread("a branch is larger than what is kept of one".into())
-                    })
+                    branch
+                        .elements
+                        .bytes(e.key, e.value)
+                        .ok_or_else(|| Fault::Unread("a branch is larger than supported".into()))
                 };
                 let below = match pages.next() {
                     Some(sibling) => Some(key(sibling)?),

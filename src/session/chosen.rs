@@ -75,8 +75,7 @@ impl Chosen {
         if let Some(why) = self.identity.hidden() {
             self.warn(
                 format!(
-                    "which member answers here is unknown ({why}): the snapshot is proven, but not \
-                     whose it is nor how fresh; name the members one by one in `endpoints`"
+                    "it is unknown which member responds here ({why}): the snapshot is verified, but its member and its age are unknown; name the members one by one in `endpoints`"
                 ),
                 warn,
             );
@@ -106,7 +105,7 @@ impl Chosen {
         told.map_err(|error| error.at(&self.candidate.endpoint, Stage::Probe))?;
         match header.member_id {
             // Every etcd says who answers. Its proxy lists itself as the one member.
-            0 => self.identity.hide("an `etcd grpc-proxy` stands between"),
+            0 => self.identity.hide("an `etcd grpc-proxy` is in between"),
             _ => self.members = Some(list.members),
         }
         Ok(())
@@ -119,7 +118,7 @@ impl Chosen {
         // by weights, which no number of statuses shows for sure.
         let is_alone = self.members.as_ref().is_some_and(|members| members.len() == 1);
         if sent.is_proxied && !is_alone {
-            self.identity.hide("an HTTP proxy stands between, which may lead to several");
+            self.identity.hide("an HTTP proxy is in between, which may lead to several members");
         }
         let size =
             |status: Option<&Status>| status.map_or(0, |s| u64::try_from(s.db_size).unwrap_or(0));
@@ -130,14 +129,15 @@ impl Chosen {
         let fits =
             |sent: u64| was_defragmented || (before <= sent && (after == 0 || sent <= after));
         if !sent.database.is_none_or(fits) {
-            self.identity
-                .hide("the snapshot is not of the size that this member told of its database");
+            self.identity.hide(
+                "the snapshot does not have the size that this member reported for its database",
+            );
         }
         let revision = |status: Option<&Status>| status.map_or(0, |s| s.header().revision);
         let (before, after) = (revision(self.candidate.status.as_ref()), revision(after_status));
         // Zero is not told. A member's revision never goes back.
         if sent.revision.is_some_and(|sent| sent < before || (after != 0 && sent > after)) {
-            self.identity.hide("the snapshot is not of a revision that this member was at");
+            self.identity.hide("the snapshot has a revision that this member did not have");
         }
         self.identity.sent_over(sent.connection.as_deref());
     }

@@ -38,7 +38,7 @@ impl<N: Network> Session<N> {
             endpoint: rejected.endpoint.clone(),
             member_id: 0,
             told: None,
-            verdict: Verdict::NotAsked("it was of no use for the backup".into()),
+            verdict: Verdict::NotAsked("it was not usable for the backup".into()),
             duration: Duration::ZERO,
         }));
         votes
@@ -51,8 +51,7 @@ impl<N: Network> Session<N> {
             && !self.options.proof_required;
         let answer = match is_spared {
             true => Err(Verdict::NotAsked(
-                "it leads, and would take no writes while it hashes a large database; \
-                 `proof=require` asks it"
+                "it is the leader, and would accept no writes while it hashes a large database; `proof=require` asks it"
                     .into(),
             )),
             false => self.hash_kv(candidate, &keyspace.found),
@@ -166,7 +165,7 @@ fn verdict(told: &HashKv, keyspace: &Keyspace) -> Verdict {
         true => Verdict::Agrees,
         // It may tell a hash that it computed before it removed what the snapshot lacks.
         false if is_behind => Verdict::NotComparable(
-            "its hash covers what the compaction of the snapshot has removed".into(),
+            "its hash covers revisions that the compaction of the snapshot has removed".into(),
         ),
         false if !keyspace.is_comparable(compacted) => Verdict::NotComparable(
             "no key is left, and members hash what their compaction has not yet removed".into(),

@@ -64,8 +64,7 @@ impl<N: Network> Session<N> {
             chosen.warn(warning, self.warn);
         }
         if self.options.credentials.is_some() && !chosen.candidate.endpoint.tls {
-            let warning = "the password travels over plain HTTP: whoever is on the way can read it; \
-                           let etcd serve TLS, and use `etcd+https`";
+            let warning = "the password is sent over plain HTTP, where others can read it; let etcd serve TLS, and use `etcd+https`";
             chosen.warn(warning.into(), self.warn);
         }
         let first = chosen
@@ -104,7 +103,7 @@ impl<N: Network> Session<N> {
                     return Err(error);
                 }
                 let warning = format!(
-                    "no status after the snapshot ({}): its last revision is unknown",
+                    "no status after the snapshot ({}): its latest revision is unknown",
                     error.what()
                 );
                 chosen.warn(warning, self.warn);

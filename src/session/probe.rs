@@ -28,7 +28,7 @@ impl Survey {
     /// The error where no endpoint is left: the one reason, or all of them.
     pub(super) fn none_left(&self) -> Error {
         match self.rejected.as_slice() {
-            [] => Error::new(ErrorKind::Other, "there is no endpoint to ask"),
+            [] => Error::new(ErrorKind::Other, "no endpoint is left to try"),
             [only] => only.error.clone(),
             several => {
                 let reason = |r: &Rejected| (format!("`{}`", r.endpoint), r.error.clone());
@@ -52,9 +52,9 @@ impl<N: Network> Session<N> {
         if let Some([(a, a_id), (b, b_id)]) = member::strangers(told()) {
             return Err(Error::new(
                 ErrorKind::Other,
-                format!("`{a}` is of cluster {a_id}, but `{b}` is of cluster {b_id}"),
+                format!("`{a}` belongs to cluster {a_id}, but `{b}` to cluster {b_id}"),
             )
-            .remedy("name endpoints of one cluster only")
+            .remedy("use endpoints of one cluster only")
             .during(Stage::Probe));
         }
         let cluster_id = told().map(|(_, status)| status.header().cluster_id).max();
@@ -198,9 +198,8 @@ impl ProbeError {
                 if is_answer {
                     both.reverse();
                 }
-                Error::of_several("neither gRPC nor the JSON gateway finds a way", both).remedy(
-                    "check that this is etcd's client port, whether it wants TLS, and what stands \
-                     between",
+                Error::of_several("neither gRPC nor the JSON gateway works", both).remedy(
+                    "check that this is etcd's client port, whether it uses TLS, and what is in between",
                 )
             }
             _ => error,

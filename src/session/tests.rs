@@ -285,7 +285,7 @@ fn a_leader_that_is_lost_meanwhile_is_warned_of() {
     turns.push(Transport::Grpc.status(&lost).over(1));
     network.turns("a", GRPC.status, turns);
     let manifest = back_up(&network, Transport::Grpc, "a").expect("a backup");
-    assert!(warned(&manifest, "knows no leader"), "{manifest}");
+    assert!(warned(&manifest, "has no leader"), "{manifest}");
     assert_eq!(manifest["status_errors"], json!([]));
     assert_eq!(manifest["member"]["role"], "follower", "that is what it was");
 }
@@ -302,7 +302,7 @@ fn a_snapshot_over_a_connection_of_its_own_is_a_proven_one_of_an_unknown_member(
         assert_eq!(manifest["revision"], json!({ "before": null, "after": null, "exact": 42 }));
         assert_eq!(manifest["raft"], json!({ "term": null, "applied_index": null }));
         assert_eq!(manifest["cluster_id"], "1", "all that answered are of it");
-        assert!(warned(&manifest, "which member answers here is unknown"), "{manifest}");
+        assert!(warned(&manifest, "it is unknown which member responds here"), "{manifest}");
         assert!(ping(&network, transport, &[]).is_ok());
     }
 }
@@ -326,7 +326,7 @@ fn a_snapshot_that_a_proxy_passed_on_is_of_an_unknown_member() {
             network.reply("a", transport.paths().members, list);
             let manifest = back_up(&network, transport, "a").expect("a backup");
             assert_eq!(manifest["member"], Value::Null, "{name}");
-            assert!(warned(&manifest, "an HTTP proxy stands between"), "{manifest}");
+            assert!(warned(&manifest, "an HTTP proxy is in between"), "{manifest}");
             assert!(ping(&network, transport, &[]).is_ok());
         }
     }
@@ -360,7 +360,7 @@ fn a_snapshot_of_another_size_is_of_an_unknown_member() {
             });
             let manifest = back_up(&network, transport, "a").expect("a backup");
             assert_eq!(manifest["member"].is_object(), is_known, "{before} {after}");
-            assert_eq!(warned(&manifest, "not of the size"), !is_known, "{manifest}");
+            assert_eq!(warned(&manifest, "does not have the size"), !is_known, "{manifest}");
         }
     }
 }
@@ -426,7 +426,7 @@ fn a_password_over_plain_http_is_warned_of() {
             let mut options = options(&transport.to_string(), "a", login);
             options.endpoints[0].tls = tls;
             let manifest = backed_up(&network, &options).expect("a backup");
-            assert_eq!(warned(&manifest, "the password travels over plain HTTP"), is_warned);
+            assert_eq!(warned(&manifest, "the password is sent over plain HTTP"), is_warned);
         }
     }
 }
@@ -527,7 +527,7 @@ fn a_second_cluster_is_noticed_whoever_tells_of_it() {
     let corrupt = troubled(3, &["memberID:3 alarm:CORRUPT "]);
     let corrupt = Status { header: Some(Header { cluster_id: 8, ..header(3) }), ..corrupt };
     network.reply("b", GRPC.status, Transport::Grpc.status(&corrupt).over(2));
-    let two = ["`a:2379` is of cluster 1", "`b:2379` is of cluster 8"];
+    let two = ["`a:2379` belongs to cluster 1", "`b:2379` to cluster 8"];
     refused(back_up(&network, Transport::Grpc, "a,b"), ErrorKind::Other, &two);
 
     // A status that is kept from this user, at an endpoint of another cluster.
@@ -809,20 +809,20 @@ fn where_both_ways_fail_both_reasons_are_told() {
     let error = backed_up(&network, &auto).expect_err("no way").to_string();
     assert!(
         error.ends_with(
-            "; check that this is etcd's client port, whether it wants TLS, and what stands between"
+            "; check that this is etcd's client port, whether it uses TLS, and what is in between"
         ),
         "{error}"
     );
     network.reply("a", GRPC.status, Reply::page(404));
     let error = backed_up(&network, &auto).expect_err("no way").to_string();
     assert!(
-        error.contains("gRPC: the answer is not gRPC") && !error.contains("`transport="),
+        error.contains("gRPC: the response is not gRPC") && !error.contains("`transport="),
         "{error}"
     );
     network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Protocol("frame".into())));
     // Where an answer came at all, it says more.
     network.reply("a", GATEWAY.status, Reply::page(502));
-    let words = ["gateway: a proxy", "gRPC: the server", "; check that etcd runs behind it"];
+    let words = ["gateway: a proxy", "gRPC: the server", "; check that etcd is running behind it"];
     refused(backed_up(&network, &auto), ErrorKind::Unreachable, &words);
     // What can be mended leads.
     network.reply("a", GATEWAY.status, Reply::page(401));
@@ -843,8 +843,8 @@ fn of_several_endpoints_the_reason_that_can_be_mended_leads() {
     network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Refused));
     network.reply("b", GRPC.status, Transport::Grpc.refusal(3, "etcdserver: user name is empty"));
     let words = [
-        "`b:2379`: this cluster wants a login, `a:2379`: connection refused",
-        "; give `username` and `password_file`",
+        "`b:2379`: this cluster requires a login, `a:2379`: connection refused",
+        "; set `username` and `password_file`",
     ];
     refused(back_up(&network, Transport::Grpc, "a,b"), ErrorKind::Unauthenticated, &words);
 }
@@ -899,7 +899,7 @@ fn what_drips_before_the_first_message_is_given_up_for_the_next_member() {
         let begin: &[u8] =
             if transport == Transport::Grpc { &[0, 0, 0, 16, 0] } else { &[b' '; 1000] };
         network.reply("a", transport.paths().snapshot, Reply::dripping(head, begin));
-        let words = [what, "not whole after 80ms", "`stall_timeout`"];
+        let words = [what, "not complete after 80ms", "`stall_timeout`"];
         let short =
             |endpoints| options(&transport.to_string(), endpoints, &[("stall_timeout", "20ms")]);
         refused(backed_up(&network, &short("a")), ErrorKind::TimedOut, &words);
@@ -994,11 +994,7 @@ fn a_version_is_asked_for_where_the_status_does_not_tell() {
 #[test]
 fn a_stream_that_a_clock_ended_says_whose_clock() {
     for (limit, kind, words) in [
-        (
-            "1h",
-            ErrorKind::Interrupted,
-            "a time limit of etcd or of a proxy between ended the stream after",
-        ),
+        ("1h", ErrorKind::Interrupted, "a time limit of etcd or of a proxy ended the stream after"),
         ("30ms", ErrorKind::TimedOut, "`max_duration`"),
     ] {
         let network = Scripted::default();

@@ -52,9 +52,9 @@ pub(crate) fn verify<O: Observer>(
     check_size(database).map_err(|_| {
         Error::new(
             ErrorKind::Interrupted,
-            format!("{size} bytes are no whole dump: it was cut, or has no digest"),
+            format!("the dump is incomplete ({size} bytes): it was cut, or has no digest"),
         )
-        .remedy("do not restore it; take the copy before it, or another backup")
+        .remedy("do not restore it; use an earlier copy, or another backup")
     })?;
     let (sha256, pages) = content.finish(&buffer[..held])?;
     let Some(pages) = pages else { unreachable!("the pages were to be read") };

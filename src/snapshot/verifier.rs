@@ -119,7 +119,7 @@ impl<O: Observer> Content<O> {
     ) -> Result<([u8; DIGEST_SIZE as usize], Read<O>)> {
         let Ok(digest) = <[u8; DIGEST_SIZE as usize]>::try_from(digest) else {
             return Err(corrupt(format!(
-                "the digest has {} bytes where SHA-256 has {DIGEST_SIZE}",
+                "the digest has {} bytes, but SHA-256 has {DIGEST_SIZE}",
                 digest.len()
             )));
         };
@@ -141,13 +141,13 @@ impl<O: Observer> Content<O> {
 
 /// Why a content whose digest is another than the one that came is worthless.
 pub(crate) fn mismatch() -> Error {
-    corrupt("the SHA-256 of the bytes is not the one that came with them")
+    corrupt("the SHA-256 of the bytes does not match the one sent with them")
 }
 
 /// Refuses what cannot be the size of a database, in bytes.
 pub(crate) fn check_size(size: u64) -> Result<()> {
     match size == 0 || !size.is_multiple_of(PAGE_UNIT) {
-        true => Err(corrupt(format!("{size} bytes are no size of a database"))),
+        true => Err(corrupt(format!("{size} bytes is not a valid size for a database"))),
         false => Ok(()),
     }
 }
@@ -199,20 +199,21 @@ impl Verifier {
                 self.announced = remaining
                     .checked_add(length)
                     .filter(|size| size.checked_add(DIGEST_SIZE).is_some())
-                    .ok_or_else(|| corrupt("etcd announced more bytes than there can be"))?;
+                    .ok_or_else(|| corrupt("etcd announced more bytes than a database can have"))?;
                 check_size(self.announced)?;
                 self.announced
             }
             State::Data(outstanding) => outstanding,
             State::AwaitingDigest if remaining != 0 => {
-                return Err(corrupt("bytes are left after the digest"));
+                return Err(corrupt("etcd reports remaining bytes after the digest"));
             }
             State::AwaitingDigest => {
                 let (digest, pages) = self.content.finish(blob)?;
                 self.pages = pages.map(|pages| {
                     pages.map_err(|unread| match unread {
                         Unread::Memory => {
-                            "there are more revisions than `proof_memory` holds: raise it".into()
+                            "the database has more revisions than fit into `proof_memory`: raise it"
+                                .into()
                         }
                         Unread::Unknown(why) => why,
                     })
@@ -224,22 +225,21 @@ impl Verifier {
         };
         if length > outstanding {
             return Err(corrupt(format!(
-                "more bytes came than etcd had announced ({length} where {outstanding} were left)"
+                "more bytes arrived than etcd announced ({length}, with {outstanding} remaining)"
             )));
         }
         if remaining != outstanding - length {
             return Err(corrupt(format!(
-                "etcd's account does not add up: {outstanding} bytes were left, {length} came, and \
-                 now it says {remaining}"
+                "etcd's count of remaining bytes is wrong: {outstanding} were remaining, {length} arrived, and now it reports {remaining}"
             )));
         }
         if blob.is_empty() {
             // A server that cannot read its own file goes on like this for ever.
             return Err(Error::new(
                 ErrorKind::Interrupted,
-                format!("etcd sent an empty message with {remaining} bytes left: it cannot read its database"),
+                format!("etcd sent an empty message with {remaining} bytes remaining: it cannot read its database"),
             )
-            .remedy("check the disk of that member, or name another one"));
+            .remedy("check the disk of that member, or use another one"));
         }
         self.content.update(blob)?;
         self.state = match remaining {
@@ -260,21 +260,20 @@ impl Verifier {
             State::AwaitingDigest => "before the digest".into(),
         };
         Err(Error::new(ErrorKind::Interrupted, format!("the stream ended {missing}"))
-            .remedy("look into that member's log, and run the backup again"))
+            .remedy("check that member's log, and run the backup again"))
     }
 }
 
 /// Why a content whose pages contradict each other is worthless.
 fn damaged(why: String) -> Error {
     corrupt(why).remedy(
-        "back up another member, and replace this one; where there is no better one, `proof=off` \
-         takes its snapshot as it is",
+        "back up another member, and replace this one; if there is no better one, `proof=off` accepts its snapshot as it is",
     )
 }
 
 fn corrupt(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Corrupt, what).remedy(
-        "take another backup; if it stays so, check that member with `etcdutl` or name another one",
+        "make another backup; if the error persists, check that member with `etcdutl`, or use another one",
     )
 }
 
@@ -356,7 +355,7 @@ mod tests {
         for (index, remaining) in [(1, 1024), (1, 0), (1, 511), (1, 513), (2, 512)] {
             let mut messages = messages(&database(3), 512);
             messages[index].0 = remaining;
-            refused(&messages, ErrorKind::Corrupt, "does not add up");
+            refused(&messages, ErrorKind::Corrupt, "remaining bytes is wrong");
         }
     }
 
@@ -364,7 +363,7 @@ mod tests {
     fn more_bytes_than_announced_are_refused() {
         let mut messages = messages(&database(3), 512);
         messages[1].1.extend([0; 1024]);
-        refused(&messages, ErrorKind::Corrupt, "more bytes came");
+        refused(&messages, ErrorKind::Corrupt, "more bytes arrived");
     }
 
     #[test]
@@ -424,14 +423,18 @@ mod tests {
 
     #[test]
     fn an_impossible_announcement_is_refused() {
-        refused(&[(u64::MAX, vec![0; 512])], ErrorKind::Corrupt, "more bytes than there can be");
+        refused(
+            &[(u64::MAX, vec![0; 512])],
+            ErrorKind::Corrupt,
+            "more bytes than a database can have",
+        );
         refused(
             &[(u64::MAX - 511 - 31, vec![0; 512])],
             ErrorKind::Corrupt,
-            "more bytes than there can be",
+            "more bytes than a database can have",
         );
-        refused(&[(0, Vec::new())], ErrorKind::Corrupt, "no size of a database");
-        refused(&[(100, vec![0; 512])], ErrorKind::Corrupt, "no size of a database");
+        refused(&[(0, Vec::new())], ErrorKind::Corrupt, "not a valid size for a database");
+        refused(&[(100, vec![0; 512])], ErrorKind::Corrupt, "not a valid size for a database");
     }
 
     #[test]

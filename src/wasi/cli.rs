@@ -67,7 +67,7 @@ fn backup(options: Options, bundle: bool) -> Result<()> {
     for (name, value) in import.facts() {
         eprintln!("{name}: {value}");
     }
-    eprintln!("ok: whole and proven after {} ms", started.elapsed().as_millis());
+    eprintln!("ok: complete and verified after {} ms", started.elapsed().as_millis());
     Ok(())
 }
 
@@ -81,8 +81,8 @@ fn options(target: Target) -> Result<Options> {
         None => None,
         Some(PasswordSource::Variable(name)) => {
             let password = std::env::var(name).map_err(|_| {
-                cannot(format!("there is no variable `{name}`"))
-                    .remedy(format!("pass it on with `wasmtime run --env {name}`"))
+                cannot(format!("the variable `{name}` is not set"))
+                    .remedy(format!("pass it with `wasmtime run --env {name}`"))
             })?;
             Some(password)
         }

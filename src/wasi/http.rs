@@ -186,7 +186,7 @@ impl Exchange {
 }
 
 fn start(request: &Request) -> Result<FutureIncomingResponse, NetworkError> {
-    let unfit = |part: &str| NetworkError::Other(format!("the host takes no such {part}"));
+    let unfit = |part: &str| NetworkError::Other(format!("the host rejects the {part}"));
     let fields: Vec<(String, Vec<u8>)> = request
         .headers
         .iter()
@@ -306,7 +306,7 @@ fn network_error(code: ErrorCode) -> NetworkError {
             match (alert.alert_message, alert.alert_id) {
                 (Some(message), _) => message,
                 (None, Some(id)) => format!("alert {id}"),
-                (None, None) => "it does not say why".into(),
+                (None, None) => "without a reason".into(),
             }
         )),
         ErrorCode::InternalError(Some(text)) if text.starts_with("tls: ") => {
@@ -314,7 +314,7 @@ fn network_error(code: ErrorCode) -> NetworkError {
         }
         ErrorCode::InternalError(Some(text)) => NetworkError::Other(text),
         ErrorCode::InternalError(None) => {
-            NetworkError::Other("the host had an error of its own".into())
+            NetworkError::Other("the host had an internal error".into())
         }
         ErrorCode::HttpProtocolError | ErrorCode::HttpUpgradeFailed => {
             NetworkError::Protocol("protocol error".into())
@@ -327,7 +327,7 @@ fn network_error(code: ErrorCode) -> NetworkError {
         | ErrorCode::HttpResponseTrailerSectionSize(_)
         | ErrorCode::HttpResponseTrailerSize(_) => NetworkError::TooLong("its headers".into()),
         ErrorCode::HttpResponseBodySize(_) => NetworkError::TooLong("its body".into()),
-        ErrorCode::LoopDetected => NetworkError::Other("the host met a loop of proxies".into()),
+        ErrorCode::LoopDetected => NetworkError::Other("the host found a loop of proxies".into()),
         ErrorCode::ConfigurationError => {
             NetworkError::Other("the host is not configured for requests".into())
         }
@@ -340,7 +340,7 @@ fn network_error(code: ErrorCode) -> NetworkError {
         | ErrorCode::HttpRequestHeaderSize(_)
         | ErrorCode::HttpRequestTrailerSectionSize(_)
         | ErrorCode::HttpRequestTrailerSize(_) => {
-            NetworkError::Other("the host does not take this request".into())
+            NetworkError::Other("the host rejects this request".into())
         }
     }
 }

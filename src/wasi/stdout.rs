@@ -32,7 +32,7 @@ impl Stdout {
                 let patience = humantime::format_duration(self.patience);
                 return Err(Error::new(
                     ErrorKind::TimedOut,
-                    format!("nobody took a byte for {patience}, the `store_timeout`"),
+                    format!("the reader accepted no data for {patience}, the `store_timeout`"),
                 ));
             }
         }

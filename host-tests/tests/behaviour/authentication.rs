@@ -90,7 +90,7 @@ fn all_others_are_refused_with_the_remedy(version: Version) {
         &etcd,
         Some(("nobody", PASSWORD)),
         ErrorKind::Unauthenticated,
-        &["no such user"],
+        &["does not exist in etcd"],
     );
     assert_refused(
         &etcd,
@@ -287,7 +287,7 @@ fn a_user_whose_password_is_another_afterwards_has_a_backup_and_is_told_what_is_
     let outcome = running.wait();
     outcome.assert_ok();
     target.assert_whole_backup();
-    for words in ["last revision is unknown", "password is wrong"] {
+    for words in ["latest revision is unknown", "password is wrong"] {
         assert!(outcome.says(words), "{outcome}");
     }
     let revision = &target.manifest()["revision"];
@@ -353,7 +353,7 @@ fn a_member_that_never_takes_its_own_tokens_is_asked_for_two_and_no_more() {
             let (outcome, target) =
                 back_up_with(&etcd, Some(("backup", PASSWORD)), &["-o", transport]);
             let place = format!("`{}`: {stage}: ", etcd.endpoint());
-            let words = [&place, "does not take the token", "`--auth-token`"];
+            let words = [&place, "rejects the token", "`--auth-token`"];
             outcome.assert_failed(ErrorKind::Unauthenticated, &words);
             target.assert_nothing_left();
             assert_eq!(etcd.logins(), logins, "etcd {version}, {transport}");

@@ -80,8 +80,8 @@ fn a_bad_location_says_what_is_wrong_and_how_to_write_it() {
         ("etc://127.0.0.1:2379", "`etcd://HOST:PORT`"),
         ("etcd://", "names no host"),
         ("etcd://:2379", "host is empty"),
-        ("etcd://127.0.0.1:", "port is no number"),
-        ("etcd://127.0.0.1:http", "port is no number"),
+        ("etcd://127.0.0.1:", "port is not a number"),
+        ("etcd://127.0.0.1:http", "port is not a number"),
         ("etcd://127.0.0.1:0", "port is out of range"),
         ("etcd://127.0.0.1:65536", "port is out of range"),
         ("etcd://127.0.0.1:2379/registry", "path"),
@@ -142,8 +142,8 @@ fn a_location_may_be_typed_in_any_case() {
 #[test]
 fn bad_endpoints_are_named() {
     refused(&["endpoints=127.0.0.1:1,"], &["`endpoints`", "host is empty"]);
-    refused(&["endpoints=127.0.0.1:1;127.0.0.1:2"], &["`endpoints`", "commas between them"]);
-    refused(&["endpoints=127.0.0.1:1\n127.0.0.1:2"], &["`endpoints`", "commas between them"]);
+    refused(&["endpoints=127.0.0.1:1;127.0.0.1:2"], &["`endpoints`", "separated by commas"]);
+    refused(&["endpoints=127.0.0.1:1\n127.0.0.1:2"], &["`endpoints`", "separated by commas"]);
     refused(&["endpoints=unixs:///run/etcd.sock"], &["`endpoints`", "socket file"]);
     refused(&["endpoints=127.0.0.1:1,,127.0.0.1:2"], &["`endpoints`", "host is empty"]);
     refused(&["endpoints="], &["`endpoints`", "host is empty"]);
@@ -194,7 +194,7 @@ fn a_file_that_gives_nothing_is_not_waited_for_longer_than_the_run_may_last() {
     let begun = Instant::now();
     refused(
         &["username=root", &option, "max_duration=500ms"],
-        &["`password_file`", "does not end in time"],
+        &["`password_file`", "was not complete within"],
     );
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
@@ -242,11 +242,11 @@ fn a_password_comes_from_its_file_as_it_stands_there() {
     for password in ["hunter2", "hunter2\n", "\u{feff}hunter2\r\n"] {
         let outcome = backup(password);
         outcome.assert_ok();
-        assert!(!outcome.says("begins or ends with a blank"), "{outcome}");
+        assert!(!outcome.says("begins or ends with a space"), "{outcome}");
     }
     for password in ["hunter2\n\n", "hunter2\r", " hunter2"] {
         let outcome = backup(password);
-        outcome.assert_failed(ErrorKind::Unauthenticated, &["begins or ends with a blank"]);
+        outcome.assert_failed(ErrorKind::Unauthenticated, &["begins or ends with a space"]);
         assert!(!outcome.says("hunter2"), "{outcome}");
     }
 }

@@ -65,7 +65,7 @@ fn a_member_that_stalls_in_the_middle_is_left_after_stall_timeout() {
         etcd.signal(Signal::STOP);
         running.signal(Signal::CONT);
         let place = format!("`{}`: snapshot: ", etcd.endpoint());
-        let words = [place.as_str(), "silent for 2s", "`stall_timeout`"];
+        let words = [place.as_str(), "sent nothing for 2s", "`stall_timeout`"];
         running.wait().assert_failed(ErrorKind::TimedOut, &words);
         target.assert_nothing_left();
         etcd.signal(Signal::CONT);
@@ -80,7 +80,8 @@ fn a_member_that_stalls_before_the_first_answer_is_left_after_connect_timeout() 
     let target = Target::new();
     let outcome =
         Run::backup(&etcd.location(), &target.argument(), &["-o", "connect_timeout=1s"]).wait();
-    let words = [&format!("`{}`: probe: ", etcd.endpoint()), "silent for 1s", "`connect_timeout`"];
+    let words =
+        [&format!("`{}`: probe: ", etcd.endpoint()), "sent nothing for 1s", "`connect_timeout`"];
     outcome.assert_failed(ErrorKind::TimedOut, &words);
     assert!(outcome.elapsed < Duration::from_secs(10), "{outcome}");
     target.assert_nothing_left();

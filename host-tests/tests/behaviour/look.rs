@@ -134,7 +134,7 @@ fn what_a_fragmented_member_holds_is_what_its_dump_holds() {
         }
         for name in ["/registry/hot/7", "/registry/small/00000001", "/registry/hot/"] {
             let outcome = files.wasmtime(&["get", name, "--file", &file]).wait();
-            outcome.assert_exit(ABSENT, &[name, "is not there at revision"]);
+            outcome.assert_exit(ABSENT, &[name, "does not exist at revision"]);
             assert_eq!(outcome.stdout, "", "{version}");
         }
     }

@@ -140,7 +140,7 @@ fn memory_that_may_not_be_made_executable_is_named() {
         .through("perl", ["-e", script, "--"])
         .wait();
     assert_eq!(outcome.code, TOO_LITTLE, "{outcome}");
-    assert_one_line(&outcome, &["memory executable", "`MemoryDenyWriteExecute=`", "SELinux"]);
+    assert_one_line(&outcome, &["executable memory", "`MemoryDenyWriteExecute=`", "SELinux"]);
     target.assert_nothing_left();
 }
 

@@ -94,7 +94,7 @@ fn an_address_that_connects_and_never_answers_ends_a_backup_with_its_limit() {
         let options = [transport, "connect_timeout=2s"];
         let (outcome, target) = back_up_by_name(&addresses, port, &options);
         let place = format!("`etcd.test:{port}`: probe: ");
-        let words = [place.as_str(), "silent for 2s", "`connect_timeout`"];
+        let words = [place.as_str(), "sent nothing for 2s", "`connect_timeout`"];
         outcome.assert_failed(ErrorKind::TimedOut, &words);
         target.assert_nothing_left();
         assert!(outcome.elapsed < Duration::from_secs(2) + GRACE, "{outcome}");
@@ -252,8 +252,8 @@ fn assert_is_of_an_unknown_member((outcome, target): &(Outcome, Target)) {
     for unknown in ["/member", "/choice", "/revision/before", "/revision/after", "/raft/term"] {
         assert_eq!(manifest.pointer(unknown), Some(&serde_json::Value::Null), "{manifest}");
     }
-    assert!(manifest["warnings"].to_string().contains("which member answers here is unknown"));
-    assert!(outcome.says("which member answers here is unknown"), "{outcome}");
+    assert!(manifest["warnings"].to_string().contains("it is unknown which member responds here"));
+    assert!(outcome.says("it is unknown which member responds here"), "{outcome}");
 }
 
 /// One member behind a proxy that keeps no connection.

@@ -67,8 +67,10 @@ fn the_rules_of_the_content_hold_here_too() {
     broken(ErrorKind::Interrupted, &["digest"], |stream| drop(stream.messages.pop()));
     broken(ErrorKind::Corrupt, &["31 bytes"], |stream| stream.digest().truncate(31));
     broken(ErrorKind::Corrupt, &["33 bytes"], |stream| stream.digest().push(0));
-    broken(ErrorKind::Corrupt, &["add up"], |stream| drop(stream.messages.remove(2)));
-    broken(ErrorKind::Corrupt, &["add up"], |stream| stream.messages.swap(2, 3));
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| {
+        drop(stream.messages.remove(2))
+    });
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| stream.messages.swap(2, 3));
     broken(ErrorKind::Corrupt, &["digest"], |stream| {
         stream.messages.push(Message { remaining_bytes: 0, blob: vec![0; 32] });
     });
@@ -104,7 +106,7 @@ fn a_whole_snapshot_without_a_good_status_commits_nothing() {
         (End::NoTrailers, ErrorKind::Interrupted, &["status"]),
         (End::Reset, ErrorKind::Interrupted, &[]),
         (End::Cut, ErrorKind::Interrupted, &[]),
-        (End::Silence, ErrorKind::TimedOut, &["silent for 1s", "`stall_timeout`"]),
+        (End::Silence, ErrorKind::TimedOut, &["sent nothing for 1s", "`stall_timeout`"]),
     ] {
         refused(Snapshot::of(&stream()).ending(end), kind, words);
     }
@@ -131,7 +133,7 @@ fn silence_before_the_first_byte_ends_a_backup_after_stall_timeout() {
     refused(
         Snapshot::with_body(Vec::new()).ending(End::Silence),
         ErrorKind::TimedOut,
-        &["silent for 1s"],
+        &["sent nothing for 1s"],
     );
 }
 

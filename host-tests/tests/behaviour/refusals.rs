@@ -236,7 +236,8 @@ fn an_address_without_a_route_is_told_as_such() {
             )
             .through("unshare", through)
             .wait();
-            let words = ["`192.0.2.1:2379`: probe: there is no route to it; ", "firewalls"];
+            let words =
+                ["`192.0.2.1:2379`: probe: there is no route to this address; ", "firewalls"];
             outcome.assert_failed(ErrorKind::Unreachable, &words);
             target.assert_nothing_left();
         }

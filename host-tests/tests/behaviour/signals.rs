@@ -191,7 +191,7 @@ fn a_signal_ends_a_run_that_cannot_end_in_order() {
     running.signal(Signal::TERM);
     let outcome = running.wait();
     outcome.assert_exit(143, &[]);
-    assert!(outcome.stderr.contains("before the run had ended in order"), "{outcome}");
+    assert!(outcome.stderr.contains("before the run could clean up"), "{outcome}");
     assert!(signalled.elapsed() < Duration::from_secs(14), "{:?}", signalled.elapsed());
     assert!(!target.path().join("report").exists(), "a part looks like a backup");
 }

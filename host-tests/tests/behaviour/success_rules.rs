@@ -87,7 +87,9 @@ fn garbage_after_the_digest_commits_nothing() {
 
 #[test]
 fn a_blob_longer_than_announced_commits_nothing() {
-    broken(ErrorKind::Corrupt, &["add up"], |stream| stream.messages[2].blob.extend([0; PAGE]));
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| {
+        stream.messages[2].blob.extend([0; PAGE])
+    });
 }
 
 #[test]
@@ -97,36 +99,42 @@ fn more_bytes_than_announced_commit_nothing() {
 
 #[test]
 fn a_blob_shorter_than_announced_commits_nothing() {
-    broken(ErrorKind::Corrupt, &["add up"], |stream| stream.messages[2].blob.truncate(PAGE));
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| {
+        stream.messages[2].blob.truncate(PAGE)
+    });
 }
 
 #[test]
 fn remaining_bytes_that_rise_commit_nothing() {
-    broken(ErrorKind::Corrupt, &["add up"], |stream| {
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| {
         stream.messages[2].remaining_bytes += 8 * PAGE as u64
     });
 }
 
 #[test]
 fn remaining_bytes_that_do_not_fall_commit_nothing() {
-    broken(ErrorKind::Corrupt, &["add up"], |stream| {
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| {
         stream.messages[2].remaining_bytes = stream.messages[1].remaining_bytes;
     });
 }
 
 #[test]
 fn remaining_bytes_that_are_left_out_too_early_commit_nothing() {
-    broken(ErrorKind::Corrupt, &["add up"], |stream| stream.messages[2].remaining_bytes = 0);
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| {
+        stream.messages[2].remaining_bytes = 0
+    });
 }
 
 #[test]
 fn a_message_that_is_missing_commits_nothing() {
-    broken(ErrorKind::Corrupt, &["add up"], |stream| drop(stream.messages.remove(2)));
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| {
+        drop(stream.messages.remove(2))
+    });
 }
 
 #[test]
 fn a_message_that_comes_twice_commits_nothing() {
-    broken(ErrorKind::Corrupt, &["add up"], |stream| {
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| {
         let message = stream.messages[2].clone();
         stream.messages.insert(3, message);
     });
@@ -134,7 +142,7 @@ fn a_message_that_comes_twice_commits_nothing() {
 
 #[test]
 fn messages_in_another_order_commit_nothing() {
-    broken(ErrorKind::Corrupt, &["add up"], |stream| stream.messages.swap(2, 3));
+    broken(ErrorKind::Corrupt, &["remaining bytes is wrong"], |stream| stream.messages.swap(2, 3));
 }
 
 #[test]
@@ -413,7 +421,7 @@ fn silence_ends_a_backup_after_stall_timeout() {
         attempt.assert_refused(
             ErrorKind::TimedOut,
             "snapshot",
-            &["silent for 1s", "stall_timeout"],
+            &["sent nothing for 1s", "stall_timeout"],
         );
         assert!(attempt.outcome.elapsed < Duration::from_secs(6), "{place}: {}", attempt.outcome);
     }

@@ -314,12 +314,12 @@ fn a_file_in_another_form_is_named_with_the_command_that_converts_it() {
         ("ca.p7b", "`openssl pkcs7 -print_certs -in FILE"),
         ("ca.p7", "`openssl pkcs7 -inform DER -print_certs -in FILE"),
         ("client.p12", "`openssl pkcs12 -in FILE -nodes"),
-        ("client.csr", "holds a request for a certificate"),
-        ("client.key", "holds a private key where a certificate belongs"),
+        ("client.csr", "contains a certificate request"),
+        ("client.key", "contains a private key instead of a certificate"),
         ("key.der", "`openssl pkey -inform DER -in FILE"),
         ("utf16.pem", "`iconv -f UTF-16 -t UTF-8 FILE"),
-        ("one-line.pem", "its line breaks are lost"),
-        ("escaped.pem", "written out in place of its line breaks"),
+        ("one-line.pem", "its line breaks are missing"),
+        ("escaped.pem", "as text instead of line breaks"),
     ] {
         is_bad_input(&[openssl.trusts(file)], &["`tls_ca_file`", words]);
     }
@@ -328,7 +328,7 @@ fn a_file_in_another_form_is_named_with_the_command_that_converts_it() {
         ("legacy.key", "is encrypted"),
         ("encrypted.key", "is encrypted"),
         ("key.der", "`openssl pkey -inform DER -in FILE"),
-        ("client.crt", "holds a certificate where a private key belongs"),
+        ("client.crt", "contains a certificate instead of a private key"),
     ] {
         let key = format!("tls_private_key_file={}", openssl.path(file));
         is_bad_input(&[cert.clone(), key], &["`tls_private_key_file`", words]);
@@ -408,7 +408,7 @@ fn a_server_certificate_of_version_1_works_only_unchecked() {
     openssl.run("ecparam -name prime256v1 -genkey -noout -out old.key");
     let old = openssl.issue("old", "");
     let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&old));
-    is_refused(&etcd, &[openssl.trusts("ca.crt")], &["X.509 version 1, which holds no names"]);
+    is_refused(&etcd, &[openssl.trusts("ca.crt")], &["X.509 version 1, which contains no names"]);
     backs_up(&etcd, &["tls_insecure_skip_verify=true".into()]);
 }
 
@@ -490,7 +490,7 @@ fn a_server_has_to_hold_the_key_of_its_certificate() {
                     let options = [options, &[transport.into()]].concat();
                     let (outcome, target) = backup(&thief.location(), &options);
                     outcome
-                        .assert_failed(ErrorKind::Unreachable, &["tls: ", "does not hold the key"]);
+                        .assert_failed(ErrorKind::Unreachable, &["tls: ", "does not have the key"]);
                     target.assert_nothing_left();
                 }
             }
@@ -561,7 +561,7 @@ fn certificates_and_keys_may_be_given_as_text() {
     let more = ["--config", config.as_str(), "-vv"];
     let outcome = Run::backup(&etcd.secure_location(), &target.argument(), &more).wait();
     outcome.assert_ok();
-    assert!(outcome.says("`chmod 600` it"), "others may read the key: {outcome}");
+    assert!(outcome.says("`chmod 600` on it"), "others may read the key: {outcome}");
     let secret = key.lines().nth(1).expect("a line of the key");
     assert!(!outcome.says(secret), "the key was shown: {outcome}");
 }
@@ -591,7 +591,7 @@ fn a_server_of_another_name_is_not_believed() {
 #[test]
 fn a_server_without_any_name_is_not_believed() {
     let (authority, etcd) = member(Leaf::server(&[]));
-    is_refused(&etcd, &[authority.option()], &["holds no names", "`127.0.0.1`"]);
+    is_refused(&etcd, &[authority.option()], &["contains no names", "`127.0.0.1`"]);
 }
 
 #[test]
@@ -609,7 +609,7 @@ fn whoever_skips_the_check_is_warned_each_time() {
         backup(&etcd.secure_location(), &["tls_insecure_skip_verify=true".into()]);
     outcome.assert_ok();
     target.assert_whole_backup();
-    assert!(outcome.says("the server's certificate is not checked"), "{outcome}");
+    assert!(outcome.says("the server's certificate is not verified"), "{outcome}");
 }
 
 #[test]
@@ -640,10 +640,9 @@ fn a_server_that_refuses_a_client_certificate_says_why() {
 fn plain_and_secure_are_told_apart() {
     let (authority, etcd) = member(Leaf::server(&HERE));
     let (outcome, _) = backup(&format!("etcd+https://{}", etcd.endpoint()), &[authority.option()]);
-    outcome
-        .assert_failed(ErrorKind::Unreachable, &["tls: ", "check that this port is one for TLS"]);
+    outcome.assert_failed(ErrorKind::Unreachable, &["tls: ", "check that this port uses TLS"]);
     let (outcome, _) = backup(&format!("etcd://{}", etcd.secure_endpoint()), &[]);
-    outcome.assert_failed(ErrorKind::Unreachable, &["whether it wants TLS"]);
+    outcome.assert_failed(ErrorKind::Unreachable, &["whether it uses TLS"]);
 }
 
 #[test]
@@ -677,7 +676,7 @@ fn tls_options_that_cannot_work_are_refused_before_anything_is_contacted() {
         &["`tls_private_key_file` is not the key of", "`tls_cert_file`"],
     );
     is_bad_input(&old.options(), &["`tls_cert_file` expired on 2001-01-01"]);
-    is_bad_input(&[option("tls_ca_file", &client.key)], &["holds a private key where"]);
+    is_bad_input(&[option("tls_ca_file", &client.key)], &["contains a private key instead"]);
     is_bad_input(&[option("tls_ca_file", &empty)], &["is empty"]);
     is_bad_input(&[authority.option(), "tls_ca=x".into()], &["exclude each other"]);
     is_bad_input(&["tls_skip_verify=true".into()], &["unknown option `tls_skip_verify`"]);

@@ -114,7 +114,7 @@ impl Account {
         };
         match known {
             Some(known) if known != bytes => Err(Error::broke(format!(
-                "`{pathname}` was to have {known} bytes and ended after {bytes}"
+                "`{pathname}` was announced with {known} bytes and ended after {bytes}"
             ))),
             _ => {
                 *stage = Stage::Read(bytes);
@@ -132,22 +132,22 @@ impl Account {
             (Stage::Read(read), Some(kept)) if read == kept => Fate::Stored(kept),
             (Stage::Read(read), Some(kept)) => {
                 return Err(Error::store(format!(
-                    "`{pathname}`: the store holds {kept} of the {read} bytes that it was given"
+                    "`{pathname}`: the store kept {kept} of {read} bytes"
                 )));
             }
             (Stage::Read(_), None) => {
                 return Err(Error::store(format!(
-                    "`{pathname}` was read whole, but the store does not keep it"
+                    "`{pathname}` was read to its end, but the store does not keep it"
                 )));
             }
             (Stage::Reading(read), _) => {
                 return Err(Error::store(format!(
-                    "the store gave up `{pathname}` after {read} bytes"
+                    "the store stopped reading `{pathname}` after {read} bytes"
                 )));
             }
             (Stage::Announced, Some(_)) => {
                 return Err(Error::store(format!(
-                    "the store kept an older `{pathname}` instead of reading it: back up with `-cache no`"
+                    "the store kept an older `{pathname}` instead of reading it; back up with `-cache no`"
                 )));
             }
             (Stage::Announced, None) => self.exemption.left_out(pathname)?,
@@ -174,7 +174,7 @@ impl Account {
     fn entry(&mut self, pathname: &str) -> Result<&mut Entry, Error> {
         self.entries.get_mut(pathname).ok_or_else(|| {
             Error::store(format!(
-                "the store asks for `{}`, which is no record",
+                "the store asks for `{}`, which is not a record",
                 pathname.escape_debug()
             ))
         })
@@ -187,15 +187,13 @@ impl Exemption {
         if !self.excludes.is_empty() {
             let patterns: Vec<String> = self.excludes.iter().map(|p| format!("`{p}`")).collect();
             return Err(Error::invalid(format!(
-                "`{pathname}` was left out, and a backup without it is none: \
-                 do not ignore it (ignored: {})",
+                "`{pathname}` was excluded, but the backup is incomplete without it; remove the `-ignore` pattern that matches it ({})",
                 patterns.join(", ")
             )));
         }
         if !self.dry_run {
             return Err(Error::store(format!(
-                "`{pathname}` was skipped without being read; plakar does so where the store itself \
-                 lies at that path: move the store"
+                "`{pathname}` was skipped without being read, as plakar does if the store is at that path; move the store"
             )));
         }
         Ok(Fate::Skipped)
@@ -240,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_file_that_the_store_keeps_in_part_or_not_at_all_fails() {
-        refused(read(5).acknowledge(DUMP, Some(4)), "holds 4 of the 5 bytes");
+        refused(read(5).acknowledge(DUMP, Some(4)), "kept 4 of 5 bytes");
         refused(read(5).acknowledge(DUMP, None), "does not keep it");
     }
 
@@ -249,8 +247,8 @@ mod tests {
         let mut account = announced(Exemption::default());
         account.open(DUMP).expect("opened");
         account.read(DUMP, 5).expect("read");
-        refused(account.end(DUMP, Some(6)), "was to have 6 bytes and ended after 5");
-        refused(account.acknowledge(DUMP, Some(5)), "gave up `/dump` after 5 bytes");
+        refused(account.end(DUMP, Some(6)), "was announced with 6 bytes and ended after 5");
+        refused(account.acknowledge(DUMP, Some(5)), "stopped reading `/dump` after 5 bytes");
     }
 
     #[test]
@@ -262,7 +260,7 @@ mod tests {
     fn an_excluded_file_fails_and_is_named_even_in_a_dry_run() {
         for dry_run in [false, true] {
             let exemption = Exemption { dry_run, excludes: vec!["/du*".into()] };
-            refused(announced(exemption).acknowledge(DUMP, None), "`/dump` was left out");
+            refused(announced(exemption).acknowledge(DUMP, None), "`/dump` was excluded");
         }
     }
 
@@ -279,7 +277,7 @@ mod tests {
         let mut account = read(5);
         refused(account.open(DUMP), "opened twice");
         refused(account.open("/"), "is a directory");
-        refused(account.open("/other"), "is no record");
+        refused(account.open("/other"), "is not a record");
         account.acknowledge(DUMP, Some(5)).expect("stored");
         refused(account.acknowledge(DUMP, Some(5)), "acknowledged twice");
     }

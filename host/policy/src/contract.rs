@@ -13,7 +13,7 @@ pub fn check_exports<'a>(exports: impl Iterator<Item = &'a str>) -> Result<(), S
     match versions.iter().any(|version| version.starts_with(COMPATIBLE)) {
         true => Ok(()),
         false if versions.is_empty() => Err(format!(
-            "it exports no `{IMPORTER}{CONTRACT}`: it is a component, but not a connector"
+            "it does not export `{IMPORTER}{CONTRACT}`: it is a component, but not a connector"
         )),
         false => Err(format!(
             "it speaks version {} of the contract, and this host {CONTRACT}",

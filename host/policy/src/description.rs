@@ -88,7 +88,7 @@ impl Description {
     /// Refuses a description that breaks the contract: other code relies on it.
     pub fn check(self) -> Result<Self, Error> {
         let refuse = |what: String| {
-            Err(Error::component(format!("the component describes itself wrongly: {what}")))
+            Err(Error::component(format!("the component's description is invalid: {what}")))
         };
         let word = |text: &str, more: &[u8]| {
             (1..=LONGEST).contains(&text.len())
@@ -98,7 +98,7 @@ impl Description {
         };
         if !word(&self.name, b"-") {
             return refuse(format!(
-                "its name is not lower case, digits and dashes, at most {LONGEST}"
+                "its name is not at most {LONGEST} lower-case letters, digits and dashes"
             ));
         }
         if self.protocols.is_empty() {
@@ -149,7 +149,7 @@ impl Description {
                 _ => true,
             };
             if !fits {
-                return refuse(format!("option `{name}` takes other values than it may"));
+                return refuse(format!("option `{name}` has values that its type does not allow"));
             }
         }
         Ok(self)
@@ -198,8 +198,8 @@ mod tests {
         for name in ["tls_private_key", "tls_x", "location", "password_file", "_file"] {
             refused(vec![option(name, OptionKind::Text)], "belongs to the host");
         }
-        refused(vec![option("max_duration", OptionKind::Text)], "takes other values");
-        refused(vec![option("endpoints", OptionKind::Boolean)], "takes other values");
+        refused(vec![option("max_duration", OptionKind::Text)], "has values that its type");
+        refused(vec![option("endpoints", OptionKind::Boolean)], "has values that its type");
     }
 
     #[test]
@@ -209,10 +209,10 @@ mod tests {
         refused(vec![option(&"\x1b".repeat(1 << 20), OptionKind::Text)], "is malformed");
         let many = (0..257).map(|n| option(&format!("x{n}"), OptionKind::Text)).collect();
         refused(many, "more than 256");
-        refused(choice(vec!["x".into(); 5000]), "takes other values");
-        refused(choice(vec!["x".repeat(65)]), "takes other values");
-        refused(choice(vec!["x\x1b[2J".into()]), "takes other values");
-        refused(choice(Vec::new()), "takes other values");
+        refused(choice(vec!["x".into(); 5000]), "has values that its type");
+        refused(choice(vec!["x".repeat(65)]), "has values that its type");
+        refused(choice(vec!["x\x1b[2J".into()]), "has values that its type");
+        refused(choice(Vec::new()), "has values that its type");
         let mut named = with(Vec::new());
         named.name = "x".repeat(65);
         assert!(named.check().is_err());

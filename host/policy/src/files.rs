@@ -32,8 +32,7 @@ pub async fn read(path: &Path, limit: Duration) -> Result<Vec<u8>, String> {
         Ok(Ok(read)) => read,
         Ok(Err(_)) => Err("cannot be read: the thread that reads it has ended".into()),
         Err(_) => Err(format!(
-            "does not end in time, which is {} or `max_duration`; \
-             is it a pipe or a terminal that nobody writes to and closes?",
+            "was not complete within {} or `max_duration`; if it is a pipe, write to it and close it",
             humantime::format_duration(PATIENCE)
         )),
     }

@@ -107,7 +107,7 @@ impl fmt::Display for Refusal {
         let asked = self.asked.as_deref().unwrap_or("a malformed authority");
         write!(
             f,
-            "the component asked for `{asked}`, which is not granted; granted: {}",
+            "the component requested `{asked}`, which is not granted; granted: {}",
             self.granted
         )
     }

@@ -54,7 +54,7 @@ impl Options {
             }
             if self.get(stem).is_some() {
                 return Err(Error::invalid(format!(
-                    "options `{stem}` and `{name}` exclude each other: give one of them"
+                    "options `{stem}` and `{name}` exclude each other; use one of them"
                 )));
             }
             let secret = stem.starts_with(TLS_PREFIX) || declared.is_some_and(|o| o.secret);
@@ -87,8 +87,7 @@ impl Options {
 fn place(name: &str, stem: &str, path: &str, secret: bool) -> Result<String, Error> {
     if path.contains(['\n', '\r']) || path.contains("-----BEGIN") {
         return Err(Error::invalid(format!(
-            "option `{name}` takes the path of a file, and holds the text itself: \
-             that belongs into `{stem}`"
+            "option `{name}` takes the path of a file, but contains the text itself; use `{stem}` for the text"
         )));
     }
     Ok(match secret && !path.starts_with(['/', '.', '~']) {
@@ -101,11 +100,11 @@ fn place(name: &str, stem: &str, path: &str, secret: bool) -> Result<String, Err
 fn hint(path: &str) -> String {
     let path = Path::new(path);
     if path.starts_with("~") {
-        return "; a `~` is no shorthand here: write the whole path".into();
+        return "; `~` is not expanded: write the absolute path".into();
     }
     match std::env::current_dir() {
         Ok(here) if path.is_relative() && !path.exists() => {
-            format!("; it was looked for in `{}`", escaped(&here.to_string_lossy(), 512))
+            format!("; the path is relative to `{}`", escaped(&here.to_string_lossy(), 512))
         }
         _ => String::new(),
     }
@@ -170,10 +169,10 @@ impl Loaded {
         let Some(File { name, place, content }) = self.file(stem) else { return Ok(None) };
         let refuse = |reason: &str| Error::invalid(format!("option `{name}`: {place} {reason}"));
         if content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
-            return Err(refuse("cannot be read as text, for it is UTF-16: save it as UTF-8"));
+            return Err(refuse("cannot be read as text, because it is UTF-16; save it as UTF-8"));
         }
         let text = std::str::from_utf8(content)
-            .map_err(|_| refuse("cannot be read as text: save it as UTF-8"))?;
+            .map_err(|_| refuse("cannot be read as text; save it as UTF-8"))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text =
             text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
@@ -190,7 +189,7 @@ impl Loaded {
                 file.name.strip_suffix(FILE_SUFFIX).filter(|stem| !tls::PEM.contains(stem))?;
             let what = doubt(self.text(stem).ok()??)?;
             Some(format!(
-                "option `{}`: the text in {} {what}, which is taken as a part of it",
+                "option `{}`: the text in {} {what}, which becomes part of the value",
                 file.name, file.place
             ))
         };
@@ -202,7 +201,7 @@ impl Loaded {
 fn doubt(text: &str) -> Option<&'static str> {
     let quoted = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
     match () {
-        () if text.trim() != text => Some("begins or ends with a blank or an empty line"),
+        () if text.trim() != text => Some("begins or ends with a space or an empty line"),
         () if text.contains('\0') => Some("holds NUL characters, as UTF-16 does"),
         () if quoted('"') || quoted('\'') => Some("stands in quotes"),
         () => None,
@@ -350,7 +349,7 @@ pub(crate) mod tests {
 
     /// With the files read.
     pub(crate) fn load(description: &Description, pairs: &[(&str, &str)]) -> Result<Loaded, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("threads");
         let loaded = runtime.block_on(options(pairs).load(description));
         runtime.shutdown_background();
@@ -394,8 +393,8 @@ pub(crate) mod tests {
             (b"\n", "is empty"),
             (b"\r\n", "is empty"),
             (b"\xef\xbb\xbf\n", "is empty"),
-            (b"\xff\xfeh\0u\0", "it is UTF-16: save it as UTF-8"),
-            (b"\xfe\xff\0h\0u", "it is UTF-16: save it as UTF-8"),
+            (b"\xff\xfeh\0u\0", "it is UTF-16; save it as UTF-8"),
+            (b"\xfe\xff\0h\0u", "it is UTF-16; save it as UTF-8"),
             (b"caf\xe9", "save it as UTF-8"),
             (&[b'x'; (1 << 20) + 1], "is longer than"),
         ] {
@@ -450,7 +449,7 @@ pub(crate) mod tests {
             assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
         }
         let said = load(&secure, &[("tls_private_key_file", key)]).expect_err("refused");
-        assert!(said.to_string().contains("that belongs into `tls_private_key`"), "{said}");
+        assert!(said.to_string().contains("use `tls_private_key` for the text"), "{said}");
     }
 
     #[test]
@@ -462,7 +461,7 @@ pub(crate) mod tests {
             "{said}"
         );
         let said = refused(&[("password_file", "~/pw")]);
-        assert!(said.contains("`~/pw`") && said.contains("write the whole path"), "{said}");
+        assert!(said.contains("`~/pw`") && said.contains("write the absolute path"), "{said}");
     }
 
     #[test]
@@ -473,7 +472,7 @@ pub(crate) mod tests {
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
         let begun = Instant::now();
         let said = refused(&[("password_file", &path), ("max_duration", "300ms")]);
-        assert!(said.contains("does not end in time") && said.contains(&path), "{said}");
+        assert!(said.contains("was not complete within") && said.contains(&path), "{said}");
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         // The one that nobody waits for any more reads the first.
         let writer = std::thread::spawn({

@@ -36,7 +36,7 @@ impl Admitted {
         check_pathname(pathname)?;
         if self.ids.len() == RECORDS {
             return Err(Error::component(format!(
-                "the component has more than {RECORDS} records, the most that this host keeps account of"
+                "the component has more than {RECORDS} records, the maximum of this host"
             )));
         }
         if !self.ids.insert(id) {
@@ -52,7 +52,7 @@ impl Admitted {
                 Some(Place::File) => {
                     let file = self::shown(above);
                     return Err(Error::broke(format!(
-                        "`{}` lies in `{file}`, which is a file",
+                        "`{}` is inside `{file}`, which is a file",
                         shown()
                     )));
                 }
@@ -64,13 +64,13 @@ impl Admitted {
                 Err(Error::broke("the root `/` is not a directory"))
             }
             (None, false) => self.keep(Arc::clone(pathname), Place::File),
-            (Some(Place::Implied), true) => Err(Error::broke(format!(
-                "the directory `{}` comes after what lies in it",
+            (Some(Place::Implied), true) => {
+                Err(Error::broke(format!("the directory `{}` comes after its content", shown())))
+            }
+            (Some(Place::Implied), false) => Err(Error::broke(format!(
+                "`{}` is a file, and another record is inside it",
                 shown()
             ))),
-            (Some(Place::Implied), false) => {
-                Err(Error::broke(format!("`{}` is a file, and something lies in it", shown())))
-            }
             (Some(Place::File | Place::Directory), _) => {
                 Err(Error::broke(format!("the pathname `{}` occurs twice", shown())))
             }
@@ -81,8 +81,7 @@ impl Admitted {
         self.cost += pathname.len() + EACH;
         if self.cost > PATHNAMES {
             return Err(Error::component(format!(
-                "the component's pathnames take more than {PATHNAMES} bytes, the most that this \
-                 host keeps account of"
+                "the component's pathnames take more than {PATHNAMES} bytes, the maximum of this host"
             )));
         }
         self.pathnames.insert(pathname, place);
@@ -203,10 +202,10 @@ mod tests {
 
     #[test]
     fn nothing_lies_in_a_file_in_whatever_order_they_come() {
-        refused(&[(1, "/a", false), (2, "/a/b/c", false)], "lies in `/a`");
+        refused(&[(1, "/a", false), (2, "/a/b/c", false)], "is inside `/a`");
         refused(
             &[(1, "/a/b", false), (2, "/a", false)],
-            "`/a` is a file, and something lies in it",
+            "`/a` is a file, and another record is inside it",
         );
         refused(&[(1, "/a/b/c", true), (2, "/a/b", false)], "`/a/b` is a file");
     }

@@ -100,7 +100,7 @@ impl Drop for Target {
 
 pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
     let remedy = match Errno::from_io_error(error) {
-        Some(Errno::FBIG) => "; look at `ulimit -f` and at what the file system allows",
+        Some(Errno::FBIG) => "; check `ulimit -f` and the limits of the file system",
         _ => "",
     };
     Error::store(format!("cannot {doing} `{}`: {error}{remedy}", path.display()))
@@ -195,7 +195,7 @@ impl DirectorySink {
         if kept.is_err()
             && let Err(error) = disk.rename(&path, &staged, RenameFlags::empty())
         {
-            tracing::error!("cannot take `{}` back: {error}", path.display());
+            tracing::error!("cannot undo `{}`: {error}", path.display());
         }
         kept
     }

@@ -109,8 +109,7 @@ impl Lease {
                 Err(error) if !is_taken(&error) => return Err(error),
                 Err(_) if begun.elapsed() > PATIENCE => {
                     return Err(io::Error::other(format!(
-                        "another run is putting its backup in place; \
-                         where there is none, remove `{}`",
+                        "another run is moving its backup into place; if there is none, remove `{}`",
                         claimed.display()
                     )));
                 }
@@ -146,7 +145,7 @@ fn prepare(disk: &dyn Disk, new: &Path) -> io::Result<File> {
         Ok(()) => {}
         // Nobody can be told from a dead one there, and so nobody's is removed.
         Err(TryLockError::Error(error)) if has_no_locks(&error) => tracing::warn!(
-            "there are no locks in `{}` ({error}): what a killed run leaves there stays",
+            "`{}` has no locks ({error}): what a killed run leaves there is not removed",
             new.parent().unwrap_or(new).display()
         ),
         Err(error) => return Err(error.into()),
@@ -198,18 +197,17 @@ fn sweep_one(disk: &dyn Disk, target: &Path, lease: &Path) -> io::Result<()> {
     let shown = lease.display();
     let undone = placing::recover(disk, lease, target).map_err(|error| {
         io::Error::other(format!(
-            "a run was killed while it put its backup in place, which cannot be undone: {error}; \
-             what it replaced is below `{shown}`: put it back, and remove that directory"
+            "a run was killed while it moved its backup into place, and this cannot be undone: {error}; the replaced files are below `{shown}`: move them back, and remove that directory"
         ))
     })?;
     if undone {
         tracing::warn!(
-            "`{}` is again as it was before a run that was killed while it put its backup in place",
+            "restored `{}` to its state before a run that was killed while it moved its backup into place",
             target.display()
         );
     }
     match std::fs::remove_dir_all(lease) {
-        Ok(()) => tracing::warn!("removed `{shown}`, which an interrupted run had left behind"),
+        Ok(()) => tracing::warn!("removed `{shown}`, which an interrupted run had left"),
         Err(error) => tracing::warn!("cannot remove `{shown}`: {error}"),
     }
     Ok(())

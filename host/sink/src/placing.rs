@@ -156,7 +156,7 @@ impl<'a> Placing<'a> {
         self.check_file(record)?;
         let (from, place) = (self.staged(record), self.to.join(record));
         let failed =
-            |error| Error::store(format!("cannot put `{}` in its place: {error}", place.display()));
+            |error| Error::store(format!("cannot move `{}` into place: {error}", place.display()));
         match self.disk.rename(&from, &place, RenameFlags::NOREPLACE) {
             Ok(()) => {
                 self.done.push(Move::Moved(record.to_owned()));
@@ -245,7 +245,7 @@ impl<'a> Placing<'a> {
             };
             if let Err(error) = moved {
                 undone = false;
-                tracing::error!("cannot take `{}` back: {error}", place.display());
+                tracing::error!("cannot undo `{}`: {error}", place.display());
             }
         }
         undone
@@ -380,7 +380,7 @@ impl Found {
             (None, Some(_)) if !aside => false,
             (_, Some(_)) => return unknown("may be the old file or the new one"),
             (Some(staged), None) if !aside && !staged.is(&new) => {
-                return unknown("is missing, and the old one may be in the lease");
+                return unknown("is missing, and the old one may be in the hidden directory");
             }
             (_, None) => false,
         };

@@ -50,7 +50,7 @@ impl Pace {
         Error::reported(
             ErrorKind::TimedOut,
             format!(
-                "the backup took longer than its `max_duration` of {max_duration:?}: {}",
+                "the backup took longer than its `max_duration` of {max_duration:?} ({})",
                 self.told()
             ),
         )
@@ -65,7 +65,7 @@ impl Pace {
             false => ("store", "source", store, source),
         };
         format!(
-            "{:.1} s went by waiting for the {slow}, and {:.1} s for the {other}",
+            "it waited {:.1} s for the {slow}, and {:.1} s for the {other}",
             most.as_secs_f64(),
             rest.as_secs_f64()
         )
@@ -77,8 +77,7 @@ pub(crate) fn store_stalled(limit: Duration) -> Error {
     Error::reported(
         ErrorKind::TimedOut,
         format!(
-            "the store took no bytes for {limit:?}, the `store_timeout`; look at its disk or \
-             network, or raise the limit"
+            "the store accepted no data for {limit:?}, the `store_timeout`; check its disk and network, or raise the limit"
         ),
     )
 }

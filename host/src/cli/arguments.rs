@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The arguments of the command line.
 
 use super::exit;
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -25,14 +25,14 @@ pub(crate) struct Arguments {
 /// How much is said, and in which form.
 #[derive(Args, Clone)]
 pub(crate) struct Output {
-    /// Say nothing but warnings and errors
+    /// Print only warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more; twice for timings
+    /// Print more; repeat it for timings
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Write events and the outcome as JSON lines to standard output, each with
-    /// `"v":1`; readers are to ignore names they do not know
+    /// `"v":1`; ignore names that you do not know
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -40,22 +40,20 @@ pub(crate) struct Output {
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Back up what a location holds into a directory: all of it, or nothing
+    /// Back up a location into a directory: all of it, or nothing
     #[command(after_help = exit::help())]
     Backup(Backup),
-    /// Tell whether a backup could start now; changes nothing
+    /// Check whether a backup could start now; changes nothing
     #[command(after_help = exit::help())]
     Ping(Ping),
-    /// Show what a connector is, takes, imports and exports, and what it would be granted
+    /// Show a connector's options, imports and exports, and what it would be granted
     Inspect(Inspect),
     /// Run the connector's own command line in the sandbox
     #[command(after_help = "\
-The connector may send HTTP requests to the authorities of those ARGS that are \
-locations of its protocols, or to those of `-o endpoints=…`, and to no other. It \
-gets this process's standard streams and no file. The exit code is the connector's.")]
+The connector may send HTTP requests only to the authorities in `-o endpoints=…`, or otherwise to those in ARGS that are locations of its protocols. It gets this process's standard streams and no files. The exit code is the connector's.")]
     Run(Run),
     /// Serve the connector to plakar over standard input and output; plakar starts
-    /// this command by itself
+    /// this command itself
     Plugin(Plugin),
     /// Write a completion script for a shell to standard output
     Completions {
@@ -99,12 +97,12 @@ pub(crate) struct Source {
 #[derive(Args)]
 pub(crate) struct Options {
     /// An option of the connector, a time limit, or one of the host's TLS options
-    /// (`tls_…`); `inspect` lists them all. The last of a name wins.
-    /// NAME_file=PATH takes the value from a file: use it for secrets, since
+    /// (`tls_…`); `inspect` lists them all. If one is repeated, the last value is used.
+    /// NAME_file=PATH reads the value from a file: use it for secrets, because
     /// other users of this machine can see arguments
     #[arg(short = 'o', value_name = "NAME=VALUE")]
     pub(crate) options: Vec<String>,
-    /// A TOML file of NAME = VALUE lines; `-o` goes before it
+    /// A TOML file of NAME = VALUE lines; `-o` takes precedence over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -114,10 +112,10 @@ pub(crate) struct Options {
 pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) source: Source,
-    /// Where to put the records; the directory is made where it is missing
+    /// The directory to write to; it is created if it does not exist
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
-    /// Replace files that exist
+    /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -136,7 +134,7 @@ pub(crate) struct Inspect {
     pub(crate) connector: PathBuf,
     /// Show what a run on this location would be granted
     pub(crate) location: Option<String>,
-    /// Show nothing but the JSON Schema of what can be configured
+    /// Print only the JSON Schema of the configuration
     #[arg(long, conflicts_with = "location")]
     pub(crate) schema: bool,
     #[command(flatten)]

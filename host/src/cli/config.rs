@@ -32,8 +32,7 @@ pub(super) async fn read(
     }
     if let Some(name) = typed.names().find(|name| is_secret(name)) {
         warn(format!(
-            "other users of this machine can see the arguments of a process: \
-             use `-o {name}_file=PATH` instead of `-o {name}=…`"
+            "other users of this machine can see the arguments of a process; use `-o {name}_file=PATH` instead of `-o {name}=…`"
         ));
     }
     let Some(path) = &arguments.config else { return Ok(typed) };
@@ -43,7 +42,10 @@ pub(super) async fn read(
     if let Some(name) = secret
         && mode & 0o077 != 0
     {
-        warn(format!("others can read `{}`, which holds `{name}`: `chmod 600` it", path.display()));
+        warn(format!(
+            "other users can read `{}`, which contains `{name}`; run `chmod 600` on it",
+            path.display()
+        ));
     }
     Ok(typed.over(base))
 }
@@ -54,7 +56,7 @@ async fn from_file(path: &Path) -> Result<Options, Error> {
     let refuse = |reason: String| Error::invalid(format!("config file `{place}`: {reason}"));
     let bytes = files::read(path, files::PATIENCE).await.map_err(&refuse)?;
     let text =
-        String::from_utf8(bytes).map_err(|_| refuse("is not text: save it as UTF-8".into()))?;
+        String::from_utf8(bytes).map_err(|_| refuse("is not text; save it as UTF-8".into()))?;
     // As some editors write it; TOML has none.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {

@@ -15,8 +15,7 @@ const OWN: [(u8, &str); 5] = [
     (Fault::STORE_EXIT_CODE, "the target directory could not be written"),
     (
         Fault::COMPONENT_EXIT_CODE,
-        "the connector cannot be loaded, trapped, went over a limit, or broke its contract; \
-         or this machine gives too few threads, files or too little memory",
+        "the connector cannot be loaded, trapped, exceeded a limit or broke its contract; or this machine provides too few threads or files or too little memory",
     ),
     (HUNG_UP, "the terminal was closed (SIGHUP); nothing was kept"),
     (INTERRUPTED, "interrupted (SIGINT); nothing was kept"),
@@ -28,13 +27,13 @@ fn meaning(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidConfig => "wrong arguments, options or location; nothing was contacted",
         ErrorKind::Unreachable => "no connection could be made",
-        ErrorKind::TimedOut => "something took longer than its limit",
+        ErrorKind::TimedOut => "a time limit was exceeded",
         ErrorKind::Unauthenticated => "credentials are missing or wrong",
-        ErrorKind::PermissionDenied => "the credentials are right but may not do this",
-        ErrorKind::Unsupported => "the server, the connector or this host cannot do it",
-        ErrorKind::Interrupted => "the content was cut short",
-        ErrorKind::Corrupt => "the content came whole, but is not what it should be",
-        ErrorKind::Other => "anything else went wrong",
+        ErrorKind::PermissionDenied => "the credentials are valid but not sufficient",
+        ErrorKind::Unsupported => "not supported by the server, the connector or this host",
+        ErrorKind::Interrupted => "the content ended early",
+        ErrorKind::Corrupt => "the content is complete but wrong",
+        ErrorKind::Other => "any other failure",
     }
 }
 

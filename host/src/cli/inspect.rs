@@ -87,7 +87,7 @@ fn as_text(connector: &Connector, grant: Option<Vec<String>>) -> String {
     if let Some(grant) = grant {
         let _ = write!(
             text,
-            "\ngranted: HTTP requests to these, and nothing else\n  {}\n",
+            "\ngranted: HTTP requests to these authorities, and nothing else\n  {}\n",
             grant.join("\n  ")
         );
     }

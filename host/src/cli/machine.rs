@@ -36,8 +36,7 @@ pub(super) fn prepare() {
         let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
         let _ = writeln!(
             std::io::stderr(),
-            "error: this program cannot go on: {message}{}; where this machine is short of \
-             threads, files or memory, look at `TasksMax=`, `ulimit -u`, `-n` and `-v`",
+            "error: this program cannot continue: {message}{}; if this machine is short of threads, files or memory, check `TasksMax=`, `ulimit -u`, `-n` and `-v`",
             place.unwrap_or_default()
         );
         std::process::exit(i32::from(plakar_policy::Fault::COMPONENT_EXIT_CODE));
@@ -62,8 +61,7 @@ pub(super) fn stack() -> Result<(), Error> {
     }
     if bytes < LEAST_STACK {
         return Err(Error::machine(format!(
-            "the stack is limited to {} KiB, and {} are needed: raise `ulimit -s`, or \
-             `LimitSTACK=`",
+            "the stack is limited to {} KiB, and {} are needed; raise `ulimit -s`, or `LimitSTACK=`",
             bytes >> 10,
             LEAST_STACK >> 10
         )));
@@ -80,7 +78,7 @@ fn files() -> Result<(), Error> {
     }
     if count < FEWEST_FILES {
         return Err(Error::machine(format!(
-            "only {count} files may be open at a time, and {FILES} are needed: raise \
+            "only {count} files may be open at the same time, and {FILES} are needed; raise \
              `ulimit -n`, or `LimitNOFILE=`"
         )));
     }
@@ -90,7 +88,7 @@ fn files() -> Result<(), Error> {
 fn address_space() -> Result<(), Error> {
     match getrlimit(Resource::As).current {
         Some(bytes) if bytes < LEAST_ADDRESS_SPACE => Err(Error::machine(format!(
-            "the address space is limited to {} MiB, and {} are needed: raise `ulimit -v`, or \
+            "the address space is limited to {} MiB, and {} are needed; raise `ulimit -v`, or \
              `LimitAS=`",
             bytes >> 20,
             LEAST_ADDRESS_SPACE >> 20
@@ -120,8 +118,7 @@ fn threads() -> Result<(), Error> {
 /// The failure of somebody who could not start one.
 pub(super) fn no_threads(error: &std::io::Error) -> Error {
     Error::machine(format!(
-        "threads cannot be started ({error}): {} are needed; look at `ulimit -u`, `TasksMax=`, \
-         and the limit of processes of the container",
+        "threads cannot be started ({error}), and {} are needed; check `ulimit -u`, `TasksMax=`, and the process limit of the container",
         THREADS + 1
     ))
 }

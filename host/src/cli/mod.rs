@@ -117,7 +117,7 @@ fn man(name: Option<&str>) -> u8 {
         None => command,
         Some(name) => match command.find_subcommand(name) {
             Some(found) => found.clone().display_name(format!("plakar-wasm-{name}")),
-            None => return failed(&Error::invalid(format!("there is no command `{name}`"))),
+            None => return failed(&Error::invalid(format!("unknown command `{name}`"))),
         },
     };
     let mut text = Vec::new();

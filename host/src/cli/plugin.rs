@@ -26,7 +26,7 @@ pub(super) async fn main(arguments: &Plugin, report: &Report) -> u8 {
 fn beside_the_executable() -> Result<PathBuf, Error> {
     let executable = std::env::current_exe().map_err(|error| {
         Error::invalid(format!(
-            "cannot tell where this executable lies, and the component beside it: {error}"
+            "cannot find the directory of this executable, which contains the component: {error}"
         ))
     })?;
     Ok(executable.with_file_name("connector.wasm"))

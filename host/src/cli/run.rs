@@ -43,7 +43,9 @@ async fn run(arguments: &Run, report: &Report) -> Result<u8, Error> {
         .iter()
         .map(|name| match std::env::var(name) {
             Ok(value) => Ok((name.clone(), value)),
-            Err(_) => Err(Error::invalid(format!("variable `{name}` is not set, or is no text"))),
+            Err(_) => {
+                Err(Error::invalid(format!("the variable `{name}` is not set, or is not text")))
+            }
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let args = &arguments.args;
@@ -53,7 +55,7 @@ async fn run(arguments: &Run, report: &Report) -> Result<u8, Error> {
     let options = config::read(&options, connector.description(), &warnings).await?;
     if let Some(name) = options.names().find(|name| !name.starts_with(names::TLS_PREFIX)) {
         return Err(Error::invalid(format!(
-            "option `{}` is not one of the host's TLS options: give it after `--`",
+            "option `{}` is not one of the host's TLS options; write it after `--`",
             escaped(name, names::LONGEST)
         )));
     }

@@ -56,8 +56,7 @@ fn of_this_machine() -> Result<Trust, Error> {
     }
     Trust::of_machine(found.certs, UnixTime::now()).ok_or_else(|| {
         Error::invalid(
-            "this machine has no certificates of authorities to trust; \
-             give the server's as `tls_ca_file`",
+            "this machine has no trusted certificates; set `tls_ca_file` to the server's authority",
         )
     })
 }

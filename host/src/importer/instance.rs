@@ -59,7 +59,7 @@ impl Life {
         let call = self.waiting(name, call);
         tokio::time::timeout(QUICK_CALL, call).await.unwrap_or_else(|_| {
             Err(Error::component(format!(
-                "the component hangs: `{name}` did not return within {QUICK_CALL:?}, and may not wait"
+                "the component hangs: `{name}` did not return within {QUICK_CALL:?}"
             )))
         })
     }
@@ -75,7 +75,7 @@ impl Life {
         tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
             Err(Error::reported(
                 ErrorKind::TimedOut,
-                format!("`{name}` did not return within {limit:?}, as its time limits demand"),
+                format!("`{name}` did not return within its time limit of {limit:?}"),
             ))
         })
     }
@@ -87,7 +87,7 @@ impl Life {
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> Result<T, Error> {
         if self.ended {
-            return Err(Error::component(format!("`{name}` cannot be called any more")));
+            return Err(Error::component(format!("`{name}` can no longer be called")));
         }
         // It stays ended where this future is dropped in the middle.
         self.ended = true;
@@ -99,7 +99,7 @@ impl Life {
 
 fn trapped(call: &str, error: &wasmtime::Error) -> Error {
     match error.downcast_ref::<I32Exit>() {
-        Some(_) => Error::component(format!("the component ended itself in `{call}`")),
+        Some(_) => Error::component(format!("the component exited in `{call}`")),
         None => shortage(error).unwrap_or_else(|| {
             Error::component(format!("the component trapped in `{call}`: {}", root_cause(error)))
         }),

@@ -307,12 +307,12 @@ impl Import {
         };
         if bytes.is_empty() {
             return Err(Error::broke(
-                "`reader.read` returned no bytes, which is not how a content ends",
+                "`reader.read` returned an empty list, which is not the end of a content",
             ));
         }
         if bytes.len() > max_bytes as usize {
             return Err(Error::broke(format!(
-                "`reader.read` returned {} bytes where at most {max_bytes} were asked for",
+                "`reader.read` returned {} bytes, more than the {max_bytes} requested",
                 bytes.len()
             )));
         }

@@ -70,7 +70,7 @@ fn base(pathname: &str) -> &str {
 /// Which record plakar is done with, and how many bytes it keeps of it, if any.
 pub(super) fn acknowledgement(result: connectors::Result) -> Result<(String, Option<u64>), Error> {
     let Some(header) = result.header else {
-        return Err(Error::store("plakar acknowledged no record"));
+        return Err(Error::store("plakar acknowledged something that is not a record"));
     };
     let reason = if result.error.is_empty() { header.error } else { result.error };
     if !reason.is_empty() {

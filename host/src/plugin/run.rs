@@ -97,7 +97,7 @@ impl Run {
         }
         match self.verdict.subscribe().wait_for(Option::is_some).await.as_deref() {
             Ok(Some(Err(reason))) => Err(reason.clone()),
-            _ => Err(Error::store("plakar asks for more of an import that is over")),
+            _ => Err(Error::store("plakar requested more from an import that has ended")),
         }
     }
 }
@@ -192,8 +192,7 @@ impl Owner<'_> {
                     return Err(Error::reported(
                         ErrorKind::TimedOut,
                         format!(
-                            "plakar took no bytes for {:?}, the `store_timeout`; \
-                             look at its store and its temporary directory, or raise the limit",
+                            "plakar accepted no data for {:?}, the `store_timeout`; check its store and its temporary directory, or raise the limit",
                             self.limits.store
                         ),
                     ));
@@ -283,9 +282,7 @@ impl Owner<'_> {
     /// The next bytes of a file that was opened; none at its proven end.
     async fn read(&mut self, pathname: &str) -> Result<Option<Bytes>, Error> {
         let Some(reader) = self.readers.get_mut(pathname) else {
-            return Err(Error::store(format!(
-                "plakar reads `{pathname}`, which is not there to read"
-            )));
+            return Err(Error::store(format!("plakar reads `{pathname}`, which cannot be read")));
         };
         if let Some(bytes) = self.import.read(reader, CHUNK_BYTES).await? {
             self.account.read(pathname, bytes.len() as u64)?;

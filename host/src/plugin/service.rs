@@ -119,7 +119,7 @@ impl importer_server::Importer for Service {
 /// For calls that plakar makes in no order known.
 fn out_of_turn(call: &str) -> Status {
     Status::failed_precondition(format!(
-        "`{call}` is out of turn: this is not how plakar 1.1 calls a plugin"
+        "`{call}` came out of order: plakar 1.1 does not call a plugin like this"
     ))
 }
 
@@ -149,8 +149,7 @@ async fn configure(
     for (name, value) in pairs {
         if is_secret(&name) && invocation.typed(&name) {
             let line = format!(
-                "plakar stores its command line in every snapshot, and `{name}` was typed there: \
-                 use `{name}{FILE_SUFFIX}`, or `plakar source add`"
+                "plakar records its command line in every snapshot, including `{name}`; use `{name}{FILE_SUFFIX}`, or `plakar source add`"
             );
             warnings.event(Event::Warning { from: Speaker::Host, line: &line });
         }
@@ -184,7 +183,7 @@ fn acknowledge(mut results: Streaming<ImportRequest>, run: Run) -> oneshot::Rece
                 Err(error) => run.fail(error),
             }
         }
-        run.fail(Error::store("plakar gave up the import before it was finished"));
+        run.fail(Error::store("plakar cancelled the import before it was finished"));
         drop(all_said);
     });
     wait
@@ -206,7 +205,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(what) = self.what.take() {
-            self.run.fail(Error::store(format!("plakar gave up {what} before its end")));
+            self.run.fail(Error::store(format!("plakar stopped {what} before its end")));
         }
     }
 }

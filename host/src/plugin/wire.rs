@@ -15,8 +15,7 @@ const PIPE_BYTES: usize = 1 << 20;
 pub(super) fn take() -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static, Error> {
     let refuse = |error: std::io::Error| {
         Error::invalid(format!(
-            "standard input and output are no pipes to plakar ({error}): \
-             plakar starts this command by itself, once the package is installed"
+            "standard input and output are not connected to plakar ({error}); plakar starts this command itself, once the package is installed"
         ))
     };
     let input = dup(stdin()).map_err(|error| refuse(error.into()))?;

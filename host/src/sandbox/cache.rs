@@ -79,7 +79,7 @@ fn prepare(directory: &Path) -> Result<(), String> {
     // What root made in somebody's home, as by `sudo -E`, would be in his way later.
     let existing = directory.ancestors().find_map(|above| above.metadata().ok());
     if user.is_root() && existing.is_some_and(|above| above.uid() != 0) {
-        return Err("it is another user's".into());
+        return Err("it belongs to another user".into());
     }
     DirBuilder::new()
         .recursive(true)
@@ -92,7 +92,7 @@ fn prepare(directory: &Path) -> Result<(), String> {
         return Err("it is not a directory".into());
     }
     if metadata.uid() != user.as_raw() || metadata.mode() & 0o022 != 0 {
-        return Err("others can write there".into());
+        return Err("other users can write to it".into());
     }
     Ok(())
 }
@@ -112,7 +112,7 @@ fn tidy(directory: &Path, now: SystemTime) {
             }
         };
         if gone {
-            tracing::info!("removed `{}`, which is damaged or not whole", file.display());
+            tracing::info!("removed `{}`, which is damaged or incomplete", file.display());
             let _ = fs::remove_file(&file);
             let _ = sum_of(directory, &file).map(fs::remove_file);
         }

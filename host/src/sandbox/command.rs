@@ -45,7 +45,7 @@ impl Loaded {
         let command = Command::instantiate_async(&mut store, &self.component, &self.linker)
             .await
             .map_err(|error| {
-            let none = "the connector has no command line of its own";
+            let none = "the connector has no command line";
             shortage(&error)
                 .unwrap_or_else(|| Error::unsupported(format!("{none}: {}", root_cause(&error))))
         })?;

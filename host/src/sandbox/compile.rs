@@ -29,7 +29,7 @@ pub(super) async fn bounded<T: Send + 'static>(
             }
             Err(_) if resident().saturating_sub(before) > COMPILE_MEMORY => {
                 let most = COMPILE_MEMORY >> 20;
-                return Err(refuse(path, &format!("compiling takes more than {most} MiB")));
+                return Err(refuse(path, &format!("compiling needs more than {most} MiB")));
             }
             Err(_) => {}
         }

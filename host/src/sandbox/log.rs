@@ -77,7 +77,7 @@ impl Log {
         if count == 0 {
             return;
         }
-        let line = format!("{count} lines of the component were left out: it writes too many");
+        let line = format!("{count} lines of the component were dropped: it writes too many");
         self.observer.event(Event::Warning { from: Speaker::Host, line: &line });
     }
 }

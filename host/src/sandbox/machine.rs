@@ -11,15 +11,14 @@ pub(crate) fn shortage(error: &wasmtime::Error) -> Option<Error> {
     })?;
     let message = match errno {
         Errno::ACCESS | Errno::PERM => {
-            "this machine forbids making memory executable, which compiled code needs: look at \
-             `MemoryDenyWriteExecute=` of the service, at SELinux (`execmem`), or at the \
-             container's profile"
+            "this machine forbids executable memory, which compiled code needs; check `MemoryDenyWriteExecute=` of the service, SELinux (`execmem`), or the container's profile"
         }
         Errno::NOMEM => {
-            "this machine gives no more memory or address space: look at `ulimit -v`, at \
-             `MemoryMax=`, and at what else runs"
+            "this machine provides no more memory or address space; check `ulimit -v`, `MemoryMax=`, and what else is running"
         }
-        Errno::AGAIN => "threads or locked memory are used up: look at `ulimit -u` and `TasksMax=`",
+        Errno::AGAIN => {
+            "the limit of threads or locked memory is reached; check `ulimit -u` and `TasksMax=`"
+        }
         _ => return None,
     };
     Some(Error::machine(format!("{message} ({errno})")))

@@ -35,7 +35,7 @@ impl ResourceLimiter for Meter {
         match self.memory <= MEMORY {
             true => Ok(true),
             false => Err(OverLimit(format!(
-                "the component asked for more than the {} MiB of memory that it gets",
+                "the component requested more than its {} MiB of memory",
                 MEMORY >> 20
             ))
             .into()),
@@ -52,7 +52,7 @@ impl ResourceLimiter for Meter {
         match self.elements <= TABLE_ELEMENTS {
             true => Ok(true),
             false => Err(OverLimit(format!(
-                "the component asked for more than the {TABLE_ELEMENTS} table elements that it gets"
+                "the component requested more than its {TABLE_ELEMENTS} table elements"
             ))
             .into()),
         }

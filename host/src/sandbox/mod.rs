@@ -108,7 +108,13 @@ impl Sandbox {
         tracing::debug!(elapsed = ?begun.elapsed(), "the component is compiled or taken from the cache");
         self.check_exports(path, &component)?;
         let pre = self.linker.instantiate_pre(&component).map_err(|error| {
-            refuse(path, &format!("it asks for what no sandbox has: {}", whole_cause(&error)))
+            refuse(
+                path,
+                &format!(
+                    "it imports something that the sandbox does not provide: {}",
+                    whole_cause(&error)
+                ),
+            )
         })?;
         let pre = bindings::ConnectorPre::new(pre).map_err(|error| {
             refuse(
@@ -143,7 +149,7 @@ pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
 /// Reads a file that should be a component, without swallowing what is not one.
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |error: std::io::Error| {
-        Error::invalid(format!("connector `{}`: cannot be read: {error}", path.display()))
+        Error::invalid(format!("connector `{}`: it cannot be read: {error}", path.display()))
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut file = file.take(LARGEST_COMPONENT as u64 + 1);
@@ -154,11 +160,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
         [0, b'a', b's', b'm', 1, 0, 0, 0] => {
             return Err(refuse(
                 path,
-                "it is a core WebAssembly module, not a component: build it for `wasm32-wasip2`",
+                "it is a core WebAssembly module, not a component; build it for `wasm32-wasip2`",
             ));
         }
         [0, b'a', b's', b'm', ..] => {
-            return Err(refuse(path, "it is WebAssembly of a kind that this host does not know"));
+            return Err(refuse(
+                path,
+                "it is a kind of WebAssembly that this host does not support",
+            ));
         }
         _ => return Err(refuse(path, "it is not a WebAssembly component")),
     }

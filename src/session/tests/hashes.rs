@@ -269,7 +269,11 @@ fn a_snapshot_of_a_revision_that_the_member_was_not_at_is_of_an_unknown_member()
         });
         let manifest = back_up(&network, transport, "a").expect("a backup");
         assert_eq!(manifest["member"].is_object(), is_known, "{before} {after}");
-        assert_eq!(warned(&manifest, "not of a revision"), !is_known, "{manifest}");
+        assert_eq!(
+            warned(&manifest, "has a revision that this member did not"),
+            !is_known,
+            "{manifest}"
+        );
     }
 }
 

@@ -71,7 +71,7 @@ fn without_a_quorum_a_login_ends_in_time_and_names_the_member() {
         let options = [&login(&file)[..], &["connect_timeout=3s".into()]].concat();
         let (outcome, target) = back_up(&endpoints(&cluster, &[left]), &options);
         let place = format!("`{}`: login: ", cluster.endpoint(left));
-        outcome.assert_failed(ErrorKind::TimedOut, &[&place, "silent for 3s"]);
+        outcome.assert_failed(ErrorKind::TimedOut, &[&place, "sent nothing for 3s"]);
         target.assert_nothing_left();
         assert_eq!(cluster.snapshots_ended(left), 0);
     }

@@ -82,7 +82,7 @@ fn a_password_that_was_typed_is_warned_of() {
     let outcome =
         plakar.backup(&etcd.location(), &["-o", "username=root", "-o", "password=hunter2"]).wait();
     outcome.assert_code(0);
-    assert!(outcome.says("stores its command line in every snapshot"), "{outcome}");
+    assert!(outcome.says("records its command line in every snapshot"), "{outcome}");
     assert!(outcome.says("`password_file`"), "{outcome}");
     assert!(!outcome.says("hunter2"), "{outcome}");
 

@@ -61,11 +61,15 @@ pub fn options() -> [OptionDescription; 5] {
         option(
             SERVER_NAME,
             OptionKind::Text,
-            "name to expect in the server's certificate, instead of the endpoint's host",
+            "name expected in the server's certificate, instead of the endpoint's host",
         ),
         OptionDescription {
             default: Some("false".into()),
-            ..option(SKIP_VERIFY, OptionKind::Boolean, "believe whoever answers; warns every time")
+            ..option(
+                SKIP_VERIFY,
+                OptionKind::Boolean,
+                "skip verification of the server's certificate; warns on every run",
+            )
         },
     ]
 }
@@ -110,10 +114,10 @@ impl Tls {
         match typed().next() {
             None if !secure => Ok(None),
             Some(name) if !secure => Err(Error::invalid(format!(
-                "option `{name}`: no endpoint is reached over TLS; {}",
+                "option `{name}`: no endpoint uses TLS; {}",
                 match description.protocols.iter().find(|protocol| protocol.tls) {
-                    Some(protocol) => format!("use `{}://`, or leave it out", protocol.name),
-                    None => "this connector has no protocol with it: leave it out".into(),
+                    Some(protocol) => format!("use `{}://`, or remove the option", protocol.name),
+                    None => "this connector has no protocol with TLS: remove the option".into(),
                 }
             ))),
             _ => Ok(Some(Self {
@@ -128,8 +132,7 @@ impl Tls {
     /// What the user must hear each time.
     pub fn warning(&self) -> Option<&'static str> {
         (!self.verify).then_some(
-            "the server's certificate is not checked, because of `tls_insecure_skip_verify`: \
-             whoever answers is believed, and is sent the credentials",
+            "the server's certificate is not verified, because of `tls_insecure_skip_verify`: any server at that address is trusted, and gets the credentials",
         )
     }
 }
@@ -159,13 +162,13 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
         (Some(cert), None) => {
             return Err(refuse(
                 &cert,
-                &format!("needs its key: give `{PRIVATE_KEY}{FILE_SUFFIX}` too"),
+                &format!("needs its key; set `{PRIVATE_KEY}{FILE_SUFFIX}` too"),
             ));
         }
         (None, Some(key)) => {
             return Err(refuse(
                 &key,
-                &format!("needs its certificate: give `{CERT}{FILE_SUFFIX}` too"),
+                &format!("needs its certificate; set `{CERT}{FILE_SUFFIX}` too"),
             ));
         }
     };
@@ -173,7 +176,7 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
     // Whatever else it is, of version 1 or with extensions that are unknown here, is
     // for the server to judge.
     let own = Certificate::read(&chain[0])
-        .ok_or_else(|| refuse(&cert, "holds a certificate that cannot be read"))?;
+        .ok_or_else(|| refuse(&cert, "contains a certificate that cannot be read"))?;
     in_force(&cert, &own)?;
     let provider = provider().key_provider;
     let mut usable = false;
@@ -191,8 +194,7 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
         }
         false => refuse(
             &key,
-            "holds a private key that cannot be used; RSA with 2048 to 8192 bits, \
-             ECDSA on P-256, P-384 or P-521 and Ed25519 can",
+            "contains a private key that is not supported; use RSA with 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519",
         ),
     })
 }
@@ -202,11 +204,11 @@ fn in_force(given: &Given, certificate: &Certificate<'_>) -> Result<(), Error> {
     let now = UnixTime::now();
     match (certificate.not_before, certificate.not_after) {
         (_, Some(end)) if end < now => {
-            Err(refuse(given, &format!("expired on {}: renew it", date(end))))
+            Err(refuse(given, &format!("expired on {}; renew it", date(end))))
         }
         (Some(begin), _) if begin > now => Err(refuse(
             given,
-            &format!("is not valid before {}: check this machine's clock", date(begin)),
+            &format!("is not valid before {}; check this machine's clock", date(begin)),
         )),
         _ => Ok(()),
     }
@@ -303,8 +305,8 @@ mod tests {
     #[test]
     fn one_half_of_a_pair_asks_for_the_other() {
         let (cert, key) = issue(2000, 4000);
-        refused(&[("tls_cert", &cert)], "`tls_cert` needs its key: give `tls_private_key_file`");
-        refused(&[("tls_private_key", &key)], "needs its certificate: give `tls_cert_file`");
+        refused(&[("tls_cert", &cert)], "`tls_cert` needs its key; set `tls_private_key_file`");
+        refused(&[("tls_private_key", &key)], "needs its certificate; set `tls_cert_file`");
     }
 
     #[test]
@@ -349,38 +351,41 @@ mod tests {
             &format!("Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n{key_body}"),
         );
         let ca = |text: &str, words: &str| refused(&[("tls_ca", text)], words);
-        ca("", "`tls_ca` holds no certificate in PEM");
-        ca("/etc/ca.pem", "`tls_ca` holds a path: that belongs into `tls_ca_file`");
-        ca("ca.crt", "`tls_ca` holds a path");
+        ca("", "`tls_ca` contains no certificate in PEM");
+        ca("/etc/ca.pem", "`tls_ca` contains a path; use `tls_ca_file`");
+        ca("ca.crt", "`tls_ca` contains a path");
         ca(&cert_body, "has no `-----BEGIN` and `-----END` lines");
-        ca(&key, "holds a private key where a certificate belongs");
+        ca(&key, "contains a private key instead of a certificate");
         ca(&cert.replace('M', "!"), "`tls_ca` is damaged: certificate 1 in it is not base64");
         ca(&marked("CERTIFICATE", "AA=="), "certificate 1 in it cannot be read");
         ca(
             &format!("{cert}{}", marked("CERTIFICATE", "MAA=")),
             "certificate 2 in it cannot be read",
         );
-        ca(&cert[..cert.len() / 2], "is a part cut off?");
-        ca(&format!("{}{cert}", &cert[cert.len() / 2..]), "is a part cut off?");
-        ca(&cert.replace('\n', ""), "its line breaks are lost");
-        ca(&cert.replace('\n', " "), "its line breaks are lost");
-        ca(&cert.replace('\n', "\\n"), "`\\n` written out in place of its line breaks");
+        ca(&cert[..cert.len() / 2], "a part may be missing");
+        ca(&format!("{}{cert}", &cert[cert.len() / 2..]), "a part may be missing");
+        ca(&cert.replace('\n', ""), "its line breaks are missing");
+        ca(&cert.replace('\n', " "), "its line breaks are missing");
+        ca(&cert.replace('\n', "\\n"), "`\\n` as text instead of line breaks");
         ca(&marked("TRUSTED CERTIFICATE", &cert_body), "`openssl x509 -in FILE");
         ca(&marked("PKCS7", &cert_body), "`openssl pkcs7 -print_certs");
-        ca(&marked("CERTIFICATE REQUEST", &cert_body), "holds a request");
-        ca(&format!("{cert}{}", marked("X509 CRL", &cert_body)), "holds a revocation list");
-        ca(&format!("{cert}{}", marked("GIFT", &cert_body)), "holds a section `GIFT`");
+        ca(&marked("CERTIFICATE REQUEST", &cert_body), "contains a certificate request");
+        ca(&format!("{cert}{}", marked("X509 CRL", &cert_body)), "contains a revocation list");
+        ca(&format!("{cert}{}", marked("GIFT", &cert_body)), "contains a section `GIFT`");
         for (bad, words) in [
-            (cert.as_str(), "holds a certificate where a private key belongs"),
-            ("nonsense", "holds no private key in PEM"),
+            (cert.as_str(), "contains a certificate instead of a private key"),
+            ("nonsense", "contains no private key in PEM"),
             (&marked("ENCRYPTED PRIVATE KEY", "AA=="), "`tls_private_key` is encrypted"),
             (&legacy, "`tls_private_key` is encrypted"),
             (&legacy, "`openssl pkey -in FILE"),
             (&marked("PRIVATE KEY", "AA=="), "is damaged: the key in it cannot be read"),
-            (&marked("PRIVATE KEY", "MAYCAQAwAQA="), "holds a private key that cannot be used"),
+            (
+                &marked("PRIVATE KEY", "MAYCAQAwAQA="),
+                "contains a private key that is not supported",
+            ),
             (&marked("OPENSSH PRIVATE KEY", &key_body), "`ssh-keygen -p -m PEM -f FILE`"),
-            (&marked("PUBLIC KEY", &key_body), "holds a public key where a private key belongs"),
-            (&key.replace('\n', ""), "its line breaks are lost"),
+            (&marked("PUBLIC KEY", &key_body), "contains a public key instead of a private key"),
+            (&key.replace('\n', ""), "its line breaks are missing"),
         ] {
             refused(&[("tls_cert", &cert), ("tls_private_key", bad)], words);
         }

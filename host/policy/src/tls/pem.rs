@@ -35,8 +35,7 @@ pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>
             "TRUSTED CERTIFICATE" => {
                 return Err(refuse(
                     given,
-                    "holds a certificate in a form of OpenSSL's own; \
-                     convert it: `openssl x509 -in FILE -out FILE.pem`",
+                    "contains a certificate in OpenSSL's own format; convert it: `openssl x509 -in FILE -out FILE.pem`",
                 ));
             }
             "PKCS7" | "CMS" => {
@@ -48,13 +47,13 @@ pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>
             "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
                 return Err(refuse(
                     given,
-                    "holds a request for a certificate; give the certificate that was issued for it",
+                    "contains a certificate request; use the certificate that was issued for it",
                 ));
             }
             "X509 CRL" => {
                 return Err(refuse(
                     given,
-                    "holds a revocation list, and none is looked at here: take it out",
+                    "contains a revocation list, which is not supported; remove it",
                 ));
             }
             label if is_beside(label) || is_key(label) => {}
@@ -65,8 +64,8 @@ pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>
         return Ok(certificates);
     }
     Err(match sections.iter().any(|section| is_key(section.label)) {
-        true => refuse(given, "holds a private key where a certificate belongs"),
-        false => refuse(given, "holds no certificate in PEM"),
+        true => refuse(given, "contains a private key instead of a certificate"),
+        false => refuse(given, "contains no certificate in PEM"),
     })
 }
 
@@ -79,8 +78,7 @@ pub(super) fn private_keys(given: &Given) -> Result<Vec<PrivateKeyDer<'static>>,
             _ if section.is_encrypted() => {
                 return Err(refuse(
                     given,
-                    "is encrypted, and nobody is here to type its passphrase: \
-                     decrypt it: `openssl pkey -in FILE -out FILE.key`",
+                    "is encrypted, and cannot be used without its passphrase; decrypt it: `openssl pkey -in FILE -out FILE.key`",
                 ));
             }
             "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
@@ -95,7 +93,7 @@ pub(super) fn private_keys(given: &Given) -> Result<Vec<PrivateKeyDer<'static>>,
             "OPENSSH PRIVATE KEY" => {
                 return Err(refuse(
                     given,
-                    "is a key of OpenSSH; convert it: `ssh-keygen -p -m PEM -f FILE`",
+                    "is an OpenSSH key; convert it: `ssh-keygen -p -m PEM -f FILE`",
                 ));
             }
             label if is_beside(label) || is_certificate(label) => {}
@@ -107,9 +105,9 @@ pub(super) fn private_keys(given: &Given) -> Result<Vec<PrivateKeyDer<'static>>,
     }
     let holds = |kind: fn(&str) -> bool| sections.iter().any(|section| kind(section.label));
     Err(match (holds(is_certificate), holds(|label| label.ends_with("PUBLIC KEY"))) {
-        (true, _) => refuse(given, "holds a certificate where a private key belongs"),
-        (_, true) => refuse(given, "holds a public key where a private key belongs"),
-        _ => refuse(given, "holds no private key in PEM"),
+        (true, _) => refuse(given, "contains a certificate instead of a private key"),
+        (_, true) => refuse(given, "contains a public key instead of a private key"),
+        _ => refuse(given, "contains no private key in PEM"),
     })
 }
 
@@ -129,7 +127,7 @@ fn is_beside(label: &str) -> bool {
 fn unknown(given: &Given, label: &str) -> Error {
     refuse(
         given,
-        &format!("holds a section `{}`, which is of no use here: take it out", escaped(label, 64)),
+        &format!("contains a section `{}`, which is not supported; remove it", escaped(label, 64)),
     )
 }
 
@@ -166,23 +164,26 @@ fn sections(given: &Given) -> Result<Vec<Section<'_>>, Error> {
     }
     let damaged = |what: &str| refuse(given, &format!("is damaged: {what}"));
     if text.matches(END).count() != marks {
-        return Err(damaged("it has not as many `-----BEGIN` as `-----END`; is a part cut off?"));
+        return Err(damaged(
+            "the numbers of `-----BEGIN` and `-----END` differ; a part may be missing",
+        ));
     }
     let mut sections = Vec::new();
     for piece in text.split(BEGIN).skip(1) {
-        let (label, rest) =
-            piece.split_once("-----").ok_or_else(|| damaged("a `-----BEGIN` does not end"))?;
+        let (label, rest) = piece
+            .split_once("-----")
+            .ok_or_else(|| damaged("a `-----BEGIN` line is incomplete"))?;
         let end = format!("{END}{label}-----");
         let (body, _) = rest.split_once(&end).ok_or_else(|| {
-            damaged("a `-----BEGIN` has another `-----END` than its own; is a part cut off?")
+            damaged("a `-----BEGIN` does not match its `-----END`; a part may be missing")
         })?;
         if !body.trim_start_matches([' ', '\t']).starts_with(['\n', '\r']) {
             return Err(damaged(match body.contains("\\n") {
                 true => {
-                    "it has `\\n` written out in place of its line breaks; convert it: \
-                     `printf '%b' \"$TEXT\" > FILE`, and give the file"
+                    "it has `\\n` as text instead of line breaks; convert it: \
+                     `printf '%b' \"$TEXT\" > FILE`, and use the file"
                 }
-                false => "its line breaks are lost; give the file as it was issued",
+                false => "its line breaks are missing; use the file as it was issued",
             }));
         }
         sections.push(Section { label, body });
@@ -232,15 +233,14 @@ fn what_else(given: &Given) -> String {
         && (text.starts_with(['/', '.', '~'])
             || [".pem", ".crt", ".cer", ".key"].iter().any(|end| text.ends_with(end)));
     if is_path && !given.name.ends_with(FILE_SUFFIX) {
-        return format!("holds a path: that belongs into `{}{FILE_SUFFIX}`", given.name);
+        return format!("contains a path; use `{}{FILE_SUFFIX}` for it", given.name);
     }
     if text.starts_with("MII") {
-        return "has no `-----BEGIN` and `-----END` lines, though it may be base64; \
-                give the file as it was issued"
+        return "has no `-----BEGIN` and `-----END` lines, though it may be base64; use the file as it was issued"
             .into();
     }
     match given.name.contains("key") {
-        true => "holds no private key in PEM".into(),
-        false => "holds no certificate in PEM".into(),
+        true => "contains no private key in PEM".into(),
+        false => "contains no certificate in PEM".into(),
     }
 }

@@ -16,18 +16,15 @@ pub const MARK: &str = "tls: ";
 
 /// What is said when the server went away before the handshake was done.
 pub const CUT: &str = "tls: the server closed the connection during the handshake; \
-     check that this port is one for TLS, and look into the server's log";
+     check that this port uses TLS, and check the server's log";
 
-const NOT_TLS: &str = "the server does not answer in TLS; \
-     check that this port is one for TLS, or use the protocol without it";
-const NO_HTTP1: &str = "the server takes no HTTP/1.1; check that this is the right port";
-const NOTHING_IN_COMMON: &str = "the server and this host have no TLS version, cipher or kind \
-     of key in common; let it take TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and \
-     give it a key that is ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits";
-const BROKEN: &str = "what the server sends is not TLS as it should be; \
-     check that nothing but the server itself answers on that port";
-const MALFORMED: &str = "the server's certificate, or one that it sends along, is malformed; \
-     issue another one";
+const NOT_TLS: &str = "the server does not respond in TLS; check that this port uses TLS, or use the protocol without it";
+const NO_HTTP1: &str = "the server does not support HTTP/1.1; check that this is the right port";
+const NOTHING_IN_COMMON: &str = "the server and this host have no TLS version, cipher or type of key in common; enable TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and use a key that is ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits";
+const BROKEN: &str =
+    "the server sends malformed TLS; check that nothing but the server itself listens on that port";
+const MALFORMED: &str =
+    "the server's certificate, or one in its chain, is malformed; issue another one";
 
 /// A failure that was found here, with its words.
 #[derive(Debug)]
@@ -67,10 +64,10 @@ pub fn explain(error: &Error, http2: bool) -> String {
             NOTHING_IN_COMMON.into()
         }
         Error::NoCertificatesPresented => {
-            "the server shows no certificate; give it one, and look into its log".into()
+            "the server sends no certificate; configure one, and check its log".into()
         }
         Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes => {
-            "this machine gives no time or no random numbers; check its clock and kernel".into()
+            "this machine provides no time or no random numbers; check its clock and kernel".into()
         }
         Error::General(_) | Error::Other(_) | Error::InconsistentKeys(_) => {
             "the handshake failed on this side; run it again with `-vv` for the reason".into()
@@ -82,12 +79,9 @@ pub fn explain(error: &Error, http2: bool) -> String {
 
 fn of_certificate(fault: &CertificateError) -> String {
     match fault {
-        CertificateError::UnknownIssuer => "the server's certificate is signed by an authority \
-             that is not trusted here; give that authority's certificate as `tls_ca_file`"
+        CertificateError::UnknownIssuer => "the server's certificate is signed by an authority that is not trusted here; set `tls_ca_file` to that authority's certificate"
             .into(),
-        CertificateError::BadSignature => "the server's certificate was not signed by the \
-             authority that it names; check that `tls_ca_file` holds the server's present \
-             authority, and not an older one of the same name"
+        CertificateError::BadSignature => "the server's certificate was not signed by the authority that it names; check that `tls_ca_file` contains the server's current authority, and not an older one of the same name"
             .into(),
         CertificateError::ExpiredContext { not_after, .. } => format!(
             "the server's certificate, or its authority's, expired on {}; renew it, \
@@ -132,20 +126,16 @@ fn of_path(error: &webpki::Error) -> &'static str {
     match error {
         webpki::Error::UnsupportedCriticalExtension => CRITICAL,
         webpki::Error::NameConstraintViolation => {
-            "the server's certificate holds a name that its authority may not vouch for (name \
-             constraints); issue one without that name, or by another authority"
+            "the server's certificate contains a name that its authority may not certify (name constraints); issue one without that name, or from another authority"
         }
         webpki::Error::EndEntityUsedAsCa => {
-            "the server's certificate is signed by one that is not an authority's (CA:FALSE); \
-             issue it by an authority"
+            "the server's certificate is signed with a certificate that is not an authority's (CA:FALSE); issue it from an authority"
         }
         webpki::Error::PathLenConstraintViolated => {
-            "there are more authorities between the server's certificate and the trusted one \
-             than that allows (path length); issue it by one nearer to it"
+            "there are more authorities between the server's certificate and the trusted one than the latter allows (path length); issue it from an authority with a shorter path"
         }
         webpki::Error::UnsupportedCertVersion => {
-            "an authority that the server sends along is of an older X.509 version than 3; \
-             issue it anew, or give it as `tls_ca_file`"
+            "an authority in the server's chain is older than X.509 version 3; issue it again, or set it as `tls_ca_file`"
         }
         webpki::Error::EmptyEkuExtension => {
             "the server's certificate has an empty extended key usage; \
@@ -155,8 +145,7 @@ fn of_path(error: &webpki::Error) -> &'static str {
         | webpki::Error::MaximumPathBuildCallsExceeded
         | webpki::Error::MaximumPathDepthExceeded
         | webpki::Error::MaximumSignatureChecksExceeded => {
-            "the server sends too many certificates to check; \
-             let it send its own and those of the authorities above it"
+            "the server sends too many certificates; configure only its own and those of the authorities above it"
         }
         _ => MALFORMED,
     }
@@ -172,24 +161,20 @@ fn of_names(expected: &ServerName<'_>, presented: &[String]) -> String {
     let expected = expected.as_ref();
     if names.contains(&expected) {
         return format!(
-            "the server's certificate holds `{expected}` as a DNS name, and not as an IP \
-             address; issue one with the subject alternative name `IP:{expected}`"
+            "the server's certificate contains `{expected}` as a DNS name, and not as an IP address; issue one with the subject alternative name `IP:{expected}`"
         );
     }
     if both.is_empty() {
         return format!(
-            "the server's certificate holds no names, and should hold `{expected}`; \
-             issue one with that subject alternative name"
+            "the server's certificate contains no names, but needs `{expected}`; issue one with that subject alternative name"
         );
     }
     let all: Vec<String> = both.iter().map(|name| format!("`{}`", escaped(name, 256))).collect();
     let remedy = match both.iter().find(|name| !name.starts_with("*.")) {
-        Some(_) => {
-            "use one of these names as the endpoint, or give one as `tls_server_name`".into()
-        }
+        Some(_) => "use one of these names as the endpoint, or set `tls_server_name` to one".into(),
         // What is left are patterns, which are no names.
         None => format!(
-            "use a name such as `node1{}` as the endpoint, or give one as `tls_server_name`",
+            "use a name such as `node1{}` as the endpoint, or set `tls_server_name` to one",
             escaped(&both[0][1..], 256)
         ),
     };
@@ -402,7 +387,7 @@ mod tests {
             Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol),
         ] {
             assert!(explain(&error, true).starts_with(NO_HTTP2));
-            assert!(explain(&error, false).contains("takes no HTTP/1.1"));
+            assert!(explain(&error, false).contains("does not support HTTP/1.1"));
         }
     }
 
@@ -421,9 +406,9 @@ mod tests {
         );
         told("127.0.0.1", &["DnsName(\"127.0.0.1\")"], "alternative name `IP:127.0.0.1`");
         told("node1", &["DnsName(\"*.example.test\")"], "a name such as `node1.example.test`");
-        told("node1", &["DirectoryName", "Unsupported(0x81)"], "holds no names");
-        told("node1", &["UniformResourceIdentifier(\"spiffe://x\")"], "holds no names");
-        told("node1", &[], "holds no names, and should hold `node1`");
+        told("node1", &["DirectoryName", "Unsupported(0x81)"], "contains no names");
+        told("node1", &["UniformResourceIdentifier(\"spiffe://x\")"], "contains no names");
+        told("node1", &[], "contains no names, but needs `node1`");
     }
 
     #[test]

@@ -87,8 +87,7 @@ impl Trust {
         let leaf = Certificate::read(shown).ok_or(CertificateError::BadEncoding)?;
         if leaf.version < 3 {
             return Err(Refusal::error(format!(
-                "the server's certificate is of X.509 version {}, which holds no names; issue \
-                 one of version 3 with subject alternative names",
+                "the server's certificate is X.509 version {}, which has no names; issue one of version 3 with subject alternative names",
                 leaf.version
             )));
         }
@@ -148,8 +147,7 @@ impl Trust {
                     self.unfit(path, now).unwrap_or_else(|| match leaf.issuer() == leaf.subject() {
                         true => Refusal::error(
                             "the server's certificate is signed by itself, an authority that is \
-                             not trusted here; make sure that it is the server's, and give it as \
-                             `tls_ca_file`",
+                             not trusted here; make sure that it is the server's, and set it as `tls_ca_file`",
                         ),
                         false => error,
                     })
@@ -170,13 +168,14 @@ impl Trust {
             .filter(|trusted| issuers.contains(&trusted.subject()))
             .find_map(|trusted| trusted.vouches(now).err())?;
         let why = match why {
-            Unfit::Expired(end) => format!("expired on {}; give a newer one", date(end)),
+            Unfit::Expired(end) => format!("expired on {}; use a newer one", date(end)),
             Unfit::NotYet(begin) => {
                 format!("is not valid before {}; check this machine's clock", date(begin))
             }
-            Unfit::NoAuthority => "is not an authority's (CA:FALSE); give the authority's, or \
-                 the server's present one"
-                .into(),
+            Unfit::NoAuthority => {
+                "is not an authority's (CA:FALSE); use the authority's, or the server's current one"
+                    .into()
+            }
             Unfit::NoCertSign => "may not sign certificates (key usage without `keyCertSign`); \
                  issue another one for the authority"
                 .into(),
@@ -197,8 +196,7 @@ impl Trust {
 fn strong_enough(bits: Option<usize>, whose: &str) -> Result<(), Error> {
     match bits {
         Some(bits) if !RSA_BITS.contains(&bits) => Err(Refusal::error(format!(
-            "{whose} has an RSA key of {bits} bits, and only keys of {} to {} bits are taken; \
-             issue one with such a key, or with an ECDSA key",
+            "{whose} has an RSA key of {bits} bits, and only {} to {} bits are supported; issue one with such a key, or with an ECDSA key",
             RSA_BITS.start(),
             RSA_BITS.end()
         ))),
@@ -273,8 +271,7 @@ impl Verifier {
                 let weak = strong_enough(certificate.rsa_bits(), "the server's certificate");
                 weak.err().unwrap_or_else(|| {
                     Refusal::error(
-                        "the server does not hold the key of the certificate that it shows; \
-                         check its certificate and key, and what stands between",
+                        "the server does not have the key of the certificate that it sends; check its certificate and key, and any proxy in between",
                     )
                 })
             }
@@ -446,7 +443,7 @@ mod tests {
             |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
             "is not meant for servers",
         );
-        refused_as(|params| params.subject_alt_names.clear(), "holds no names");
+        refused_as(|params| params.subject_alt_names.clear(), "contains no names");
         refused_as(
             |params| params.custom_extensions = vec![critical(UNHEARD)],
             "critical extension",

@@ -76,7 +76,7 @@ struct State {
 
 impl Work for State {
     fn left_out(&mut self, count: u64) {
-        let line = format!("warning: {count} messages were left out: nobody read them\n");
+        let line = format!("warning: {count} messages were dropped, because they were not read\n");
         self.form.lines(line.as_bytes());
     }
 

@@ -101,7 +101,11 @@ impl Form for People {
             }
             _ if self.quiet => Ok(()),
             Outcome::Reachable { origin, elapsed } => {
-                writeln!(out, "{origin} answers ({:.0} ms)", elapsed.as_secs_f64() * 1000.0)
+                writeln!(
+                    out,
+                    "{origin} can be backed up ({:.0} ms)",
+                    elapsed.as_secs_f64() * 1000.0
+                )
             }
             Outcome::BackedUp { summary, to } => {
                 let seconds = summary.elapsed.as_secs_f64();
