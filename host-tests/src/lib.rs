@@ -24,11 +24,13 @@
 //! Run them optimised, `cargo test --release -p host-tests`: they hash and
 //! compare hundreds of megabytes.
 
+pub mod backup;
 pub mod balancer;
 pub mod certs;
 pub mod database;
 pub mod etcd;
 pub mod gateway;
+pub mod golden;
 pub mod grpc;
 pub mod kubernetes;
 pub mod plakar;

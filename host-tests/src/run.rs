@@ -36,14 +36,6 @@ impl Run {
         run
     }
 
-    /// `plakar-wasm backup CONNECTOR LOCATION --to DIR` with more arguments.
-    pub fn backup(location: &str, to: &str, more: &[&str]) -> Run {
-        Run::plakar_wasm(["backup"])
-            .path(tools::connector())
-            .args([location, "--to", to])
-            .args(more)
-    }
-
     /// `plakar-wasm backup` of the component that misbehaves in this way.
     pub fn misbehaving(behaviour: &str, to: &str, more: &[&str]) -> Run {
         let behaviour = format!("behaviour={behaviour}");

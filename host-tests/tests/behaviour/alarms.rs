@@ -1,19 +1,13 @@
 //! Alarms of real members of every version, as their own status words them.
 
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::etcd::{Etcd, Version};
 use host_tests::recorded;
-use host_tests::run::{Outcome, Run};
-use host_tests::target::Target;
+use host_tests::run::Run;
 use plakar_connector::ErrorKind;
 use serde_json::json;
 
 const TRANSPORTS: [&str; 2] = ["transport=grpc", "transport=gateway"];
-
-fn back_up(etcd: &Etcd, transport: &str) -> (Outcome, Target) {
-    let target = Target::new();
-    let outcome = Run::backup(&etcd.location(), &target.argument(), &["-o", transport]).wait();
-    (outcome, target)
-}
 
 fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version) {
     let etcd = Etcd::start(version);
@@ -26,7 +20,7 @@ fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version)
         .map(|(id, alarm)| recorded::alarm(version, id, alarm));
     assert_tells(&etcd, &texts);
     for transport in TRANSPORTS {
-        let (outcome, target) = back_up(&etcd, transport);
+        let BackedUp { outcome, target } = Backup::of(etcd.location()).option(transport).run();
         outcome.assert_ok();
         let manifest = target.manifest();
         for (id, alarm) in [(0, "CORRUPT"), (7, "CORRUPT"), (own, "NOSPACE")] {
@@ -47,7 +41,7 @@ fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version)
     etcd.raise(own, "CORRUPT");
     assert_tells(&etcd, &[recorded::alarm(version, own, "CORRUPT")]);
     for transport in TRANSPORTS {
-        let (outcome, target) = back_up(&etcd, transport);
+        let BackedUp { outcome, target } = Backup::of(etcd.location()).option(transport).run();
         let place = format!("`{}`: probe: ", etcd.endpoint());
         outcome.assert_failed(
             ErrorKind::Corrupt,

@@ -1,9 +1,10 @@
 //! What most modules do: back a fake member up, and look at what came of it.
 
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::etcd::Etcd;
 use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::Signal;
-use host_tests::run::{Outcome, Run, Running};
+use host_tests::run::{Outcome, Running};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use std::time::{Duration, Instant};
@@ -20,10 +21,8 @@ impl Attempt {
     /// name holds; through its gateway if they do not say otherwise.
     pub(crate) fn of(member: Member, options: &[&str]) -> Attempt {
         let gateway = Gateway::start(member);
-        let target = Target::new();
-        let options = [&["transport=gateway"], options].concat();
-        let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-        let outcome = Run::backup(&gateway.location(), &target.argument(), &more).wait();
+        let backup = Backup::of(gateway.location()).option("transport=gateway").options(options);
+        let BackedUp { outcome, target } = backup.run();
         Attempt { gateway, target, outcome }
     }
 
@@ -61,10 +60,10 @@ pub(crate) fn snapshot_is_refused(answer: Answer, kind: ErrorKind, words: &[&str
 /// More than the sockets and pipes between a member and a stopped reader hold.
 pub(crate) const MORE_THAN_BUFFERS_HOLD: usize = 64 << 20;
 
-/// Starts to back up a member that is filled with so much, and stops the reader
-/// in the middle of the dump: the member's snapshot stays open until it goes on.
-pub(crate) fn stopped_in_the_middle(etcd: &Etcd, target: &Target, options: &[&str]) -> Running {
-    let running = Run::backup(&etcd.location(), &target.argument(), options).start();
+/// Starts a backup, into `target`, of a member that is filled with so much, and stops it
+/// in the middle of the dump: the member's snapshot stays open until it continues.
+pub(crate) fn stopped_in_the_middle(etcd: &Etcd, backup: &Backup, target: &Target) -> Running {
+    let running = backup.to(target).start();
     let started = Instant::now();
     while target.bytes_so_far() == 0 {
         assert!(started.elapsed() < Duration::from_secs(30), "no byte of the dump comes");

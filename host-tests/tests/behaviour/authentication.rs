@@ -1,10 +1,10 @@
 //! Logins, and who may take a snapshot: real members of every version.
 
 use crate::attempt::{MORE_THAN_BUFFERS_HOLD, stopped_in_the_middle};
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::certs::{Authority, Identity, Key, Leaf};
 use host_tests::etcd::{Client, Etcd, Gate, Settings, Version};
 use host_tests::process::Signal;
-use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::json;
@@ -27,39 +27,39 @@ fn guarded_with(version: Version, settings: Settings) -> Etcd {
     etcd
 }
 
-/// The options of a login whose password comes from this file.
-fn login(username: &str, password: &str, file: &NamedTempFile) -> [String; 4] {
+/// A backup with the login of a user, if any. The password comes from the file, which
+/// has to last as long as the backup.
+fn logged_in(location: String, user: Option<(&str, &str)>, file: &NamedTempFile) -> Backup {
+    let backup = Backup::of(location);
+    let Some((username, password)) = user else { return backup };
     std::fs::write(file.path(), format!("{password}\n")).expect("written");
-    let file = format!("password_file={}", file.path().display());
-    ["-o".into(), format!("username={username}"), "-o".into(), file]
+    backup
+        .option(format!("username={username}"))
+        .option(format!("password_file={}", file.path().display()))
 }
 
 fn empty_file() -> NamedTempFile {
     NamedTempFile::new().expect("a temporary file")
 }
 
-fn borrowed(options: &[String]) -> Vec<&str> {
-    options.iter().map(String::as_str).collect()
+/// Backs up with this login.
+fn back_up(etcd: &Etcd, user: Option<(&str, &str)>) -> BackedUp {
+    back_up_over("auto", etcd, user)
 }
 
-/// Backs up with this login; the password comes from a file.
-fn back_up(etcd: &Etcd, user: Option<(&str, &str)>) -> (Outcome, Target) {
-    back_up_with(etcd, user, &[])
-}
-
-fn back_up_with(etcd: &Etcd, user: Option<(&str, &str)>, more: &[&str]) -> (Outcome, Target) {
-    let (target, file) = (Target::new(), empty_file());
-    let options = user.map(|(username, password)| login(username, password, &file));
-    let options = options.as_ref().map(|options| borrowed(options)).unwrap_or_default();
-    let options = [&options, more].concat();
-    let outcome = Run::backup(&etcd.location(), &target.argument(), &options).wait();
-    assert!(!outcome.says(PASSWORD) && !outcome.says("horse"), "the password is shown: {outcome}");
-    (outcome, target)
+fn back_up_over(transport: &str, etcd: &Etcd, user: Option<(&str, &str)>) -> BackedUp {
+    let file = empty_file();
+    let backup = logged_in(etcd.location(), user, &file);
+    let backup = backup.option(format!("transport={transport}")).run();
+    for secret in [PASSWORD, "horse"] {
+        assert!(!backup.outcome.says(secret), "the password is shown: {}", backup.outcome);
+    }
+    backup
 }
 
 #[track_caller]
 fn assert_refused(etcd: &Etcd, login: Option<(&str, &str)>, kind: ErrorKind, words: &[&str]) {
-    let (outcome, target) = back_up(etcd, login);
+    let BackedUp { outcome, target } = back_up(etcd, login);
     outcome.assert_failed(kind, &[&etcd.endpoint()]).assert_failed(kind, words);
     target.assert_nothing_left();
 }
@@ -67,7 +67,7 @@ fn assert_refused(etcd: &Etcd, login: Option<(&str, &str)>, kind: ErrorKind, wor
 fn users_with_the_role_root_may_take_snapshots(version: Version) {
     let etcd = guarded(version);
     for user in ["root", "backup"] {
-        let (outcome, target) = back_up(&etcd, Some((user, PASSWORD)));
+        let BackedUp { outcome, target } = back_up(&etcd, Some((user, PASSWORD)));
         outcome.assert_ok();
         target.assert_whole_backup();
         assert_eq!(target.manifest()["auth_enabled"], true);
@@ -113,13 +113,11 @@ fn ping_says_what_a_backup_would(version: Version) {
             (Some("backup"), PASSWORD, None),
         ] {
             let file = empty_file();
-            let login = user.map(|user| login(user, password, &file));
-            let login = login.as_ref().map(|login| borrowed(login)).unwrap_or_default();
-            let options = [&["-o", transport], login.as_slice()].concat();
-            let ping = Run::ping(&etcd.location(), &options).wait();
-            let target = Target::new();
-            let backup = Run::backup(&etcd.location(), &target.argument(), &options).wait();
-            assert_eq!(ping.code, backup.code, "etcd {version}, {transport}, {user:?}: {ping}");
+            let login = user.map(|user| (user, password));
+            let backup = logged_in(etcd.location(), login, &file).option(transport);
+            let ping = backup.ping().wait();
+            let code = backup.run().outcome.code;
+            assert_eq!(ping.code, code, "etcd {version}, {transport}, {user:?}: {ping}");
             match kind {
                 Some(kind) => drop(ping.assert_failed(kind, &[&etcd.endpoint()])),
                 None => drop(ping.assert_ok()),
@@ -139,9 +137,8 @@ fn tokens_of_either_kind_are_taken_over_either_transport(version: Version) {
     for settings in [Settings::default(), jwt(Key::RsaPkcs1), jwt(Key::Rsa)] {
         let etcd = guarded_with(version, settings);
         for transport in ["grpc", "gateway"] {
-            let option = format!("transport={transport}");
-            let (outcome, target) =
-                back_up_with(&etcd, Some(("backup", PASSWORD)), &["-o", &option]);
+            let BackedUp { outcome, target } =
+                back_up_over(transport, &etcd, Some(("backup", PASSWORD)));
             outcome.assert_ok();
             target.assert_whole_backup();
             let manifest = target.manifest();
@@ -189,7 +186,7 @@ for_each_version! { V3_4_23, V3_5_33, V3_6_14, V3_7_1, }
 #[test]
 fn a_login_that_nobody_asked_for_is_no_obstacle() {
     let etcd = Etcd::start(Version::V3_6_14);
-    let (outcome, target) = back_up(&etcd, Some(("root", PASSWORD)));
+    let BackedUp { outcome, target } = back_up(&etcd, Some(("root", PASSWORD)));
     outcome.assert_ok();
     assert!(outcome.says("authentication is off"), "{outcome}");
     assert_eq!(target.manifest()["auth_enabled"], false);
@@ -198,10 +195,12 @@ fn a_login_that_nobody_asked_for_is_no_obstacle() {
 #[test]
 fn a_password_on_the_command_line_is_warned_of_and_never_shown() {
     let etcd = guarded(Version::V3_6_14);
-    let target = Target::new();
-    let password = format!("password={PASSWORD}");
-    let options = ["-vv", "-o", "username=root", "-o", &password];
-    let outcome = Run::backup(&etcd.location(), &target.argument(), &options).wait();
+    let outcome = Backup::of(etcd.location())
+        .option("username=root")
+        .option(format!("password={PASSWORD}"))
+        .arguments(["-vv"])
+        .run()
+        .outcome;
     outcome.assert_ok();
     assert!(outcome.stderr.contains("password_file=PATH"), "{outcome}");
     assert!(!outcome.says("horse"), "the password is shown: {outcome}");
@@ -259,9 +258,8 @@ fn a_token_that_dies_in_the_middle_costs_one_login_and_nothing_else() {
         etcd.fill(MORE_THAN_BUFFERS_HOLD);
         etcd.enable_authentication(PASSWORD);
         let (target, file) = (Target::new(), empty_file());
-        let options = login("backup", PASSWORD, &file);
-        let options = [&["-o", transport], borrowed(&options).as_slice()].concat();
-        let running = stopped_in_the_middle(&etcd, &target, &options);
+        let backup = logged_in(etcd.location(), Some(("backup", PASSWORD)), &file);
+        let running = stopped_in_the_middle(&etcd, &backup.option(transport), &target);
         death.strike(&etcd);
         let before = etcd.logins();
         running.signal(Signal::CONT);
@@ -280,8 +278,8 @@ fn a_user_whose_password_is_another_afterwards_has_a_backup_and_is_told_what_is_
     etcd.fill(MORE_THAN_BUFFERS_HOLD);
     etcd.enable_authentication(PASSWORD);
     let (target, file) = (Target::new(), empty_file());
-    let options = login("backup", PASSWORD, &file);
-    let running = stopped_in_the_middle(&etcd, &target, &borrowed(&options));
+    let backup = logged_in(etcd.location(), Some(("backup", PASSWORD)), &file);
+    let running = stopped_in_the_middle(&etcd, &backup, &target);
     etcd.logged_in("root", PASSWORD).set_password("backup", "another");
     running.signal(Signal::CONT);
     let outcome = running.wait();
@@ -296,13 +294,12 @@ fn a_user_whose_password_is_another_afterwards_has_a_backup_and_is_told_what_is_
 
 /// Backs up with the login of `backup`; does something while the request for the
 /// snapshot, with whatever token it carries, is held back.
-fn back_up_while(etcd: &Etcd, something: impl FnOnce()) -> (Outcome, Target) {
+fn back_up_while(etcd: &Etcd, something: impl FnOnce()) -> BackedUp {
     let gate = Gate::before(etcd.endpoint());
     let (target, file) = (Target::new(), empty_file());
-    let options = login("backup", PASSWORD, &file);
-    let options = [&["-o", "transport=gateway"], borrowed(&options).as_slice()].concat();
     let location = format!("etcd://{}", gate.endpoint());
-    let running = Run::backup(&location, &target.argument(), &options).start();
+    let backup = logged_in(location, Some(("backup", PASSWORD)), &file);
+    let running = backup.option("transport=gateway").to(&target).start();
     let held = gate.wait_for_snapshot();
     something();
     drop(held);
@@ -310,7 +307,7 @@ fn back_up_while(etcd: &Etcd, something: impl FnOnce()) -> (Outcome, Target) {
     outcome.assert_ok();
     target.assert_whole_backup();
     assert!(target.manifest()["revision"]["after"].is_u64(), "{}", target.manifest());
-    (outcome, target)
+    BackedUp { outcome, target }
 }
 
 #[test]
@@ -347,11 +344,11 @@ fn a_member_that_never_takes_its_own_tokens_is_asked_for_two_and_no_more() {
     for (version, stage, logins) in
         [(Version::V3_4_23, "snapshot", 2), (Version::V3_6_14, "probe", 1)]
     {
-        for transport in ["transport=grpc", "transport=gateway"] {
+        for transport in ["grpc", "gateway"] {
             let expired = Settings::default().jwt(&signer(&authority, Key::Rsa), -1);
             let etcd = guarded_with(version, expired);
-            let (outcome, target) =
-                back_up_with(&etcd, Some(("backup", PASSWORD)), &["-o", transport]);
+            let BackedUp { outcome, target } =
+                back_up_over(transport, &etcd, Some(("backup", PASSWORD)));
             let place = format!("`{}`: {stage}: ", etcd.endpoint());
             let words = [&place, "rejects the token", "`--auth-token`"];
             outcome.assert_failed(ErrorKind::Unauthenticated, &words);

@@ -1,6 +1,7 @@
 //! Errors before anything is contacted or written: what is wrong, where, and how
 //! to write it.
 
+use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version};
 use host_tests::gateway::{Gateway, Member};
@@ -17,8 +18,7 @@ use tempfile::TempDir;
 #[track_caller]
 fn refused_at(location: &str, options: &[&str], words: &[&str]) -> Outcome {
     let target = Target::new();
-    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-    let outcome = Run::backup(location, &target.argument(), &more).wait();
+    let outcome = Backup::of(location).options(options).to(&target).wait();
     outcome.assert_failed(ErrorKind::InvalidConfig, words);
     target.assert_nothing_left();
     outcome
@@ -60,7 +60,7 @@ fn credentials_in_a_location_are_refused_and_never_repeated() {
     ] {
         let target = Target::new();
         for verbosity in ["-q", "-vv", "--json"] {
-            let outcome = Run::backup(&location, &target.argument(), &[verbosity]).wait();
+            let outcome = Backup::of(&location).arguments([verbosity]).to(&target).wait();
             outcome.assert_failed(ErrorKind::InvalidConfig, &[]);
             assert!(!outcome.says("hunter2"), "{outcome}");
         }
@@ -134,7 +134,7 @@ fn a_location_may_be_typed_in_any_case() {
     ] {
         let target = Target::new();
         let more = if options.is_empty() { &[][..] } else { &["-o", options.as_str()] };
-        Run::backup(&location, &target.argument(), more).wait().assert_ok();
+        Backup::of(location).arguments(more).to(&target).wait().assert_ok();
         target.assert_whole_backup();
     }
 }
@@ -173,11 +173,9 @@ fn bad_durations_are_told_the_right_form() {
 fn the_longest_durations_crash_nothing() {
     let gateway = Gateway::start(Member::with(&database(2)));
     let limits = ["connect_timeout", "stall_timeout", "store_timeout", "max_duration"];
-    let options: Vec<String> = limits.iter().map(|name| format!("{name}=365d")).collect();
-    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option.as_str()]).collect();
-    Run::ping(&gateway.location(), &more).wait().assert_ok();
-    let target = Target::new();
-    Run::backup(&gateway.location(), &target.argument(), &more).wait().assert_ok();
+    let backup = Backup::of(gateway.location()).options(limits.map(|name| format!("{name}=365d")));
+    backup.ping().wait().assert_ok();
+    backup.run().assert_ok();
 }
 
 fn pipe(folder: &TempDir) -> String {
@@ -223,7 +221,9 @@ fn a_file_without_an_end_is_not_read_to_it() {
     refused(&["username=root", "password_file=/dev/zero"], &["`/dev/zero` is longer than"]);
     let target = Target::new();
     let more = ["--config", "/dev/zero"];
-    Run::backup("etcd://127.0.0.1:1", &target.argument(), &more)
+    Backup::of("etcd://127.0.0.1:1")
+        .arguments(&more)
+        .to(&target)
         .wait()
         .assert_failed(ErrorKind::InvalidConfig, &["config file `/dev/zero`", "is longer than"]);
 }
@@ -236,7 +236,7 @@ fn a_password_comes_from_its_file_as_it_stands_there() {
     let more = ["-o", "username=root", "-o", "password_file=/dev/stdin"];
     let backup = |password: &str| {
         let target = Target::new();
-        let outcome = Run::backup(&etcd.location(), &target.argument(), &more);
+        let outcome = Backup::of(etcd.location()).arguments(&more).to(&target);
         outcome.input(password).wait()
     };
     for password in ["hunter2", "hunter2\n", "\u{feff}hunter2\r\n"] {
@@ -310,12 +310,12 @@ fn a_bad_config_file_is_named_without_its_values() {
     ] {
         fs::write(&file, content).expect("written");
         let outcome =
-            Run::backup(&gateway.location(), &target.argument(), &["--config", path]).wait();
+            Backup::of(gateway.location()).arguments(["--config", path]).to(&target).wait();
         outcome.assert_failed(ErrorKind::InvalidConfig, words);
         assert!(!outcome.says("hunter2"), "{outcome}");
     }
     fs::remove_file(&file).expect("it was there");
-    let outcome = Run::backup(&gateway.location(), &target.argument(), &["--config", path]).wait();
+    let outcome = Backup::of(gateway.location()).arguments(["--config", path]).to(&target).wait();
     outcome.assert_failed(ErrorKind::InvalidConfig, &[&format!("`{path}`")]);
     target.assert_nothing_left();
     assert!(!gateway.was_contacted());

@@ -1,6 +1,7 @@
 //! The rest of the host's command line.
 
 use crate::attempt::Attempt;
+use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::free_port;
 use host_tests::gateway::{Answer, Gateway, Member, Stream};
@@ -37,7 +38,7 @@ fn a_ping_tells_that_nobody_answers() {
 fn json_lines_tell_a_backup_from_start_to_end() {
     let gateway = healthy();
     let target = Target::new();
-    let outcome = Run::backup(&gateway.location(), &target.argument(), &["--json"]).wait();
+    let outcome = Backup::of(gateway.location()).arguments(["--json"]).to(&target).wait();
     outcome.assert_ok();
     let events = outcome.events();
     for event in &events {
@@ -70,7 +71,7 @@ fn json_lines_tell_a_failure_with_its_kind() {
     let member = Member::with(&database(1000)).snapshot(Answer::stream(stream.body()));
     let gateway = Gateway::start(member);
     let target = Target::new();
-    let outcome = Run::backup(&gateway.location(), &target.argument(), &["--json"]).wait();
+    let outcome = Backup::of(gateway.location()).arguments(["--json"]).to(&target).wait();
     outcome.assert_failed(ErrorKind::Corrupt, &[]);
     let last = outcome.outcome();
     assert_eq!((&last["ok"], &last["kind"]), (&false.into(), &"corrupt".into()));
@@ -83,7 +84,7 @@ fn json_lines_tell_a_failure_with_its_kind() {
 #[test]
 fn json_lines_tell_bad_input_too() {
     let target = Target::new();
-    let outcome = Run::backup("etcd://", &target.argument(), &["--json"]).wait();
+    let outcome = Backup::of("etcd://").arguments(["--json"]).to(&target).wait();
     outcome.assert_failed(ErrorKind::InvalidConfig, &[]);
     assert_eq!(outcome.outcome()["kind"], "invalid-config");
 }
@@ -92,7 +93,7 @@ fn json_lines_tell_bad_input_too() {
 fn quiet_says_nothing_where_all_is_well() {
     let gateway = healthy();
     let target = Target::new();
-    let outcome = Run::backup(&gateway.location(), &target.argument(), &["-q"]).wait();
+    let outcome = Backup::of(gateway.location()).arguments(["-q"]).to(&target).wait();
     outcome.assert_ok();
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""));
 }
@@ -101,7 +102,7 @@ fn quiet_says_nothing_where_all_is_well() {
 fn quiet_still_says_what_went_wrong() {
     let target = Target::new();
     let location = format!("etcd://127.0.0.1:{}", free_port());
-    let outcome = Run::backup(&location, &target.argument(), &["-q"]).wait();
+    let outcome = Backup::of(location).arguments(["-q"]).to(&target).wait();
     outcome.assert_failed(ErrorKind::Unreachable, &["connection refused"]);
     assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
 }
@@ -127,7 +128,7 @@ fn options_come_from_a_file_and_typed_ones_go_before_it() {
         .expect("written");
     let target = Target::new();
     let more = ["--config", path, "-o", "max_duration=30s"];
-    Run::backup("etcd://", &target.argument(), &more).wait().assert_ok();
+    Backup::of("etcd://").arguments(&more).to(&target).wait().assert_ok();
     let requests = gateway.requests();
     let budget =
         requests.iter().find_map(|request| request.header("grpc-timeout")).expect("a limit");

@@ -1,6 +1,7 @@
 //! What the contract promises, seen through hosts and components: somebody checks
 //! every digest, and an import has an end.
 
+use host_tests::backup::Backup;
 use host_tests::database::{PAGE, database};
 use host_tests::gateway::{Answer, Gateway, Member, Stream};
 use host_tests::plakar::Plakar;
@@ -36,7 +37,7 @@ fn caught(gateway: &Gateway, outcome: &Outcome) {
 fn a_flipped_bit_is_caught_by_the_host_that_hashes() {
     let (gateway, target) = (flipped(), Target::new());
     let options = ["--json", "-o", "transport=gateway"];
-    let outcome = Run::backup(&gateway.location(), &target.argument(), &options).wait();
+    let outcome = Backup::of(gateway.location()).arguments(&options).to(&target).wait();
     caught(&gateway, &outcome);
     target.assert_nothing_left();
     let facts = &outcome.outcome()["facts"];

@@ -1,6 +1,7 @@
 //! Servers that drip: each piece comes in time, and the whole never does. Every run
 //! ends all the same, under stock `wasmtime` as in our sandbox.
 
+use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::GatewayStyle;
 use host_tests::gateway::{Answer, Gateway, Member, Stream};
@@ -64,7 +65,7 @@ fn runs(member: impl Fn() -> Member) -> [(Outcome, Gateway); 4] {
     [
         run(&|location| {
             let target = Target::new();
-            let outcome = Run::backup(location, &target.argument(), &OPTIONS).wait();
+            let outcome = Backup::of(location).arguments(&OPTIONS).to(&target).wait();
             if outcome.code != 0 {
                 target.assert_nothing_left();
             }

@@ -1,9 +1,9 @@
 //! Real members that die, stall or refuse.
 
 use crate::attempt::{MORE_THAN_BUFFERS_HOLD, stopped_in_the_middle};
+use host_tests::backup::Backup;
 use host_tests::etcd::{Etcd, Settings, Version};
 use host_tests::process::Signal;
-use host_tests::run::Run;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::json;
@@ -28,7 +28,8 @@ fn a_member_that_is_killed_in_the_middle_leaves_nothing() {
     for (version, transport) in RUNS {
         let mut etcd = filled(version);
         let target = Target::new();
-        let running = stopped_in_the_middle(&etcd, &target, &["-o", transport]);
+        let running =
+            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).option(transport), &target);
         etcd.signal(Signal::KILL);
         etcd.assert_ends(Duration::from_secs(10));
         running.signal(Signal::CONT);
@@ -44,7 +45,8 @@ fn a_member_that_is_shut_down_in_the_middle_leaves_nothing() {
     for (version, transport) in [RUNS[0], RUNS[3]] {
         let mut etcd = filled(version);
         let target = Target::new();
-        let running = stopped_in_the_middle(&etcd, &target, &["-o", transport]);
+        let running =
+            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).option(transport), &target);
         etcd.shut_down();
         running.signal(Signal::CONT);
         running.wait().assert_failed(
@@ -61,7 +63,8 @@ fn a_member_that_stalls_in_the_middle_is_left_after_stall_timeout() {
         let etcd = filled(Version::V3_6_14);
         let target = Target::new();
         let options = ["-o", "stall_timeout=2s", "-o", transport];
-        let running = stopped_in_the_middle(&etcd, &target, &options);
+        let running =
+            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).arguments(&options), &target);
         etcd.signal(Signal::STOP);
         running.signal(Signal::CONT);
         let place = format!("`{}`: snapshot: ", etcd.endpoint());
@@ -78,8 +81,7 @@ fn a_member_that_stalls_before_the_first_answer_is_left_after_connect_timeout() 
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.signal(Signal::STOP);
     let target = Target::new();
-    let outcome =
-        Run::backup(&etcd.location(), &target.argument(), &["-o", "connect_timeout=1s"]).wait();
+    let outcome = Backup::of(etcd.location()).option("connect_timeout=1s").to(&target).wait();
     let words =
         [&format!("`{}`: probe: ", etcd.endpoint()), "sent nothing for 1s", "`connect_timeout`"];
     outcome.assert_failed(ErrorKind::TimedOut, &words);
@@ -101,7 +103,8 @@ fn a_reader_that_vanishes_holds_no_snapshot_open_past_max_duration() {
         let etcd = filled(version);
         let target = Target::new();
         let options = ["-o", "max_duration=3s", "-o", transport];
-        let running = stopped_in_the_middle(&etcd, &target, &options);
+        let running =
+            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).arguments(&options), &target);
         etcd.assert_snapshots_ended(1, Duration::from_secs(10));
         running.signal(Signal::CONT);
         running.wait().assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
@@ -113,7 +116,7 @@ fn a_reader_that_vanishes_holds_no_snapshot_open_past_max_duration() {
 fn a_reader_that_is_killed_frees_the_member_at_once() {
     let etcd = filled(Version::V3_6_14);
     let target = Target::new();
-    let running = stopped_in_the_middle(&etcd, &target, &[]);
+    let running = stopped_in_the_middle(&etcd, &Backup::of(etcd.location()), &target);
     running.signal(Signal::KILL);
     assert_eq!(running.wait().code, 137);
     etcd.assert_snapshots_ended(1, Duration::from_secs(5));
@@ -125,16 +128,14 @@ fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
         let etcd =
             Etcd::start_with(version, Settings::default().flag("--enable-grpc-gateway=false"));
         let target = Target::new();
-        Run::backup(&etcd.location(), &target.argument(), &["-o", "transport=gateway"])
-            .wait()
-            .assert_failed(
-                ErrorKind::Unsupported,
-                &[
-                    &format!("`{}`: probe: ", etcd.endpoint()),
-                    "no JSON gateway",
-                    "--enable-grpc-gateway=false",
-                ],
-            );
+        Backup::of(etcd.location()).option("transport=gateway").to(&target).wait().assert_failed(
+            ErrorKind::Unsupported,
+            &[
+                &format!("`{}`: probe: ", etcd.endpoint()),
+                "no JSON gateway",
+                "--enable-grpc-gateway=false",
+            ],
+        );
         target.assert_nothing_left();
     }
 }
@@ -146,7 +147,7 @@ fn a_host_name_that_is_not_whitelisted_is_told_the_flag() {
     let target = Target::new();
     let location = format!("etcd://localhost:{}", etcd.port());
     let gateway = ["-o", "transport=gateway"];
-    Run::backup(&location, &target.argument(), &gateway).wait().assert_failed(
+    Backup::of(location).arguments(&gateway).to(&target).wait().assert_failed(
         ErrorKind::PermissionDenied,
         &[&format!("`localhost:{}`: probe: ", etcd.port()), "421", "--host-whitelist"],
     );
@@ -168,7 +169,7 @@ fn a_member_that_ran_out_of_space_is_backed_up_and_the_way_out_is_told() {
     assert!(full, "the quota was never reached");
 
     let target = Target::new();
-    let outcome = Run::backup(&etcd.location(), &target.argument(), &[]).wait();
+    let outcome = Backup::of(etcd.location()).to(&target).wait();
     outcome.assert_ok();
     target.assert_whole_backup();
     assert!(outcome.stderr.contains("NOSPACE"), "{outcome}");

@@ -20,6 +20,7 @@
 //! | [`lenient_reading`] | a stream that only looks unusual is one |
 //! | [`refusals`] | what is said when something other than a stream comes |
 //! | [`drips`] | servers whose every piece comes in time, and the whole never |
+//! | [`golden`] | help, manifest and errors, word for word |
 //! | [`faults`] | real members that die, stall or refuse |
 //! | [`tls`] | who is trusted, who is let in, and what is said where it fails |
 //! | [`signals`] | Ctrl-C and SIGTERM in the middle of a backup |
@@ -44,6 +45,7 @@ mod contract;
 mod drips;
 mod examples;
 mod faults;
+mod golden;
 mod kubernetes;
 mod lenient_reading;
 mod look;

@@ -1,10 +1,10 @@
 //! Which of several endpoints is asked.
 
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::database::{database, dump};
 use host_tests::etcd::GatewayStyle::V2;
 use host_tests::etcd::free_port;
 use host_tests::gateway::{Answer, Gateway, Member, Stream};
-use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::json;
@@ -17,12 +17,8 @@ fn member(id: u64) -> Member {
 }
 
 /// Backs up from these endpoints, in this order.
-fn back_up(endpoints: &[String], options: &[&str]) -> (Outcome, Target) {
-    let target = Target::new();
-    let endpoints = format!("endpoints={}", endpoints.join(","));
-    let options = [&[endpoints.as_str(), "transport=gateway"], options].concat();
-    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-    (Run::backup("etcd://", &target.argument(), &more).wait(), target)
+fn back_up(endpoints: &[String], options: &[&str]) -> BackedUp {
+    Backup::from_endpoints(endpoints).option("transport=gateway").options(options).run()
 }
 
 fn endpoints(gateways: &[&Gateway]) -> Vec<String> {
@@ -34,7 +30,7 @@ fn snapshots(gateway: &Gateway) -> usize {
 }
 
 #[track_caller]
-fn assert_backed_up_from(gateway: &Gateway, (outcome, target): &(Outcome, Target)) {
+fn assert_backed_up_from(gateway: &Gateway, BackedUp { outcome, target }: &BackedUp) {
     outcome.assert_ok();
     target.assert_whole_backup();
     assert_eq!(target.manifest()["endpoint"], gateway.endpoint(), "{outcome}");
@@ -48,7 +44,7 @@ fn a_follower_is_preferred_to_the_leader() {
     let backup = back_up(&endpoints(&[&leader, &follower]), &[]);
     assert_backed_up_from(&follower, &backup);
     assert_eq!(snapshots(&leader), 0);
-    assert_eq!(backup.1.manifest()["member"]["role"], "follower");
+    assert_eq!(backup.target.manifest()["member"]["role"], "follower");
 }
 
 #[test]
@@ -63,8 +59,8 @@ fn a_member_without_leader_is_the_last_resort_and_is_told_of() {
     let alone = Gateway::start(member(2).numbered(2, 0));
     let backup = back_up(&endpoints(&[&alone]), &[]);
     assert_backed_up_from(&alone, &backup);
-    assert!(backup.0.says("no leader"), "{}", backup.0);
-    let manifest = backup.1.manifest();
+    assert!(backup.outcome.says("no leader"), "{}", backup.outcome);
+    let manifest = backup.target.manifest();
     assert_eq!(manifest["member"]["role"], "leaderless");
     assert!(manifest["warnings"].to_string().contains("no leader"), "{manifest}");
 }
@@ -75,7 +71,7 @@ fn unreachable_endpoints_are_skipped_and_recorded() {
     let dead = format!("127.0.0.1:{}", free_port());
     let backup = back_up(&[dead.clone(), reachable.endpoint()], &[]);
     assert_backed_up_from(&reachable, &backup);
-    let rejected = &backup.1.manifest()["endpoints_rejected"];
+    let rejected = &backup.target.manifest()["endpoints_rejected"];
     assert_eq!(rejected[0]["endpoint"], dead);
     assert!(rejected[0]["reason"].to_string().contains("refused"), "{rejected}");
 }
@@ -88,7 +84,7 @@ fn a_silent_endpoint_is_skipped_within_connect_timeout() {
     let healthy = Gateway::start(member(1));
     let backup = back_up(&endpoints(&[&silent, &healthy]), &["connect_timeout=1s"]);
     assert_backed_up_from(&healthy, &backup);
-    assert!(backup.0.elapsed.as_secs() < 8, "{}", backup.0);
+    assert!(backup.outcome.elapsed.as_secs() < 8, "{}", backup.outcome);
 }
 
 #[test]
@@ -98,7 +94,7 @@ fn a_member_with_a_corrupt_alarm_of_its_own_is_never_backed_up() {
     assert_backed_up_from(&healthy, &back_up(&endpoints(&[&corrupt, &healthy]), &[]));
     assert_eq!(snapshots(&corrupt), 0);
 
-    let (outcome, target) = back_up(&endpoints(&[&corrupt]), &[]);
+    let BackedUp { outcome, target } = back_up(&endpoints(&[&corrupt]), &[]);
     outcome.assert_failed(ErrorKind::Corrupt, &[&corrupt.endpoint(), "CORRUPT"]);
     target.assert_nothing_left();
 }
@@ -109,10 +105,10 @@ fn alarms_of_others_are_told_and_recorded() {
         let gateway = Gateway::start(member(2).alarmed(alarm.0, alarm.1));
         let backup = back_up(&endpoints(&[&gateway]), &[]);
         assert_backed_up_from(&gateway, &backup);
-        assert!(backup.0.stderr.contains(alarm.1), "{}", backup.0);
-        let manifest = backup.1.manifest();
+        assert!(backup.outcome.stderr.contains(alarm.1), "{}", backup.outcome);
+        let manifest = backup.target.manifest();
         assert_eq!(manifest["alarms"][0]["alarm"], alarm.1);
-        let guide = backup.1.guide();
+        let guide = backup.target.guide();
         assert!(guide.contains(&format!("`{}` of ", alarm.1)), "{guide}");
         assert!(guide.contains("\nctl alarm disarm\n"), "{guide}");
     }
@@ -131,7 +127,7 @@ fn a_corrupt_alarm_that_is_raised_meanwhile_fails_the_backup() {
     let raised = host_tests::recorded::alarm(host_tests::etcd::Version::V3_6_14, 2, "CORRUPT");
     let answers = [status(""), status(&raised)].map(|status| Answer::json(200, &status));
     let gateway = Gateway::start(member(2).on_after_snapshot("/v3/maintenance/status", answers));
-    let (outcome, target) = back_up(&endpoints(&[&gateway]), &[]);
+    let BackedUp { outcome, target } = back_up(&endpoints(&[&gateway]), &[]);
     outcome.assert_failed(ErrorKind::Corrupt, &[&gateway.endpoint(), "CORRUPT"]);
     target.assert_nothing_left();
     assert_eq!(snapshots(&gateway), 1);
@@ -149,8 +145,8 @@ fn of_members_without_a_leader_the_freshest_is_asked() {
     };
     let (stale, fresh) = (leaderless(2, 10), leaderless(3, 1_000_000));
     let backup = back_up(&endpoints(&[&stale, &fresh]), &[]);
-    backup.0.assert_ok();
-    assert_eq!(backup.1.manifest()["endpoint"], fresh.endpoint(), "{}", backup.0);
+    backup.outcome.assert_ok();
+    assert_eq!(backup.target.manifest()["endpoint"], fresh.endpoint(), "{}", backup.outcome);
 }
 
 #[test]
@@ -162,19 +158,19 @@ fn a_long_member_list_fails_no_backup() {
     let long = member(2).on("/v3/cluster/member/list", Answer::json(200, &list));
     let gateway = Gateway::start(long);
     let backup = back_up(&endpoints(&[&gateway]), &["proof=off"]);
-    backup.0.assert_ok();
-    backup.1.assert_whole_backup();
-    assert_eq!(backup.1.manifest()["members"], serde_json::Value::Null);
+    backup.outcome.assert_ok();
+    backup.target.assert_whole_backup();
+    assert_eq!(backup.target.manifest()["members"], serde_json::Value::Null);
     // The pages have their own, and it is not too long.
     let backup = back_up(&endpoints(&[&gateway]), &[]);
-    assert_eq!(backup.1.manifest()["members"][0]["name"], "node1");
+    assert_eq!(backup.target.manifest()["members"][0]["name"], "node1");
 }
 
 #[test]
 fn endpoints_of_two_clusters_are_an_error() {
     let ours = Gateway::start(member(1));
     let theirs = Gateway::start(member(2).of_another_cluster());
-    let (outcome, target) = back_up(&endpoints(&[&ours, &theirs]), &[]);
+    let BackedUp { outcome, target } = back_up(&endpoints(&[&ours, &theirs]), &[]);
     outcome.assert_failed(ErrorKind::Other, &[&ours.endpoint(), &theirs.endpoint(), "cluster"]);
     target.assert_nothing_left();
     assert_eq!(snapshots(&ours) + snapshots(&theirs), 0);
@@ -186,7 +182,7 @@ fn a_snapshot_that_does_not_start_is_taken_elsewhere() {
     let (broken, healthy) = (Gateway::start(broken), Gateway::start(member(1)));
     let backup = back_up(&endpoints(&[&broken, &healthy]), &[]);
     assert_backed_up_from(&healthy, &backup);
-    let rejected = &backup.1.manifest()["endpoints_rejected"];
+    let rejected = &backup.target.manifest()["endpoints_rejected"];
     assert_eq!(rejected[0]["endpoint"], broken.endpoint());
     assert!(rejected[0]["reason"].to_string().contains("disk on fire"), "{rejected}");
 }
@@ -199,7 +195,7 @@ fn a_snapshot_that_breaks_after_its_first_byte_is_taken_nowhere_else() {
     body.truncate(body.len() / 2);
     let cut = Gateway::start(member(2).snapshot(Answer::stream(body).then_cut()));
     let healthy = Gateway::start(member(1));
-    let (outcome, target) = back_up(&endpoints(&[&cut, &healthy]), &[]);
+    let BackedUp { outcome, target } = back_up(&endpoints(&[&cut, &healthy]), &[]);
     outcome.assert_failed(ErrorKind::Interrupted, &[&cut.endpoint(), "snapshot"]);
     target.assert_nothing_left();
     assert_eq!(snapshots(&healthy), 0);
@@ -209,7 +205,7 @@ fn a_snapshot_that_breaks_after_its_first_byte_is_taken_nowhere_else() {
 fn a_missing_permission_is_not_tried_around() {
     let denied = member(2).snapshot(Answer::refusal(V2, 403, 7, "etcdserver: permission denied"));
     let (denied, other) = (Gateway::start(denied), Gateway::start(member(1)));
-    let (outcome, target) = back_up(&endpoints(&[&denied, &other]), &[]);
+    let BackedUp { outcome, target } = back_up(&endpoints(&[&denied, &other]), &[]);
     outcome.assert_failed(ErrorKind::PermissionDenied, &[&denied.endpoint()]);
     target.assert_nothing_left();
     assert_eq!(snapshots(&other), 0);
@@ -220,7 +216,7 @@ fn where_no_endpoint_is_left_each_one_s_reason_is_told() {
     let page = Answer::new(200, "text/html", "<html>");
     let odd = Gateway::start(member(2).on("/v3/maintenance/status", page));
     let dead = format!("127.0.0.1:{}", free_port());
-    let (outcome, target) = back_up(&[odd.endpoint(), dead.clone()], &[]);
+    let BackedUp { outcome, target } = back_up(&[odd.endpoint(), dead.clone()], &[]);
     assert_ne!(outcome.code, 0);
     for words in [odd.endpoint().as_str(), "text/html", dead.as_str(), "refused"] {
         assert!(outcome.says(words), "it does not say `{words}`: {outcome}");
@@ -258,8 +254,8 @@ fn a_token_never_travels_to_another_endpoint() {
         }
     }
     for word in ["hunter2", "token-of"] {
-        assert!(!backup.0.says(word), "{}", backup.0);
-        assert!(!backup.1.manifest().to_string().contains(word));
-        assert!(!backup.1.guide().contains(word));
+        assert!(!backup.outcome.says(word), "{}", backup.outcome);
+        assert!(!backup.target.manifest().to_string().contains(word));
+        assert!(!backup.target.guide().contains(word));
     }
 }

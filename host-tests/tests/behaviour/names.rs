@@ -1,11 +1,12 @@
 //! Names that lead to several addresses, to several members, or nowhere.
 
 use crate::attempt::MORE_THAN_BUFFERS_HOLD;
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::balancer::{Balancer, Lasting};
 use host_tests::etcd::{Cluster, Etcd, GrpcProxy, Version, free_port};
 use host_tests::gateway::unanswered_port;
 use host_tests::process::Signal;
-use host_tests::run::{Outcome, Run};
+use host_tests::run::Run;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use std::collections::BTreeSet;
@@ -20,18 +21,12 @@ const TRANSPORTS: [&str; 2] = ["transport=grpc", "transport=gateway"];
 /// What a run may take beyond its limits.
 const GRACE: Duration = Duration::from_secs(3);
 
-fn backup(location: &str, options: &[&str], target: &Target) -> Run {
-    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-    Run::backup(location, &target.argument(), &more)
-}
-
 /// Backs up from `etcd.test`, which has these addresses.
-fn back_up_by_name(addresses: &[&str], port: u16, options: &[&str]) -> (Outcome, Target) {
+fn back_up_by_name(addresses: &[&str], port: u16, options: &[&str]) -> BackedUp {
     let hosts: String = addresses.iter().map(|address| format!("{address} etcd.test\n")).collect();
-    let target = Target::new();
-    let location = format!("etcd://etcd.test:{port}");
-    let run = backup(&location, options, &target).seeing("/etc/hosts", &hosts);
-    (run.wait(), target)
+    Backup::of(format!("etcd://etcd.test:{port}"))
+        .options(options)
+        .run_with(|run| run.seeing("/etc/hosts", &hosts))
 }
 
 #[test]
@@ -43,7 +38,7 @@ fn of_several_addresses_the_one_that_answers_is_backed_up() {
         let _there = Balancer::start_at(address, &[etcd.endpoint()], Lasting::Always);
         for transport in TRANSPORTS {
             let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
-            let (outcome, target) = back_up_by_name(&addresses, port, &[transport]);
+            let BackedUp { outcome, target } = back_up_by_name(&addresses, port, &[transport]);
             outcome.assert_ok();
             target.assert_whole_backup();
             assert_eq!(target.manifest()["endpoint"], format!("etcd.test:{port}"));
@@ -57,7 +52,7 @@ fn a_name_none_of_whose_addresses_answers_is_named() {
     let port = free_port();
     for transport in TRANSPORTS {
         let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
-        let (outcome, target) = back_up_by_name(&addresses, port, &[transport]);
+        let BackedUp { outcome, target } = back_up_by_name(&addresses, port, &[transport]);
         let words = [&format!("`etcd.test:{port}`: probe: "), "connection refused"];
         outcome.assert_failed(ErrorKind::Unreachable, &words);
         target.assert_nothing_left();
@@ -74,7 +69,7 @@ fn an_address_that_lets_nobody_connect_does_not_hold_a_backup_up() {
     for transport in TRANSPORTS {
         let addresses = ["127.0.0.1", "127.0.0.3"];
         let options = [transport, "connect_timeout=2s"];
-        let (outcome, target) = back_up_by_name(&addresses, port, &options);
+        let BackedUp { outcome, target } = back_up_by_name(&addresses, port, &options);
         outcome.assert_ok();
         target.assert_whole_backup();
         assert!(outcome.elapsed < Duration::from_secs(2) + GRACE, "{outcome}");
@@ -92,7 +87,7 @@ fn an_address_that_connects_and_never_answers_ends_a_backup_with_its_limit() {
     for transport in TRANSPORTS {
         let addresses = ["127.0.0.2", "127.0.0.3"];
         let options = [transport, "connect_timeout=2s"];
-        let (outcome, target) = back_up_by_name(&addresses, port, &options);
+        let BackedUp { outcome, target } = back_up_by_name(&addresses, port, &options);
         let place = format!("`etcd.test:{port}`: probe: ");
         let words = [place.as_str(), "sent nothing for 2s", "`connect_timeout`"];
         outcome.assert_failed(ErrorKind::TimedOut, &words);
@@ -106,7 +101,7 @@ fn a_name_that_nobody_knows_is_told() {
     // Nobody listens there.
     let resolver = "nameserver 127.0.0.10\n";
     let target = Target::new();
-    let run = backup("etcd://nowhere.test", &[], &target).seeing("/etc/resolv.conf", resolver);
+    let run = Backup::of("etcd://nowhere.test").to(&target).seeing("/etc/resolv.conf", resolver);
     let words = ["`nowhere.test:2379`: probe: ", "the name has no address", "spelling"];
     run.wait().assert_failed(ErrorKind::Unreachable, &words);
     target.assert_nothing_left();
@@ -116,7 +111,9 @@ fn a_name_that_nobody_knows_is_told() {
 fn a_resolver_that_never_answers_ends_a_backup_with_connect_timeout() {
     let _silent = UdpSocket::bind("127.0.0.9:53").expect("this test needs root, for port 53");
     let target = Target::new();
-    let run = backup("etcd://nowhere.test", &["connect_timeout=1s"], &target)
+    let run = Backup::of("etcd://nowhere.test")
+        .option("connect_timeout=1s")
+        .to(&target)
         .seeing("/etc/resolv.conf", "nameserver 127.0.0.9\n");
     let outcome = run.wait();
     let words = ["`nowhere.test:2379`: probe: ", "no connection within 1s", "`connect_timeout`"];
@@ -165,13 +162,9 @@ fn balanced_with(megabytes: usize, lasting: Lasting) -> (Cluster, Balancer) {
     (cluster, balancer)
 }
 
-fn back_up(balancer: &Balancer, transport: &str) -> (Outcome, Target) {
-    back_up_at(&format!("etcd://{}", balancer.endpoint()), transport)
-}
-
-fn back_up_at(location: &str, transport: &str) -> (Outcome, Target) {
-    let target = Target::new();
-    (backup(location, &[transport], &target).wait(), target)
+/// A backup through this balancer.
+fn behind(balancer: &Balancer) -> Backup {
+    Backup::of(format!("etcd://{}", balancer.endpoint()))
 }
 
 /// How many snapshots each member has sent.
@@ -180,7 +173,7 @@ fn sent(cluster: &Cluster) -> [u64; 3] {
 }
 
 #[track_caller]
-fn assert_told_of_several_members(balancer: &Balancer, (outcome, target): &(Outcome, Target)) {
+fn assert_told_of_several_members(balancer: &Balancer, BackedUp { outcome, target }: &BackedUp) {
     let place = format!("`{}`: probe: first member ", balancer.endpoint());
     let words = [place.as_str(), "then member ", "this name leads to several members"];
     outcome.assert_failed(ErrorKind::Other, &words);
@@ -193,14 +186,14 @@ fn behind_a_balancer_a_backup_is_of_the_member_that_it_names_or_none() {
     let mut backed_up = 0;
     for transport in TRANSPORTS.iter().cycle().take(10) {
         let before = sent(&cluster);
-        let backup = back_up(&balancer, transport);
-        if backup.0.code != 0 {
+        let backup = behind(&balancer).option(transport).run();
+        if backup.outcome.code != 0 {
             assert_told_of_several_members(&balancer, &backup);
             continue;
         }
         backed_up += 1;
-        backup.1.assert_whole_backup();
-        let manifest = backup.1.manifest();
+        backup.target.assert_whole_backup();
+        let manifest = backup.target.manifest();
         let named = (0..3).find(|&index| manifest["member"]["id"] == cluster.id(index));
         let named = named.expect("the manifest names a member");
         cluster.eventually("count its snapshot", || {
@@ -218,7 +211,7 @@ fn behind_a_balancer_a_backup_is_of_the_member_that_it_names_or_none() {
 fn a_balancer_that_leads_each_request_to_another_member_is_noticed_before_the_snapshot() {
     let (cluster, balancer) = balanced(Lasting::ForOneAnswer);
     for transport in TRANSPORTS {
-        assert_told_of_several_members(&balancer, &back_up(&balancer, transport));
+        assert_told_of_several_members(&balancer, &behind(&balancer).option(transport).run());
     }
     assert_eq!(sent(&cluster), [0, 0, 0]);
 }
@@ -234,8 +227,8 @@ fn a_balancer_that_leads_elsewhere_for_the_snapshot_alone_is_not_believed() {
         for _ in 0..10 {
             let turns = [a.clone(), a.clone(), b.clone(), a.clone()];
             let balancer = Balancer::start(&turns, Lasting::ForOneAnswer);
-            let backup = back_up(&balancer, transport);
-            match backup.0.code {
+            let backup = behind(&balancer).option(transport).run();
+            match backup.outcome.code {
                 0 => assert_is_of_an_unknown_member(&backup),
                 _ => assert_told_of_several_members(&balancer, &backup),
             }
@@ -245,7 +238,7 @@ fn a_balancer_that_leads_elsewhere_for_the_snapshot_alone_is_not_believed() {
 
 /// Fails unless this is a whole backup that names no member, and says so.
 #[track_caller]
-fn assert_is_of_an_unknown_member((outcome, target): &(Outcome, Target)) {
+fn assert_is_of_an_unknown_member(BackedUp { outcome, target }: &BackedUp) {
     outcome.assert_ok();
     target.assert_whole_backup();
     let manifest = target.manifest();
@@ -262,10 +255,10 @@ fn a_proxy_that_closes_each_connection_leaves_a_backup_of_an_unknown_member() {
     let etcd = Etcd::start(VERSION);
     etcd.put("key", "value");
     let balancer = Balancer::start(&[etcd.endpoint()], Lasting::ForOneAnswer);
-    let backup = back_up(&balancer, "transport=gateway");
+    let backup = behind(&balancer).option("transport=gateway").run();
     assert_is_of_an_unknown_member(&backup);
-    assert_eq!(backup.1.manifest()["cluster_id"].as_str().map(str::is_empty), Some(false));
-    let restored = Etcd::restore(VERSION, &backup.1.dump());
+    assert_eq!(backup.target.manifest()["cluster_id"].as_str().map(str::is_empty), Some(false));
+    let restored = Etcd::restore(VERSION, &backup.target.dump());
     assert_eq!(restored.hash_kv(2), etcd.hash_kv(2));
 }
 
@@ -278,18 +271,20 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
         etcd.put("key", "value");
         let proxy = GrpcProxy::start(version, &[etcd.endpoint()], true);
         for transport in TRANSPORTS {
-            let backup = back_up_at(&proxy.location(), transport);
+            let backup = Backup::of(proxy.location()).option(transport).run();
             match transport {
                 "transport=grpc" => {
                     assert_is_of_an_unknown_member(&backup);
                     // Not the proxy, which lists itself: the pages know better.
-                    let members = &backup.1.manifest()["members"];
+                    let members = &backup.target.manifest()["members"];
                     assert_eq!(members.as_array().map(Vec::len), Some(1), "{members}");
                     assert_eq!(members[0]["id"], format!("{:x}", etcd.member_id()));
                     Run::ping(&proxy.location(), &["-o", transport]).wait().assert_ok();
                 }
                 // It serves no JSON.
-                _ => drop(backup.0.assert_failed(ErrorKind::Unsupported, &[&proxy.endpoint()])),
+                _ => {
+                    backup.assert_failed(ErrorKind::Unsupported, &[&proxy.endpoint()]);
+                }
             }
         }
     }
@@ -298,7 +293,8 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
     for advertises in [true, false] {
         let proxy = GrpcProxy::start(VERSION, &members, advertises);
         for _ in 0..10 {
-            let (outcome, target) = back_up_at(&proxy.location(), "transport=grpc");
+            let BackedUp { outcome, target } =
+                Backup::of(proxy.location()).option("transport=grpc").run();
             let words = ["first member ", "then member ", "name them one by one"];
             outcome.assert_failed(ErrorKind::Other, &words);
             target.assert_nothing_left();
@@ -310,7 +306,7 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
 fn a_balancer_that_leads_elsewhere_after_the_snapshot_is_noticed() {
     let (cluster, balancer) = balanced(Lasting::UntilTheSnapshotEnds);
     for transport in TRANSPORTS {
-        assert_told_of_several_members(&balancer, &back_up(&balancer, transport));
+        assert_told_of_several_members(&balancer, &behind(&balancer).option(transport).run());
     }
     assert_eq!(sent(&cluster).iter().sum::<u64>(), 2);
 }
@@ -320,7 +316,7 @@ fn a_balancer_that_leads_elsewhere_after_the_snapshot_is_noticed() {
 fn a_balancer_that_leads_elsewhere_within_the_snapshot_fails_the_backup() {
     let (cluster, balancer) = balanced(Lasting::IntoTheSnapshot);
     for (number, transport) in (1..).zip(TRANSPORTS) {
-        let (outcome, target) = back_up(&balancer, transport);
+        let BackedUp { outcome, target } = behind(&balancer).option(transport).run();
         let place = format!("`{}`: snapshot: ", balancer.endpoint());
         outcome.assert_failed(ErrorKind::Interrupted, &[&place]);
         target.assert_nothing_left();
@@ -341,7 +337,7 @@ fn behind_a_balancer_a_snapshot_may_take_long() {
     let (cluster, balancer) = balanced_with(MORE_THAN_BUFFERS_HOLD >> 20, Lasting::Always);
     let target = Target::new();
     let location = format!("etcd://{}", balancer.endpoint());
-    let running = backup(&location, &["transport=grpc"], &target).start();
+    let running = Backup::of(&location).option("transport=grpc").to(&target).start();
     cluster.eventually("send a first byte", || (target.bytes_so_far() > 0).then_some(()));
     running.signal(Signal::STOP);
     std::thread::sleep(LONG);

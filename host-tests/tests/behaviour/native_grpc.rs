@@ -1,10 +1,9 @@
 //! The same rules over native gRPC: how the bytes are framed, and how a call ends.
 
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::database::{PAGE, database, dump};
 use host_tests::gateway::{Message, Stream};
 use host_tests::grpc::{End, GrpcServer, Snapshot};
-use host_tests::run::{Outcome, Run};
-use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use std::time::Duration;
 
@@ -12,18 +11,15 @@ fn stream() -> Stream {
     Stream::cut_into(&database(12), 2 * PAGE)
 }
 
-fn back_up(snapshot: Snapshot, options: &[&str]) -> (GrpcServer, Target, Outcome) {
+fn back_up(snapshot: Snapshot, options: &[&str]) -> (GrpcServer, BackedUp) {
     let server = GrpcServer::start(snapshot);
-    let target = Target::new();
-    let options = [&["transport=grpc"], options].concat();
-    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-    let outcome = Run::backup(&server.location(), &target.argument(), &more).wait();
-    (server, target, outcome)
+    let backup = Backup::of(server.location()).option("transport=grpc").options(options).run();
+    (server, backup)
 }
 
 #[track_caller]
 fn refused(snapshot: Snapshot, kind: ErrorKind, words: &[&str]) {
-    let (server, target, outcome) = back_up(snapshot, &["stall_timeout=1s"]);
+    let (server, BackedUp { outcome, target }) = back_up(snapshot, &["stall_timeout=1s"]);
     let place = format!("`{}`: snapshot: ", server.endpoint());
     outcome.assert_failed(kind, &[&place]).assert_failed(kind, words);
     target.assert_nothing_left();
@@ -51,7 +47,8 @@ fn a_stream_is_read_however_it_is_cut() {
             let database = database(if message.min(piece) == 1 { 1 } else { 6 });
             let stream = Stream::cut_into(&database, message);
             println!("messages of {message} bytes in frames of {piece}");
-            let (_, target, outcome) = back_up(Snapshot::of(&stream).in_pieces_of(piece), &[]);
+            let (_, BackedUp { outcome, target }) =
+                back_up(Snapshot::of(&stream).in_pieces_of(piece), &[]);
             outcome.assert_ok();
             target.assert_whole_backup();
             assert!(target.dump_bytes() == dump(&database));
@@ -181,7 +178,7 @@ fn refusals_are_told_with_their_remedy_in_every_version() {
     ] {
         for end in [End::TrailersOnly(code, message), End::status(code, message)] {
             let snapshot = Snapshot::with_body(Vec::new()).ending(end);
-            let (server, target, outcome) = back_up(snapshot, &[]);
+            let (server, BackedUp { outcome, target }) = back_up(snapshot, &[]);
             let place = format!("`{}`: snapshot: ", server.endpoint());
             // In the trailers, the stream had begun already.
             if kind == ErrorKind::Unreachable || kind == ErrorKind::Other {
@@ -197,7 +194,8 @@ fn refusals_are_told_with_their_remedy_in_every_version() {
 
 #[test]
 fn what_a_call_needs_is_in_its_head() {
-    let (server, _, outcome) = back_up(Snapshot::of(&stream()), &["max_duration=90s"]);
+    let (server, BackedUp { outcome, .. }) =
+        back_up(Snapshot::of(&stream()), &["max_duration=90s"]);
     outcome.assert_ok();
     let requests = server.requests();
     let snapshots: Vec<_> = requests

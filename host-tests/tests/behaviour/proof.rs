@@ -1,26 +1,22 @@
 //! The proof from the bytes: real databases, real members, and one that is damaged.
 
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::etcd::{Client, Cluster, Etcd, HashKv, Settings, Version};
 use host_tests::process::command;
-use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::{Value, json};
 use std::path::Path;
 
-fn back_up(endpoints: &str, options: &[&str]) -> (Outcome, Target) {
-    let target = Target::new();
-    let endpoints = format!("endpoints={endpoints}");
-    let options = [&[endpoints.as_str()], options].concat();
-    let options: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-    let outcome = Run::backup("etcd://", &target.argument(), &options).wait();
-    (outcome, target)
+/// A backup from these endpoints, separated by commas.
+fn from(endpoints: &str) -> Backup {
+    Backup::of("etcd://").option(format!("endpoints={endpoints}"))
 }
 
 fn proven(endpoints: &str, options: &[&str]) -> (Value, Target) {
-    let (outcome, target) = back_up(endpoints, options);
-    outcome.assert_ok();
-    (target.manifest(), target)
+    let backup = from(endpoints).options(options).run();
+    backup.outcome.assert_ok();
+    (backup.target.manifest(), backup.target)
 }
 
 /// What etcd's own tool computes over a copy of the dump; it writes into the file it reads.
@@ -170,7 +166,7 @@ fn a_damaged_member_is_refused_and_the_others_name_it(version: Version) {
     cluster.wait_for_revision(&cluster.endpoint(damaged), revision);
     let (id, endpoint) = (cluster.id(damaged), cluster.endpoint(damaged));
 
-    let (outcome, target) = back_up(&all, &[]);
+    let BackedUp { outcome, target } = from(&all).run();
     let words = [&endpoint, "proof", &format!("member {id} holds other keys"), "replace this one"];
     outcome.assert_exit(ErrorKind::Corrupt.exit_code().into(), &words);
     target.assert_nothing_left();
@@ -189,7 +185,7 @@ fn a_damaged_member_is_refused_and_the_others_name_it(version: Version) {
     let (manifest, _) = proven(&two, &[]);
     assert_eq!(manifest["proof"]["outcome"], "unproven");
     assert!(manifest["warnings"].to_string().contains("holds other keys"), "{manifest}");
-    let (outcome, target) = back_up(&two, &["proof=require"]);
+    let BackedUp { outcome, target } = from(&two).options(&["proof=require"]).run();
     outcome.assert_exit(ErrorKind::Other.exit_code().into(), &["`proof=require`", "1 disagree"]);
     target.assert_nothing_left();
     let (manifest, _) = proven(&all, &["proof=off"]);

@@ -1,7 +1,7 @@
 //! Backups of real members come back as the same data.
 
+use host_tests::backup::Backup;
 use host_tests::etcd::{Etcd, Version, Writer};
-use host_tests::run::Run;
 use host_tests::target::Target;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -9,10 +9,9 @@ use std::time::Duration;
 
 /// Backs the member up and checks everything that the files say.
 fn back_up(etcd: &Etcd, transport: &str) -> Target {
-    let target = Target::new();
-    let option = format!("transport={transport}");
-    Run::backup(&etcd.location(), &target.argument(), &["-o", &option]).wait().assert_ok();
-    target.assert_whole_backup();
+    let backup = Backup::of(etcd.location()).option(format!("transport={transport}")).run();
+    backup.assert_ok();
+    let target = backup.target;
     assert_dump_is_proven(&target);
     let manifest = target.manifest();
     assert_eq!(manifest["version"], 1);

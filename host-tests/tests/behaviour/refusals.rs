@@ -2,11 +2,11 @@
 //! and what to do about it.
 
 use crate::attempt::{Attempt, snapshot_is_refused};
+use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::GatewayStyle::{V1, V2};
 use host_tests::etcd::free_port;
 use host_tests::gateway::{Answer, Gateway, Member, unanswered_port};
-use host_tests::run::Run;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::json;
@@ -193,8 +193,7 @@ fn a_missing_permission_is_told_the_role_in_every_version() {
 #[track_caller]
 fn unreachable(location: &str, options: &[&str], words: &[&str]) {
     let target = Target::new();
-    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-    let outcome = Run::backup(location, &target.argument(), &more).wait();
+    let outcome = Backup::of(location).options(options).to(&target).wait();
     outcome.assert_failed(ErrorKind::Unreachable, words);
     assert!(outcome.elapsed < Duration::from_secs(15), "{outcome}");
     target.assert_nothing_left();
@@ -229,13 +228,12 @@ fn an_address_without_a_route_is_told_as_such() {
             && shift && exec "$@""#;
         let through = ["--map-root-user", "--net", "sh", "-c", script, "sh", route];
         for transport in ["transport=auto", "transport=gateway"] {
-            let outcome = Run::backup(
-                "etcd://192.0.2.1",
-                &target.argument(),
-                &["-o", transport, "-o", "connect_timeout=2s"],
-            )
-            .through("unshare", through)
-            .wait();
+            let outcome = Backup::of("etcd://192.0.2.1")
+                .option(transport)
+                .option("connect_timeout=2s")
+                .to(&target)
+                .through("unshare", through)
+                .wait();
             let words =
                 ["`192.0.2.1:2379`: probe: there is no route to this address; ", "firewalls"];
             outcome.assert_failed(ErrorKind::Unreachable, &words);

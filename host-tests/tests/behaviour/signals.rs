@@ -2,6 +2,7 @@
 //! whom one gives way to.
 
 use crate::attempt::{MORE_THAN_BUFFERS_HOLD, stopped_in_the_middle};
+use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version};
 use host_tests::gateway::{Answer, Gateway, Member};
@@ -23,7 +24,11 @@ fn a_signal_in_the_middle_frees_the_member_and_leaves_nothing() {
         let etcd = Etcd::start(Version::V3_6_14);
         etcd.fill(MORE_THAN_BUFFERS_HOLD);
         let target = Target::new();
-        let running = stopped_in_the_middle(&etcd, &target, &["--json"]);
+        let running = stopped_in_the_middle(
+            &etcd,
+            &Backup::of(etcd.location()).arguments(["--json"]),
+            &target,
+        );
         running.signal(signal);
         running.signal(Signal::CONT);
         let outcome = running.wait();
@@ -43,7 +48,7 @@ fn a_second_signal_leaves_no_backup_either() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.fill(MORE_THAN_BUFFERS_HOLD);
     let target = Target::new();
-    let running = stopped_in_the_middle(&etcd, &target, &[]);
+    let running = stopped_in_the_middle(&etcd, &Backup::of(etcd.location()), &target);
     for (signal, _) in SIGNALS {
         running.signal(signal);
     }
@@ -52,7 +57,7 @@ fn a_second_signal_leaves_no_backup_either() {
     assert!(SIGNALS.iter().any(|(_, code)| outcome.code == *code), "{outcome}");
     etcd.assert_snapshots_ended(1, Duration::from_secs(5));
     assert!(!target.dump().exists(), "a part looks like a backup");
-    Run::backup(&etcd.location(), &target.argument(), &[]).wait().assert_ok();
+    Backup::of(etcd.location()).to(&target).wait().assert_ok();
     target.assert_whole_backup();
 }
 
@@ -62,7 +67,7 @@ fn a_signal_while_nobody_answers_ends_the_wait() {
         let member = Member::with(&database(2)).on("/v3/maintenance/status", Answer::nothing());
         let gateway = Gateway::start(member);
         let target = Target::new();
-        let running = Run::backup(&gateway.location(), &target.argument(), &["--json"]).start();
+        let running = Backup::of(gateway.location()).arguments(["--json"]).to(&target).start();
         running.wait_for_event(|event| event["event"] == "started");
         running.signal(signal);
         let outcome = running.wait();
@@ -202,7 +207,7 @@ fn a_backup_gives_way_to_whoever_shares_the_machine() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.fill(MORE_THAN_BUFFERS_HOLD);
     let target = Target::new();
-    let running = stopped_in_the_middle(&etcd, &target, &[]);
+    let running = stopped_in_the_middle(&etcd, &Backup::of(etcd.location()), &target);
     assert_eq!(running.niceness(), 10);
     running.signal(Signal::CONT);
     running.wait().assert_ok();

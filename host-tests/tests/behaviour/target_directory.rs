@@ -1,5 +1,6 @@
 //! The directory that is backed up into: all of a backup, or nothing.
 
+use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version};
 use host_tests::gateway::{Answer, Gateway, Member};
@@ -19,7 +20,7 @@ use crate::attempt::{MORE_THAN_BUFFERS_HOLD, stopped_in_the_middle};
 const STORE_FAILED: i32 = 10;
 
 fn back_up(gateway: &Gateway, to: &Path, more: &[&str]) -> Outcome {
-    Run::backup(&gateway.location(), to.to_str().expect("UTF-8"), more).wait()
+    Backup::of(gateway.location()).arguments(more).to_path(to).wait()
 }
 
 fn healthy() -> Gateway {
@@ -114,7 +115,7 @@ fn a_full_disk_leaves_nothing() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.fill(8 << 20);
     let to = folder.path().join("backup");
-    let outcome = Run::backup(&etcd.location(), to.to_str().expect("UTF-8"), &[]).wait();
+    let outcome = Backup::of(etcd.location()).to_path(&to).wait();
     outcome.assert_exit(STORE_FAILED, &["No space left"]);
     assert!(below(folder.path()).is_empty(), "{:?}", below(folder.path()));
 }
@@ -197,7 +198,7 @@ fn what_a_killed_run_left_is_removed_by_the_next_one() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.fill(MORE_THAN_BUFFERS_HOLD);
     let target = Target::new();
-    let running = stopped_in_the_middle(&etcd, &target, &[]);
+    let running = stopped_in_the_middle(&etcd, &Backup::of(etcd.location()), &target);
     running.signal(Signal::KILL);
     running.wait();
     assert!(!target.dump().exists(), "a part looks like a backup");
@@ -211,7 +212,7 @@ fn what_a_living_run_writes_is_left_alone_by_others() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.fill(MORE_THAN_BUFFERS_HOLD);
     let target = Target::new();
-    let running = stopped_in_the_middle(&etcd, &target, &[]);
+    let running = stopped_in_the_middle(&etcd, &Backup::of(etcd.location()), &target);
     back_up(&failing(), &target.path(), &[]).assert_exit(9, &[]);
     running.signal(Signal::CONT);
     running.wait().assert_ok();

@@ -1,9 +1,10 @@
 //! Members that are reached over TLS: who is trusted, who is let in, and what is
 //! said where it fails.
 
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::certs::{Authority, Identity, Key, Leaf, OpenSsl};
 use host_tests::etcd::{Etcd, Settings, Version};
-use host_tests::run::{Outcome, Run};
+use host_tests::run::Run;
 use host_tests::target::Target;
 use host_tests::tls_front::TlsFront;
 use plakar_connector::{ErrorKind, names};
@@ -36,12 +37,6 @@ fn guarded_member(version: Version) -> (Authority, Etcd) {
     (authority, etcd)
 }
 
-fn backup(location: &str, options: &[String]) -> (Outcome, Target) {
-    let target = Target::new();
-    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option.as_str()]).collect();
-    (Run::backup(location, &target.argument(), &more).wait(), target)
-}
-
 /// The same with nothing but TLS, at its node's address too, as kubeadm has it.
 fn kubeadms_member(version: Version, leaf: Leaf) -> (Authority, Etcd, [String; 2]) {
     let authority = Authority::new();
@@ -65,7 +60,8 @@ fn backs_up(etcd: &Etcd, options: &[String]) {
 #[track_caller]
 fn backs_up_over(transport: &str, endpoint: &str, options: &[String]) {
     let options = [options, &[transport.into()]].concat();
-    let (outcome, target) = backup(&format!("etcd+https://{endpoint}"), &options);
+    let BackedUp { outcome, target } =
+        Backup::of(format!("etcd+https://{endpoint}")).options(&options).run();
     outcome.assert_ok();
     target.assert_whole_backup();
     assert_eq!(target.manifest()["endpoint"], endpoint);
@@ -76,7 +72,8 @@ fn backs_up_over(transport: &str, endpoint: &str, options: &[String]) {
 fn is_refused(etcd: &Etcd, options: &[String], words: &[&str]) {
     for transport in TRANSPORTS {
         let options = [options, &[transport.into()]].concat();
-        let (outcome, target) = backup(&etcd.secure_location(), &options);
+        let BackedUp { outcome, target } =
+            Backup::of(etcd.secure_location()).options(&options).run();
         let place = format!("`{}`: ", etcd.secure_endpoint());
         outcome.assert_failed(ErrorKind::Unreachable, &[&place, "tls: "]);
         outcome.assert_failed(ErrorKind::Unreachable, words);
@@ -90,7 +87,7 @@ fn is_bad_input(options: &[String], words: &[&str]) {
     // Whoever connects would hang here for as long as the test runs.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let location = format!("etcd+https://{}", silent.local_addr().expect("an address"));
-    let (outcome, target) = backup(&location, options);
+    let BackedUp { outcome, target } = Backup::of(location).options(options).run();
     outcome.assert_failed(ErrorKind::InvalidConfig, words);
     target.assert_nothing_left();
     silent.set_nonblocking(true).expect("a socket");
@@ -142,7 +139,8 @@ fn a_server_certificate_unfit_for_clients_breaks_the_gateway_and_nothing_else() 
         // It says so in other words the first time than later on.
         for _ in 0..3 {
             let gateway = [&options[..], &["transport=gateway".into()]].concat();
-            let (outcome, target) = backup(&etcd.secure_location(), &gateway);
+            let BackedUp { outcome, target } =
+                Backup::of(etcd.secure_location()).options(&gateway).run();
             let place = format!("`{endpoint}`: probe: ");
             let words = [&place, "gateway", "`clientAuth`", "`--client-cert-file`"];
             outcome.assert_failed(ErrorKind::Unreachable, &words);
@@ -156,7 +154,7 @@ fn a_server_certificate_unfit_for_clients_breaks_the_gateway_and_nothing_else() 
 fn a_port_for_metrics_alone_is_not_taken_for_a_clients() {
     let (_authority, etcd, _) = kubeadms_member(Version::V3_6_14, Leaf::server(&HERE));
     for transport in TRANSPORTS {
-        let (outcome, target) = backup(&etcd.location(), &[transport.into()]);
+        let BackedUp { outcome, target } = Backup::of(etcd.location()).option(transport).run();
         assert!([3, 7].contains(&outcome.code), "{outcome}");
         assert!(outcome.says(&format!("`{}`: probe: ", etcd.endpoint())), "{outcome}");
         target.assert_nothing_left();
@@ -358,7 +356,7 @@ fn a_key_that_is_typed_in_place_of_its_path_is_not_shown() {
     let typed = format!("tls_private_key_file={key}");
     let target = Target::new();
     for more in [&["-o", &typed][..], &["-vv", "-o", &typed], &["--json", "-o", &typed]] {
-        let outcome = Run::backup("etcd+https://127.0.0.1:1", &target.argument(), more).wait();
+        let outcome = Backup::of("etcd+https://127.0.0.1:1").arguments(more).to(&target).wait();
         outcome.assert_failed(
             ErrorKind::InvalidConfig,
             &["`tls_private_key_file` takes the path of a file", "`tls_private_key`"],
@@ -440,7 +438,7 @@ fn a_front_that_agrees_on_no_http2_says_so_over_grpc_alone() {
     let server = authority.issue(Leaf::server(&HERE));
     let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
     let grpc = [authority.option(), "transport=grpc".into()];
-    let (outcome, target) = backup(&front.location(), &grpc);
+    let BackedUp { outcome, target } = Backup::of(front.location()).options(&grpc).run();
     outcome.assert_failed(ErrorKind::Unreachable, &[&front.endpoint(), names::NO_HTTP2]);
     target.assert_nothing_left();
     backs_up_over("transport=gateway", &front.endpoint(), &[authority.option()]);
@@ -488,7 +486,8 @@ fn a_server_has_to_hold_the_key_of_its_certificate() {
                 let thief = start(&thief, etcd.endpoint(), &["h2", "http/1.1"]);
                 for transport in TRANSPORTS {
                     let options = [options, &[transport.into()]].concat();
-                    let (outcome, target) = backup(&thief.location(), &options);
+                    let BackedUp { outcome, target } =
+                        Backup::of(thief.location()).options(&options).run();
                     outcome
                         .assert_failed(ErrorKind::Unreachable, &["tls: ", "does not have the key"]);
                     target.assert_nothing_left();
@@ -559,7 +558,7 @@ fn certificates_and_keys_may_be_given_as_text() {
     );
     let target = Target::new();
     let more = ["--config", config.as_str(), "-vv"];
-    let outcome = Run::backup(&etcd.secure_location(), &target.argument(), &more).wait();
+    let outcome = Backup::of(etcd.secure_location()).arguments(&more).to(&target).wait();
     outcome.assert_ok();
     assert!(outcome.says("`chmod 600` on it"), "others may read the key: {outcome}");
     let secret = key.lines().nth(1).expect("a line of the key");
@@ -605,8 +604,8 @@ fn a_server_out_of_its_time_is_not_believed() {
 #[test]
 fn whoever_skips_the_check_is_warned_each_time() {
     let (_authority, etcd) = member(Leaf::server(&["elsewhere"]).valid(2000, 2001));
-    let (outcome, target) =
-        backup(&etcd.secure_location(), &["tls_insecure_skip_verify=true".into()]);
+    let BackedUp { outcome, target } =
+        Backup::of(etcd.secure_location()).option("tls_insecure_skip_verify=true").run();
     outcome.assert_ok();
     target.assert_whole_backup();
     assert!(outcome.says("the server's certificate is not verified"), "{outcome}");
@@ -639,9 +638,10 @@ fn a_server_that_refuses_a_client_certificate_says_why() {
 #[test]
 fn plain_and_secure_are_told_apart() {
     let (authority, etcd) = member(Leaf::server(&HERE));
-    let (outcome, _) = backup(&format!("etcd+https://{}", etcd.endpoint()), &[authority.option()]);
+    let BackedUp { outcome, .. } =
+        Backup::of(format!("etcd+https://{}", etcd.endpoint())).option(authority.option()).run();
     outcome.assert_failed(ErrorKind::Unreachable, &["tls: ", "check that this port uses TLS"]);
-    let (outcome, _) = backup(&format!("etcd://{}", etcd.secure_endpoint()), &[]);
+    let BackedUp { outcome, .. } = Backup::of(format!("etcd://{}", etcd.secure_endpoint())).run();
     outcome.assert_failed(ErrorKind::Unreachable, &["whether it uses TLS"]);
 }
 
@@ -656,7 +656,7 @@ fn a_handshake_that_stalls_ends_with_the_time_for_connecting() {
     });
     let authority = Authority::new();
     let options = [authority.option(), "connect_timeout=300ms".into(), TRANSPORTS[0].into()];
-    let (outcome, _) = backup(&location, &options);
+    let BackedUp { outcome, .. } = Backup::of(&location).options(&options).run();
     outcome.assert_failed(ErrorKind::Unreachable, &["no connection within 300ms"]);
     server.join().expect("it only reads");
 }
@@ -682,7 +682,7 @@ fn tls_options_that_cannot_work_are_refused_before_anything_is_contacted() {
     is_bad_input(&["tls_skip_verify=true".into()], &["unknown option `tls_skip_verify`"]);
     let target = Target::new();
     let options = ["-o", &authority.option()];
-    Run::backup("etcd://127.0.0.1:1", &target.argument(), &options).wait().assert_failed(
+    Backup::of("etcd://127.0.0.1:1").arguments(&options).to(&target).wait().assert_failed(
         ErrorKind::InvalidConfig,
         &["option `tls_ca_file`: no endpoint is reached over TLS", "`etcd+https://`"],
     );
@@ -700,7 +700,8 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
             [("proof=off", serde_json::Value::Null), ("proof=auto", true.into())]
         {
             let options = [&named[..], &[proof.into()]].concat();
-            let (outcome, target) = backup(&etcd.secure_location(), &options);
+            let BackedUp { outcome, target } =
+                Backup::of(etcd.secure_location()).options(&options).run();
             outcome.assert_ok();
             target.assert_whole_backup();
             assert_eq!(target.manifest()["transport"], "grpc");
@@ -708,13 +709,15 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
         }
 
         let gateway = [&named[..], &["transport=gateway".into()]].concat();
-        let (outcome, target) = backup(&etcd.secure_location(), &gateway);
+        let BackedUp { outcome, target } =
+            Backup::of(etcd.secure_location()).options(&gateway).run();
         outcome.assert_failed(ErrorKind::Unsupported, &[&etcd.secure_endpoint(), "CommonName"]);
         target.assert_nothing_left();
 
         let nameless = shown(&authority, &authority.issue(Leaf::client(None)));
         let login = ["transport=gateway", "username=root", "password=a password"].map(String::from);
-        let (outcome, target) = backup(&etcd.secure_location(), &[&nameless[..], &login].concat());
+        let BackedUp { outcome, target } =
+            Backup::of(etcd.secure_location()).options(&nameless).options(&login).run();
         outcome.assert_ok();
         assert_eq!(target.manifest()["auth_enabled"], true);
     }
@@ -737,15 +740,15 @@ fn a_common_name_that_is_not_roots_is_told_by_ping_and_backup_alike() {
             let options = shown(&authority, &authority.issue(Leaf::client(name)));
             let location = etcd.secure_location();
             let place = etcd.secure_endpoint();
-            let (outcome, target) = backup(&location, &options);
+            let backup = Backup::of(&location).options(&options);
+            backup.ping().wait().assert_failed(kind, &[&place]);
+            let BackedUp { outcome, target } = backup.run();
             outcome.assert_failed(kind, &[&place, "; "]);
             assert!(name != Some("nobody") || outcome.says("CommonName"), "{version}: {outcome}");
             target.assert_nothing_left();
-            let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-            Run::ping(&location, &more).wait().assert_failed(kind, &[&place]);
 
             let options = [&options[..], &login].concat();
-            let (outcome, target) = backup(&location, &options);
+            let BackedUp { outcome, target } = Backup::of(&location).options(&options).run();
             outcome.assert_ok();
             let manifest = target.manifest();
             assert_eq!(manifest["member"]["role"], "leader", "{version}: {manifest}");

@@ -1,24 +1,22 @@
 //! Native gRPC where it can be had, the gateway where it cannot.
 
 use crate::attempt::Attempt;
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Settings, Version, free_port};
 use host_tests::gateway::{Answer, Member};
-use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-fn back_up(location: &str, transport: &str) -> (Outcome, Target) {
-    let target = Target::new();
-    let option = format!("transport={transport}");
-    (Run::backup(location, &target.argument(), &["-o", &option]).wait(), target)
+fn over(transport: &str, location: &str) -> BackedUp {
+    Backup::of(location).option(format!("transport={transport}")).run()
 }
 
 #[track_caller]
-fn assert_backed_up_over(transport: &str, (outcome, target): &(Outcome, Target)) {
+fn assert_backed_up_over(transport: &str, BackedUp { outcome, target }: &BackedUp) {
     outcome.assert_ok();
     target.assert_whole_backup();
     assert_eq!(target.manifest()["transport"], transport, "{outcome}");
@@ -28,9 +26,9 @@ fn assert_backed_up_over(transport: &str, (outcome, target): &(Outcome, Target))
 fn native_grpc_is_preferred_and_either_can_be_asked_for() {
     for version in Version::ALL {
         let etcd = Etcd::start(version);
-        assert_backed_up_over("grpc", &back_up(&etcd.location(), "auto"));
-        assert_backed_up_over("grpc", &back_up(&etcd.location(), "grpc"));
-        assert_backed_up_over("gateway", &back_up(&etcd.location(), "gateway"));
+        assert_backed_up_over("grpc", &over("auto", &etcd.location()));
+        assert_backed_up_over("grpc", &over("grpc", &etcd.location()));
+        assert_backed_up_over("gateway", &over("gateway", &etcd.location()));
     }
 }
 
@@ -93,17 +91,20 @@ fn both_transports_bring_the_same_dump_and_tell_the_same_of_it() {
         etcd.delete("config/00000007");
         etcd.compact(2);
         settle(&etcd);
-        let (grpc, gateway) =
-            (back_up(&etcd.location(), "grpc"), back_up(&etcd.location(), "gateway"));
+        let (grpc, gateway) = (over("grpc", &etcd.location()), over("gateway", &etcd.location()));
         assert_backed_up_over("grpc", &grpc);
         assert_backed_up_over("gateway", &gateway);
-        assert_eq!(content(version, &grpc.1), content(version, &gateway.1), "etcd {version}");
-        let differing = differences(&grpc.1.dump_bytes(), &gateway.1.dump_bytes());
+        assert_eq!(
+            content(version, &grpc.target),
+            content(version, &gateway.target),
+            "etcd {version}"
+        );
+        let differing = differences(&grpc.target.dump_bytes(), &gateway.target.dump_bytes());
         // From 3.5 on every snapshot is a commit of its own, which no two dumps share,
         // not even over one transport: bbolt's two meta pages, the few that it wrote
         // anew, and the digest.
         assert!(differing <= if version == Version::V3_4_23 { 0 } else { 8 }, "{differing} pages");
-        assert_eq!(lasting(&grpc.1), lasting(&gateway.1), "etcd {version}");
+        assert_eq!(lasting(&grpc.target), lasting(&gateway.target), "etcd {version}");
     }
 }
 
@@ -111,7 +112,7 @@ fn both_transports_bring_the_same_dump_and_tell_the_same_of_it() {
 fn a_member_whose_gateway_is_off_is_backed_up_over_grpc() {
     let etcd =
         Etcd::start_with(Version::V3_6_14, Settings::default().flag("--enable-grpc-gateway=false"));
-    assert_backed_up_over("grpc", &back_up(&etcd.location(), "auto"));
+    assert_backed_up_over("grpc", &over("auto", &etcd.location()));
 }
 
 /// `--listen-client-http-urls` gives each transport a port of its own.
@@ -119,15 +120,15 @@ fn a_member_whose_gateway_is_off_is_backed_up_over_grpc() {
 fn a_port_for_one_transport_alone_is_backed_up_over_that_one() {
     let http = free_port();
     let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().http_at(http));
-    assert_backed_up_over("grpc", &back_up(&etcd.location(), "auto"));
+    assert_backed_up_over("grpc", &over("auto", &etcd.location()));
     let location = format!("etcd://127.0.0.1:{http}");
-    assert_backed_up_over("gateway", &back_up(&location, "auto"));
+    assert_backed_up_over("gateway", &over("auto", &location));
 
-    let (outcome, target) = back_up(&etcd.location(), "gateway");
+    let BackedUp { outcome, target } = over("gateway", &etcd.location());
     let words = [&format!("`{}`: probe: ", etcd.endpoint()), "client port"];
     outcome.assert_failed(ErrorKind::Unreachable, &words);
     target.assert_nothing_left();
-    let (outcome, target) = back_up(&location, "grpc");
+    let BackedUp { outcome, target } = over("grpc", &location);
     assert_ne!(outcome.code, 0, "{outcome}");
     assert!(outcome.says(&format!("`127.0.0.1:{http}`: probe: ")), "{outcome}");
     target.assert_nothing_left();

@@ -1,7 +1,8 @@
 //! Sick members beside a well one: the well one is chosen, in whatever order they
 //! are typed.
 
-use super::{VERSION, back_up, endpoints, fill, text};
+use super::{VERSION, endpoints, fill, from, text};
+use host_tests::backup::BackedUp;
 use host_tests::etcd::{Client, Cluster};
 use serde_json::Value;
 use std::sync::Mutex;
@@ -33,7 +34,8 @@ fn assert_chosen_in_every_order(cluster: &Cluster, well: usize, sick: &[usize]) 
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(typed) = next() {
-                    let (outcome, target) = back_up(&typed, &["connect_timeout=2s".into()]);
+                    let BackedUp { outcome, target } =
+                        from(&typed).option("connect_timeout=2s").run();
                     if outcome.code != 0 || target.manifest()["endpoint"] != well {
                         wrong.lock().expect("no holder panics").push(outcome.to_string());
                     }
@@ -89,7 +91,7 @@ fn what_is_left_of_a_cluster_that_was_given_up_is_not_chosen_in_whatever_order_i
 
     let status = cluster.client(lagging).status();
     assert!(status["leader"].is_string() && status["errors"] == Value::Null, "{status}");
-    let (outcome, target) = back_up(&endpoints(&cluster, &[lagging, well]), &[]);
+    let BackedUp { outcome, target } = from(&endpoints(&cluster, &[lagging, well])).run();
     outcome.assert_ok();
     let told = format!("leader, before {} (follower, ", cluster.endpoint(lagging));
     let manifest = target.manifest();

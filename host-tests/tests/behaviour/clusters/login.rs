@@ -1,6 +1,7 @@
 //! Logins to clusters of several members.
 
-use super::{VERSION, assert_taken_from, back_up, endpoints, fill};
+use super::{VERSION, assert_taken_from, endpoints, fill, from};
+use host_tests::backup::BackedUp;
 use host_tests::etcd::{Cluster, Version};
 use plakar_connector::ErrorKind;
 use tempfile::NamedTempFile;
@@ -33,10 +34,10 @@ fn logins_at_leader_and_followers(version: Version, proof: &str) -> [u64; 3] {
     let file = password_file();
     let mut options: Vec<String> = login(&file).into();
     options.push(proof.into());
-    let backup = back_up(&endpoints(&cluster, &members), &options);
+    let backup = from(&endpoints(&cluster, &members)).options(&options).run();
     assert_taken_from(&cluster, followers[0], "follower", &backup);
-    assert_eq!(backup.1.manifest()["auth_enabled"], true);
-    assert!(!backup.0.says(PASSWORD));
+    assert_eq!(backup.target.manifest()["auth_enabled"], true);
+    assert!(!backup.outcome.says(PASSWORD));
     members.map(|member| cluster.metrics(member).logins())
 }
 
@@ -69,7 +70,8 @@ fn without_a_quorum_a_login_ends_in_time_and_names_the_member() {
         cluster.kill(leader);
         cluster.kill(followers[0]);
         let options = [&login(&file)[..], &["connect_timeout=3s".into()]].concat();
-        let (outcome, target) = back_up(&endpoints(&cluster, &[left]), &options);
+        let BackedUp { outcome, target } =
+            from(&endpoints(&cluster, &[left])).options(&options).run();
         let place = format!("`{}`: login: ", cluster.endpoint(left));
         outcome.assert_failed(ErrorKind::TimedOut, &[&place, "sent nothing for 3s"]);
         target.assert_nothing_left();

@@ -5,9 +5,10 @@ mod choice;
 mod login;
 
 use crate::attempt::MORE_THAN_BUFFERS_HOLD;
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::etcd::{Cluster, Etcd, Version};
 use host_tests::process::Signal;
-use host_tests::run::{Outcome, Run, Running};
+use host_tests::run::Running;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::Value;
@@ -15,16 +16,8 @@ use serde_json::Value;
 const VERSION: Version = Version::V3_6_14;
 
 /// A backup from these endpoints, in this order.
-fn backup(location: &str, endpoints: &[String], target: &Target, options: &[String]) -> Run {
-    let endpoints = format!("endpoints={}", endpoints.join(","));
-    let options = [&[endpoints], options].concat();
-    let more: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
-    Run::backup(location, &target.argument(), &[&["--json"], more.as_slice()].concat())
-}
-
-fn back_up(endpoints: &[String], options: &[String]) -> (Outcome, Target) {
-    let target = Target::new();
-    (backup("etcd://", endpoints, &target, options).wait(), target)
+fn from(endpoints: &[String]) -> Backup {
+    Backup::from_endpoints(endpoints).arguments(["--json"])
 }
 
 /// The endpoints of these members.
@@ -47,7 +40,7 @@ fn assert_taken_from(
     cluster: &Cluster,
     index: usize,
     role: &str,
-    (outcome, target): &(Outcome, Target),
+    BackedUp { outcome, target }: &BackedUp,
 ) {
     outcome.assert_ok();
     target.assert_whole_backup();
@@ -100,14 +93,14 @@ fn a_follower_is_asked_though_the_leader_was_typed_first(version: Version) {
     fill(&cluster);
     let (leader, followers) = (cluster.leader(), cluster.followers());
     let typed = endpoints(&cluster, &[leader, followers[0], followers[1]]);
-    let backup = back_up(&typed, &[]);
+    let backup = from(&typed).run();
     assert_taken_from(&cluster, followers[0], "follower", &backup);
     for other in [leader, followers[1]] {
         assert_eq!(cluster.snapshots_ended(other), 0);
-        let manifest = backup.1.manifest();
+        let manifest = backup.target.manifest();
         assert!(text(&manifest["choice"]).contains(&cluster.endpoint(other)), "{manifest}");
     }
-    let manifest = backup.1.manifest();
+    let manifest = backup.target.manifest();
     assert_eq!(manifest["member"]["name"], cluster.name(followers[0]));
     assert_eq!(manifest["members"].as_array().map(Vec::len), Some(3));
     assert_eq!(manifest["endpoints_rejected"], serde_json::json!([]));
@@ -140,10 +133,10 @@ fn a_dead_and_a_frozen_member_are_passed_over_and_recorded() {
     cluster.kill(dead);
     cluster.freeze(frozen);
     let typed = endpoints(&cluster, &[dead, frozen, well]);
-    let backup = back_up(&typed, &["connect_timeout=2s".into()]);
-    println!("with connect_timeout=2s, the whole run took {:?}", backup.0.elapsed);
+    let backup = from(&typed).option("connect_timeout=2s").run();
+    println!("with connect_timeout=2s, the whole run took {:?}", backup.outcome.elapsed);
     assert_taken_from(&cluster, well, "follower", &backup);
-    let manifest = backup.1.manifest();
+    let manifest = backup.target.manifest();
     let rejected = &manifest["endpoints_rejected"];
     let reason = |index| {
         let endpoint = cluster.endpoint(index);
@@ -153,12 +146,12 @@ fn a_dead_and_a_frozen_member_are_passed_over_and_recorded() {
     };
     assert!(reason(dead).contains("refused"), "{rejected}");
     assert!(reason(frozen).contains("sent nothing for 2s"), "{rejected}");
-    let told = backup.0.outcome();
+    let told = backup.outcome.outcome();
     let told = text(&told["facts"]["endpoints-rejected"]);
     for index in [dead, frozen] {
         assert!(told.contains(&cluster.endpoint(index)), "{told}");
     }
-    assert_comes_back(&cluster, well, &backup.1);
+    assert_comes_back(&cluster, well, &backup.target);
 }
 
 /// Behind TLS it takes connections, and the handshake never ends.
@@ -169,19 +162,17 @@ fn a_frozen_member_behind_tls_is_passed_over_until_it_thaws() {
     let [frozen, well] = [followers[0], followers[1]];
     let typed = endpoints(&cluster, &[leader, frozen, well]);
     let options = [cluster.options(), vec!["connect_timeout=2s".into()]].concat();
-    let back_up = || {
-        let target = Target::new();
-        (backup("etcd+https://", &typed, &target, &options).wait(), target)
-    };
+    let backup =
+        Backup::of("etcd+https://").endpoints(&typed).arguments(["--json"]).options(&options);
     cluster.freeze(frozen);
-    let first = back_up();
-    println!("with connect_timeout=2s, the whole run took {:?}", first.0.elapsed);
+    let first = backup.run();
+    println!("with connect_timeout=2s, the whole run took {:?}", first.outcome.elapsed);
     assert_taken_from(&cluster, well, "follower", &first);
-    let manifest = first.1.manifest();
+    let manifest = first.target.manifest();
     assert_eq!(manifest["endpoints_rejected"][0]["endpoint"], typed[1], "{manifest}");
     cluster.thaw(frozen);
     cluster.leader();
-    assert_taken_from(&cluster, frozen, "follower", &back_up());
+    assert_taken_from(&cluster, frozen, "follower", &backup.run());
 }
 
 #[test]
@@ -192,7 +183,7 @@ fn a_learner_is_asked_only_where_nobody_else_is_and_is_told_of() {
     let leader = cluster.leader();
     // Whatever the leader sent the learner to begin with.
     let before = cluster.snapshots_ended(leader);
-    let (outcome, target) = back_up(&endpoints(&cluster, &[learner, leader]), &[]);
+    let BackedUp { outcome, target } = from(&endpoints(&cluster, &[learner, leader])).run();
     outcome.assert_ok();
     let manifest = target.manifest();
     assert_eq!(manifest["endpoint"], cluster.endpoint(leader), "{outcome}");
@@ -202,13 +193,13 @@ fn a_learner_is_asked_only_where_nobody_else_is_and_is_told_of() {
     assert_sent(&cluster, leader, before + 1);
     assert_eq!(cluster.snapshots_ended(learner), 0);
 
-    let backup = back_up(&endpoints(&cluster, &[learner]), &[]);
+    let backup = from(&endpoints(&cluster, &[learner])).run();
     assert_taken_from(&cluster, learner, "learner", &backup);
-    assert!(backup.0.says("this member is a learner"), "{}", backup.0);
-    let manifest = backup.1.manifest();
+    assert!(backup.outcome.says("this member is a learner"), "{}", backup.outcome);
+    let manifest = backup.target.manifest();
     assert!(manifest["warnings"].to_string().contains("learner"), "{manifest}");
     // A learner does not tell its own.
-    assert_comes_back(&cluster, leader, &backup.1);
+    assert_comes_back(&cluster, leader, &backup.target);
 }
 
 #[test]
@@ -219,16 +210,16 @@ fn what_is_left_of_a_lost_quorum_is_backed_up_with_a_warning() {
     cluster.kill(cluster.leader());
     cluster.kill(followers[0]);
     cluster.wait_until_leaderless(followers[1]);
-    let backup = back_up(&endpoints(&cluster, &[0, 1, 2]), &[]);
+    let backup = from(&endpoints(&cluster, &[0, 1, 2])).run();
     assert_taken_from(&cluster, followers[1], "leaderless", &backup);
-    assert!(backup.0.says("this member has no leader"), "{}", backup.0);
-    let manifest = backup.1.manifest();
+    assert!(backup.outcome.says("this member has no leader"), "{}", backup.outcome);
+    let manifest = backup.target.manifest();
     assert!(manifest["warnings"].to_string().contains("knows no leader"), "{manifest}");
     assert_eq!(manifest["endpoints_rejected"].as_array().map(Vec::len), Some(2));
     // The guide needs them most now.
     assert_eq!(manifest["members"].as_array().map(Vec::len), Some(3), "{manifest}");
-    println!("without a quorum, the whole run took {:?}", backup.0.elapsed);
-    assert_comes_back(&cluster, followers[1], &backup.1);
+    println!("without a quorum, the whole run took {:?}", backup.outcome.elapsed);
+    assert_comes_back(&cluster, followers[1], &backup.target);
 }
 
 /// Starts to back a follower up that holds more than any buffer, and stops the
@@ -243,7 +234,7 @@ fn stopped_in_the_middle(cluster: &Cluster) -> (usize, Running, Target) {
     let follower = cluster.followers()[0];
     let typed = endpoints(cluster, &[cluster.leader(), follower]);
     let target = Target::new();
-    let running = backup("etcd://", &typed, &target, &[]).start();
+    let running = from(&typed).to(&target).start();
     cluster.eventually("send a first byte", || (target.bytes_so_far() > 0).then_some(()));
     running.signal(Signal::STOP);
     assert_eq!(cluster.snapshots_ended(follower), 0, "it was stopped too late");
@@ -253,9 +244,9 @@ fn stopped_in_the_middle(cluster: &Cluster) -> (usize, Running, Target) {
 fn ends_well(cluster: &Cluster, (follower, running, target): (usize, Running, Target)) {
     assert_eq!(cluster.snapshots_ended(follower), 0, "the snapshot did not last");
     running.signal(Signal::CONT);
-    let backup = (running.wait(), target);
+    let backup = BackedUp { outcome: running.wait(), target };
     assert_taken_from(cluster, follower, "follower", &backup);
-    assert_comes_back(cluster, follower, &backup.1);
+    assert_comes_back(cluster, follower, &backup.target);
 }
 
 #[test]
@@ -281,7 +272,7 @@ fn a_leader_that_dies_in_the_middle_does_not_disturb_a_backup() {
 fn endpoints_of_two_clusters_are_refused_and_nothing_is_written() {
     let (ours, theirs) = (Cluster::start(VERSION, 1), Cluster::start(VERSION, 1));
     let typed = [ours.endpoint(0), theirs.endpoint(0)];
-    let (outcome, target) = back_up(&typed, &[]);
+    let BackedUp { outcome, target } = from(&typed).run();
     outcome.assert_failed(ErrorKind::Other, &[&typed[0], &typed[1], "of one cluster only"]);
     target.assert_nothing_left();
     assert_eq!((ours.snapshots_ended(0), theirs.snapshots_ended(0)), (0, 0));

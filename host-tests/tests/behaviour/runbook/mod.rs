@@ -2,6 +2,7 @@
 //! speak of exist: each with a network, a file system and a name of its own, joined by a
 //! bridge (`hosts.sh`). A story fails if a block of its guide was not run.
 
+use host_tests::backup::Backup;
 use host_tests::certs::{Authority, Leaf};
 use host_tests::etcd::Version;
 use host_tests::gateway::{Answer, Gateway, Member};
@@ -157,6 +158,6 @@ fn a_guide_without_a_member_list_says_so() {
     let gateway = Gateway::start(Member::with(&database(2)).on("/v3/cluster/member/list", denied));
     let target = Target::new();
     let read_no_pages = ["-o", "proof=off"];
-    Run::backup(&gateway.location(), &target.argument(), &read_no_pages).wait().assert_ok();
+    Backup::of(gateway.location()).arguments(&read_no_pages).to(&target).wait().assert_ok();
     assert!(target.guide().contains("The member list is not known"), "{}", target.guide());
 }
