@@ -22,7 +22,7 @@ package: build schema-check
     tools/plakar
     packaging/create
 
-# write packaging/schema.json anew, after the options of the connector have changed
+# write packaging/schema.json again, after the options have changed
 schema: build
     dist/plakar-wasm inspect --schema dist/connector.wasm > packaging/schema.json
 
@@ -33,8 +33,9 @@ schema-check:
 # all that a change must pass
 test: prerequisites node-packages tools lint unit host-tests demo deny
 
-# formatting, clippy for both targets, drift of the WIT packages
+# formatting, clippy for both targets, plain words, drift of the WIT packages
 lint: wasm-target wit-deps-check
+    tools/words
     cargo fmt --all --check
     cargo clippy --workspace --exclude plakar-connector-guest --exclude hello-connector --exclude misbehaving-connector --all-targets -- -D warnings
     cargo clippy --package plakar-etcd --package plakar-connector-guest --package hello-connector --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
@@ -54,7 +55,7 @@ test-guests: wasm-target
     cargo build --release --package plakar-wasm --example embed
     cargo build --profile connector --target wasm32-wasip2 --package hello-connector --package misbehaving-connector
 
-# a whole backup and restore, told step by step
+# a complete backup and restore, step by step
 demo: build
     tools/etcd newest
     tools/plakar

@@ -28,7 +28,7 @@ impl<W: Write> Bundle<W> {
         let Some(mut reader) = record.content else {
             return Ok(0);
         };
-        // A snapshot tells its size with its first bytes.
+        // The size of a snapshot is known with its first bytes.
         let first = reader.read(most)?.unwrap_or_default();
         let size = reader.size().unwrap_or(first.len() as u64);
         header.set_size(size);

@@ -5,7 +5,7 @@ use plakar_connector::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// How far from its end the time of a run counts as used up, where a server says
-/// that it is: the server was told what was left of it, in whole milliseconds.
+/// that it is: the server was given the remaining time, in whole milliseconds.
 const NEAR: Duration = Duration::from_millis(250);
 
 /// When a run must have ended.
@@ -32,7 +32,7 @@ impl Deadline {
     }
 
     /// What a failure of the server means: where the time is nearly used up, that is
-    /// why it ended, since the server was told how much there was.
+    /// why it ended, because the server was given the remaining time.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let ended = matches!(error.kind, ErrorKind::Interrupted | ErrorKind::TimedOut);
         match ended && self.left() <= NEAR {

@@ -18,7 +18,7 @@ pub enum Stage {
     Snapshot,
     /// Comparing the snapshot with what the members hold.
     Proof,
-    /// Handing bytes to whoever stores them.
+    /// Passing bytes to the store.
     Store,
     /// Checking a dump or a bundle that was stored earlier.
     Verify,

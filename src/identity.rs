@@ -1,6 +1,6 @@
-//! Who answers at an endpoint, by all that was told there.
+//! Who responds at an endpoint, by everything that was reported there.
 //!
-//! A snapshot does not say whose it is. That is told by the answers around it: by
+//! A snapshot does not name its sender. The responses around it do: by
 //! the ids in their headers, and by the connections that they came over, where the
 //! host numbers those. Behind one name there may be several members: then the
 //! answers disagree sooner or later, and that is refused. Where nobody can tell,
@@ -10,12 +10,12 @@ use crate::error::{Error, Result};
 use crate::etcd::messages::{Header, Id, Status};
 use plakar_connector::ErrorKind;
 
-/// What is known of whoever answers at one endpoint.
+/// What is known of the server at one endpoint.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Identity {
-    /// Zero where nobody told it.
+    /// Zero if it was not reported.
     cluster_id: u64,
-    /// Zero where nobody told it.
+    /// Zero if it was not reported.
     member_id: u64,
     /// How far the member was at most; none of it ever goes back.
     progress: [u64; 3],
@@ -36,7 +36,7 @@ impl Identity {
 
     /// Takes in an answer that came over this connection. An error where another
     /// member or another cluster gave it.
-    pub(crate) fn told(&mut self, header: Header, connection: Option<&str>) -> Result<()> {
+    pub(crate) fn add(&mut self, header: Header, connection: Option<&str>) -> Result<()> {
         agree("cluster", &mut self.cluster_id, header.cluster_id)?;
         agree("member", &mut self.member_id, header.member_id)?;
         if let (1.., Some(connection)) = (header.member_id, connection)
@@ -49,19 +49,19 @@ impl Identity {
 
     /// Takes in statuses that were asked for at one time. An error where another
     /// member gave one of them, or the member is not as far as it was before: then it
-    /// was made anew, or its data was taken back.
-    pub(crate) fn told_by_statuses<'a>(
+    /// was created again, or its data was rolled back.
+    pub(crate) fn add_statuses<'a>(
         &mut self,
         statuses: impl IntoIterator<Item = (&'a Status, Option<&'a str>)>,
     ) -> Result<()> {
         let mut furthest = self.progress;
         for (status, connection) in statuses {
             let header = status.header();
-            self.told(header, connection)?;
+            self.add(header, connection)?;
             let revision = u64::try_from(header.revision).unwrap_or(0);
             let now = [revision, header.raft_term, status.raft_applied_index];
             for (index, what) in PROGRESS.iter().enumerate() {
-                // Zero is not told.
+                // Zero is not reported.
                 if now[index] != 0 && now[index] < self.progress[index] {
                     return Err(Error::new(
                         ErrorKind::Other,
@@ -111,7 +111,7 @@ impl Identity {
     }
 }
 
-/// Keeps the first id that was told; an error where another one follows.
+/// Keeps the first reported id; an error if another one follows.
 fn agree(what: &str, known: &mut u64, now: u64) -> Result<()> {
     match (*known, now) {
         (_, 0) => {}
@@ -146,14 +146,14 @@ mod tests {
     }
 
     fn refused(identity: &mut Identity, header: Header) -> String {
-        identity.told(header, None).expect_err("another one").to_string()
+        identity.add(header, None).expect_err("another one").to_string()
     }
 
     #[test]
     fn another_member_or_cluster_at_the_same_place_is_refused() {
         let mut identity = Identity::default();
-        identity.told(header(1, 2), None).expect("the first answer");
-        identity.told(header(1, 2), None).expect("the same");
+        identity.add(header(1, 2), None).expect("the first answer");
+        identity.add(header(1, 2), None).expect("the same");
         let text = refused(&mut identity, header(1, 255));
         assert!(text.starts_with(
             "two different members responded here, first member 2, then member ff; this name leads"
@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn what_is_not_told_first_is_filled_in_later_and_contradicts_nothing() {
         let mut identity = Identity::of_cluster(0);
-        identity.told(header(0, 0), Some("1")).expect("an answer that tells nothing");
-        identity.told(header(1, 0), None).expect("the cluster");
-        identity.told(header(0, 2), None).expect("the member");
+        identity.add(header(0, 0), Some("1")).expect("an answer without ids");
+        identity.add(header(1, 0), None).expect("the cluster");
+        identity.add(header(0, 2), None).expect("the member");
         assert_eq!((identity.cluster_id(), identity.member_id()), (1, 2));
         identity.sent_over(Some("1"));
         assert!(identity.hidden().is_some(), "nobody said who it is over that connection");
@@ -195,9 +195,9 @@ mod tests {
         .enumerate()
         {
             let mut identity = Identity::default();
-            identity.told_by_statuses([(before, None)]).expect("the first status");
-            identity.told_by_statuses([(before, None)]).expect("the same again");
-            let error = identity.told_by_statuses([(after, None)]).expect_err("it went back");
+            identity.add_statuses([(before, None)]).expect("the first status");
+            identity.add_statuses([(before, None)]).expect("the same again");
+            let error = identity.add_statuses([(after, None)]).expect_err("it went back");
             assert!(error.to_string().contains(PROGRESS[index]), "{error}");
             assert!(error.to_string().contains("went back from"), "{error}");
         }
@@ -207,16 +207,16 @@ mod tests {
     fn statuses_of_one_moment_come_in_any_order() {
         let (early, late) = (status(42, 3, 100), status(43, 4, 101));
         let mut identity = Identity::default();
-        identity.told_by_statuses([(&late, None), (&early, None)]).expect("one moment");
-        identity.told_by_statuses([(&status(0, 0, 0), None)]).expect("zero is not told");
-        assert!(identity.told_by_statuses([(&early, None)]).is_err(), "another moment");
+        identity.add_statuses([(&late, None), (&early, None)]).expect("one moment");
+        identity.add_statuses([(&status(0, 0, 0), None)]).expect("zero is not reported");
+        assert!(identity.add_statuses([(&early, None)]).is_err(), "another moment");
     }
 
     #[test]
     fn a_snapshot_is_the_members_whose_connection_it_came_over() {
         let mut identity = Identity::default();
-        identity.told(header(1, 2), Some("1")).expect("an answer");
-        identity.told(header(1, 2), Some("2")).expect("an answer");
+        identity.add(header(1, 2), Some("1")).expect("an answer");
+        identity.add(header(1, 2), Some("2")).expect("an answer");
         for connection in [None, Some("1"), Some("2")] {
             let mut identity = identity.clone();
             identity.sent_over(connection);

@@ -17,13 +17,13 @@
 //! | [`options`] | what the user asked for, checked before anything is contacted |
 //! | [`import`] | the order of the records: `/`, `/dump`, `/manifest.json`, `/RESTORE.md` |
 //! | [`session`] | who is there, who is asked, and the stream from that member |
-//! | [`identity`] | who answers at an endpoint, by all that was told there |
+//! | [`identity`] | who responds at an endpoint, by everything that was reported there |
 //! | [`member`] | which member suits a backup, and which must not be trusted |
 //! | [`snapshot`] | the rules that a snapshot must keep, each once |
 //! | [`proof`] | what the pages of a database say, read while they pass |
 //! | [`quorum`] | what the members say of those keys, and what follows |
 //! | [`etcd`] | etcd's API: requests, answers, refusals |
-//! | [`manifest`], [`restore`] | what is told of a snapshot, and the way back |
+//! | [`manifest`], [`restore`] | what is recorded of a snapshot, and how to restore it |
 //! | [`command`], [`bundle`] | the component's own command line and its archive |
 //! | [`stored`], [`look`] | a backup that was stored earlier: checked, and looked into |
 //! | [`error`], [`net`], [`deadline`] | the one error; the one way out; the one clock |

@@ -32,7 +32,7 @@ pub(crate) fn verified(evidence: &Evidence) -> Vec<&'static str> {
     verified
 }
 
-/// What is told about a snapshot.
+/// What is recorded about a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Manifest {
     version: u32,
@@ -103,7 +103,7 @@ pub(crate) struct MemberInfo {
     pub client_urls: Vec<String>,
 }
 
-/// The revision of the snapshot, and what the member told before and after it.
+/// The revision of the snapshot, and what the member reported before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Revision {
     /// In the status before it.
@@ -171,12 +171,14 @@ impl DatabaseInfo {
         }
     }
 
-    /// Whether a manifest that tells this of its database tells of this one. Fields that a
+    /// Whether a manifest with this `database` describes this one. Fields that a
     /// later version adds are nothing against it.
-    pub(crate) fn is_as_told(&self, told: &serde_json::Value) -> bool {
+    pub(crate) fn matches(&self, reported: &serde_json::Value) -> bool {
         let this = serde_json::to_value(self).unwrap_or_else(|error| unreachable!("{error}"));
         this.as_object().is_some_and(|fields| {
-            fields.iter().all(|(name, value)| told.get(name).is_none_or(|told| told == value))
+            fields
+                .iter()
+                .all(|(name, value)| reported.get(name).is_none_or(|reported| reported == value))
         })
     }
 }
@@ -233,8 +235,8 @@ impl ProofInfo {
             member_id: (vote.member_id != 0).then_some(Id(vote.member_id)),
             answer: vote.verdict.name(),
             reason: vote.verdict.reason().map(String::from),
-            hash_kv: vote.told.map(|told| told.hash),
-            compact_revision: vote.told.map(|told| told.compact_revision),
+            hash_kv: vote.reported.map(|reported| reported.hash),
+            compact_revision: vote.reported.map(|reported| reported.compact_revision),
             duration_ms: vote.duration.as_millis() as u64,
         };
         Self {
@@ -300,15 +302,15 @@ impl Manifest {
         let evidence = &dumped.evidence;
         let database = evidence.database.as_ref();
         // Figures of a member say nothing where it is unknown whose they are, and zero
-        // is none: it is what an answer leaves out.
+        // is not a figure: it is what a response leaves out.
         let known = chosen.identity.hidden().is_none();
         let before = chosen.candidate.status.as_ref().filter(|_| known);
         let after = after.filter(|_| known);
-        // Zero is what is not told.
+        // Zero is what was not reported.
         let id = |id: u64| (id != 0).then_some(Id(id));
         let revision = |s: &Status| Some(s.header().revision).filter(|&revision| revision > 0);
         let figure = |figure: u64| (figure != 0).then_some(figure);
-        let told = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
+        let reported = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
         Self {
             version: VERSION,
             connector: Connector { name: "etcd", version: env!("CARGO_PKG_VERSION") },
@@ -328,8 +330,8 @@ impl Manifest {
             etcd_version: chosen.version.clone(),
             storage_version: database
                 .and_then(|(found, _)| found.storage_version.clone())
-                .or_else(|| told(&dumped.storage_version))
-                .or_else(|| before.and_then(|s| told(&s.storage_version))),
+                .or_else(|| reported(&dumped.storage_version))
+                .or_else(|| before.and_then(|s| reported(&s.storage_version))),
             revision: Revision {
                 before: before.and_then(revision),
                 after: after.and_then(revision),
@@ -405,7 +407,7 @@ impl fmt::Display for Revision {
     }
 }
 
-/// All members, as the member told or else as the pages say; `None` where neither does. A
+/// All members, as reported by the member or otherwise by the pages; `None` if neither has them. A
 /// member that was restored keeps none in its pages until it has run.
 pub(crate) fn members<'a>(chosen: &'a Chosen, found: Option<&'a Found>) -> Option<&'a [Member]> {
     let found = found.map(|found| found.members.as_slice()).filter(|members| !members.is_empty());
@@ -423,7 +425,7 @@ mod tests {
 
     #[test]
     fn a_revision_is_told_as_far_as_it_is_known() {
-        for (before, after, exact, told) in [
+        for (before, after, exact, reported) in [
             (Some(42), Some(42), None, "42"),
             (Some(42), Some(45), None, "42 to 45"),
             (Some(42), None, None, "42 or later"),
@@ -432,7 +434,7 @@ mod tests {
             (Some(42), Some(45), Some(43), "43"),
             (None, None, Some(43), "43"),
         ] {
-            assert_eq!(Revision { before, after, exact }.to_string(), told);
+            assert_eq!(Revision { before, after, exact }.to_string(), reported);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::etcd::transport::Transport;
 use plakar_connector::{Authority, ErrorKind};
 use std::fmt;
 
-/// A follower that has applied so many entries fewer than the most advanced
+/// A follower that has applied this many entries fewer than the most advanced
 /// member lags: it is what etcd itself lets a follower be behind before it sends
 /// a whole snapshot (`server/etcdserver/server.go`, `DefaultSnapshotCatchUpEntries`).
 const LAG: u64 = 5000;
@@ -40,7 +40,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// The role that a status tells.
+/// The role in a status.
 pub(crate) fn role(status: &Status) -> Role {
     if status.is_learner {
         Role::Learner
@@ -68,7 +68,7 @@ pub(crate) struct Candidate {
     pub status: Option<Status>,
     /// The token that a login there gave.
     pub token: Option<String>,
-    /// The connection that its status came over, where the host tells.
+    /// The connection that its status came over, if the host reports it.
     pub connection: Option<String>,
     /// How many entries fewer than the most advanced candidate it has applied, as
     /// far as [`rank`] could see.
@@ -132,7 +132,7 @@ pub(crate) struct Rejected {
 }
 
 /// Why a member must not be backed up, whatever else it says. `sender` is its id;
-/// zero where several may answer at that endpoint and nobody tells which one did:
+/// zero if several may respond at that endpoint and it is unknown which one did:
 /// then it may be any of them.
 pub(crate) fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
     let corrupt =
@@ -227,12 +227,12 @@ pub(crate) fn choice<'a>(
     }
 }
 
-/// The ids of two different clusters among the statuses that endpoints told, if there
+/// The ids of two different clusters among the statuses of the endpoints, if there
 /// are.
-pub(crate) fn strangers<'a>(
-    told: impl IntoIterator<Item = (&'a Authority, &'a Status)>,
+pub(crate) fn cluster_mismatch<'a>(
+    reported: impl IntoIterator<Item = (&'a Authority, &'a Status)>,
 ) -> Option<[(&'a Authority, Id); 2]> {
-    let mut known = told
+    let mut known = reported
         .into_iter()
         .map(|(endpoint, status)| (endpoint, Id(status.header().cluster_id)))
         .filter(|(_, id)| *id != Id(0));
@@ -402,10 +402,11 @@ mod tests {
 
     #[test]
     fn members_of_two_clusters_are_noticed() {
-        let told = |both: &[Candidate]| {
+        let reported = |both: &[Candidate]| {
             let status = |c: &Candidate| (c.endpoint.clone(), c.status.clone().expect("a status"));
-            let told: Vec<(Authority, Status)> = both.iter().map(status).collect();
-            let two = strangers(told.iter().map(|(endpoint, status)| (endpoint, status)));
+            let reported: Vec<(Authority, Status)> = both.iter().map(status).collect();
+            let two =
+                cluster_mismatch(reported.iter().map(|(endpoint, status)| (endpoint, status)));
             two.map(|two| two.map(|(endpoint, id)| (endpoint.host.clone(), id)))
         };
         let mut both = vec![
@@ -414,9 +415,9 @@ mod tests {
                 s.header = Some(Header { member_id: 2, cluster_id: 9, ..Header::default() })
             }),
         ];
-        assert_eq!(told(&both), Some([("m1".into(), Id(5)), ("m2".into(), Id(9))]));
+        assert_eq!(reported(&both), Some([("m1".into(), Id(5)), ("m2".into(), Id(9))]));
         both.push(candidate(3, |s| s.header = Some(Header { member_id: 3, ..Header::default() })));
         both.remove(1);
-        assert_eq!(told(&both), None, "who tells no cluster is not of another one");
+        assert_eq!(reported(&both), None, "without a cluster id there is no mismatch");
     }
 }

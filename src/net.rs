@@ -49,7 +49,7 @@ impl Head {
         find(&self.headers, name)
     }
 
-    /// The name of the connection that it came over, where the host tells.
+    /// The name of the connection that it came over, if the host reports it.
     pub fn connection(&self) -> Option<String> {
         self.header(CONNECTION).map(Into::into)
     }

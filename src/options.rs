@@ -171,7 +171,7 @@ impl Options {
         Ok(Self { endpoints, credentials, transport, limits, checks, proof_required })
     }
 
-    /// What tells this source from another: the endpoints, as typed.
+    /// What identifies this source: the endpoints, as typed.
     pub fn origin(&self) -> String {
         let endpoints: Vec<String> = self.endpoints.iter().map(Authority::to_string).collect();
         endpoints.join(",")
@@ -216,7 +216,7 @@ fn credentials(username: Option<&str>, password: Option<&str>) -> Result<Option<
     }
 }
 
-/// Refuses a name that nobody knows, and those that only another host can heed.
+/// Rejects unknown names, and those that only another host supports.
 fn known(name: &str) -> Result<()> {
     if name == names::LOCATION || OPTIONS.iter().any(|option| option.name == name) {
         return Ok(());

@@ -51,7 +51,7 @@ pub(crate) struct Vote {
     /// Who answered; zero where nobody says.
     pub member_id: u64,
     /// What it answered.
-    pub told: Option<HashKv>,
+    pub reported: Option<HashKv>,
     /// What that says of the bytes.
     pub verdict: Verdict,
     /// How long the answer took.
@@ -149,7 +149,7 @@ mod tests {
 
     fn vote(member_id: u64, verdict: Verdict) -> Vote {
         let endpoint = Authority { host: format!("m{member_id}"), port: 2379, tls: false };
-        Vote { endpoint, member_id, told: None, verdict, duration: Duration::ZERO }
+        Vote { endpoint, member_id, reported: None, verdict, duration: Duration::ZERO }
     }
 
     fn judged(agree: &[u64], disagree: &[u64], voters: &[u64]) -> Result<Outcome> {
@@ -182,8 +182,8 @@ mod tests {
             (&[1, 9], &[], &[1, 2, 3], "self-consistent"),
             (&[1, 2], &[9, 8, 7], &[1, 2, 3], "proven"),
         ] {
-            let told = judged(agree, disagree, voters).map(|outcome| outcome.to_string());
-            assert_eq!(told, Ok(outcome.into()), "{agree:?} {disagree:?} {voters:?}");
+            let reported = judged(agree, disagree, voters).map(|outcome| outcome.to_string());
+            assert_eq!(reported, Ok(outcome.into()), "{agree:?} {disagree:?} {voters:?}");
         }
     }
 

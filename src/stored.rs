@@ -1,5 +1,5 @@
 //! A backup that was stored earlier: a dump, a bundle, or a directory that holds its files.
-//! Whichever it is, it is checked to its end before anything of it is told.
+//! Whichever it is, it is verified to its end before anything of it is printed.
 
 use crate::error::{Error, Result, Stage};
 use crate::import::{DUMP, GUIDE, MANIFEST};
@@ -20,7 +20,7 @@ use std::rc::Rc;
 /// The largest `manifest.json` that is read back, in bytes.
 const MANIFEST_MOST: u64 = 1 << 20;
 
-/// Who looks at the pages. Whoever asks for it has it as well, and the reader is there once
+/// The observer of the pages. The caller keeps it as well, and the reader is there once
 /// for all who ask.
 pub(crate) type Onlooker = Rc<RefCell<dyn Observer>>;
 
@@ -97,7 +97,7 @@ fn open(path: &Path) -> Result<File> {
     }
 }
 
-/// The error of whoever needs the pages.
+/// The error of a command that needs the pages.
 pub(crate) fn unreadable(unread: &Unread) -> Error {
     let remedy = match unread {
         Unread::Memory => {
@@ -238,11 +238,11 @@ impl Files {
             return Err(incomplete("it has no `RESTORE.md`"));
         }
         let is_the_dump = dump.bytes == proof.size && dump.sha256 == hex(&proof.sha256);
-        let is_as_told = match (&pages, database) {
-            (Ok(keyspace), Some(told)) => DatabaseInfo::of(keyspace).is_as_told(&told),
+        let matches = match (&pages, database) {
+            (Ok(keyspace), Some(reported)) => DatabaseInfo::of(keyspace).matches(&reported),
             _ => true,
         };
-        match is_the_dump && is_as_told {
+        match is_the_dump && matches {
             true => Ok((proof, pages)),
             false => Err(Error::new(
                 ErrorKind::Corrupt,

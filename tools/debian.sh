@@ -10,7 +10,7 @@ debian_unpack() {
     type -P apt-get dpkg >/dev/null || return
     [[ -r $keyring ]] || fail "\`$keyring\` is missing: install the package debian-archive-keyring"
     mkdir -p "$dir"
-    # What apt would download tells the mirrors, even where it has never run.
+    # What apt would download shows the mirrors, even if it has never run.
     for mirror in $(apt-get --print-uris update | sed -n "s|^'\(.*\)/dists/.*|\1|p" | sort -u); do
         if fetch_from "$mirror" "$suites" "$@"; then
             for deb in "$scratch"/apt/packages/*.deb; do dpkg -x "$deb" "$dir" || return; done

@@ -86,9 +86,9 @@ impl Bed {
         }
     }
 
-    /// Does something at one of the member's doors, and tells what it cost.
+    /// Does something over one of the member's ports, and returns its cost.
     ///
-    /// The pass that is not timed goes through a meter, and tells nothing but the
+    /// The pass that is not timed goes through a meter, and reports only the
     /// bytes between client and member.
     pub(crate) fn account(
         &self,
@@ -194,7 +194,7 @@ pub(crate) fn in_turn(steps: Vec<(Command, Stdio)>) -> Result<Cost, String> {
     steps.into_iter().map(run).try_fold(Cost::default(), |sum, cost| Ok(sum.then(cost?)))
 }
 
-/// The member's process, told from others by its port.
+/// The member's process, found by its port.
 fn pid_of(etcd: &Etcd) -> Result<Pid, String> {
     let url = format!("//{}", etcd.endpoint());
     let processes = std::fs::read_dir("/proc").map_err(|error| error.to_string())?;

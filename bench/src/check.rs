@@ -11,23 +11,23 @@ const PIECE: usize = 1 << 20;
 
 /// Whether the dump is what its digest says.
 pub(crate) fn dump(path: &Path) -> Result<(), String> {
-    let told = |error| format!("`{}`: {error}", path.display());
-    let mut file = File::open(path).map_err(told)?;
-    let length = file.metadata().map_err(told)?.len();
+    let reported = |error| format!("`{}`: {error}", path.display());
+    let mut file = File::open(path).map_err(reported)?;
+    let length = file.metadata().map_err(reported)?.len();
     let size =
-        length.checked_sub(DIGEST).ok_or_else(|| told(std::io::Error::other("too short")))?;
+        length.checked_sub(DIGEST).ok_or_else(|| reported(std::io::Error::other("too short")))?;
     let mut hash = Sha256::new();
     let mut piece = vec![0; PIECE];
     let mut bytes = (&mut file).take(size);
     loop {
-        match bytes.read(&mut piece).map_err(told)? {
+        match bytes.read(&mut piece).map_err(reported)? {
             0 => break,
             read => hash.update(&piece[..read]),
         }
     }
-    file.seek(SeekFrom::Start(size)).map_err(told)?;
+    file.seek(SeekFrom::Start(size)).map_err(reported)?;
     let mut digest = [0; DIGEST as usize];
-    file.read_exact(&mut digest).map_err(told)?;
+    file.read_exact(&mut digest).map_err(reported)?;
     match hash.finalize()[..] == digest {
         true => Ok(()),
         false => Err(format!("`{}` is not what its SHA-256 says", path.display())),

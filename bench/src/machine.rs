@@ -101,7 +101,7 @@ fn version(program: &OsStr, mut command: Command) -> String {
     let output = command.output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let text = text.unwrap_or_default();
-    // plakar greets whoever calls it for the first time.
+    // plakar prints a greeting when it is called for the first time.
     let line = text.lines().find(|line| line.starts_with(&*name)).unwrap_or("not installed");
     let line = line.strip_prefix(&*name).unwrap_or(line).trim_start_matches([' ', '/']);
     line.trim_start_matches("Version:").trim_start_matches("version").trim().into()

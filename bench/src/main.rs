@@ -96,10 +96,10 @@ impl Scratch {
         tempfile::env::override_temp_dir(folder.path())
             .map_err(|_| "the temporary directory is set")?;
         let path = folder.path().to_owned();
-        let told = std::panic::take_hook();
+        let reported = std::panic::take_hook();
         let at_panic = path.clone();
         std::panic::set_hook(Box::new(move |panic| {
-            told(panic);
+            reported(panic);
             remove(&at_panic);
         }));
         at_signals(path)?;

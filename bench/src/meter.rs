@@ -26,7 +26,7 @@ impl Meter {
                 if ended.load(Ordering::Relaxed) {
                     break;
                 }
-                // Without the member, the client is told by the end of its connection.
+                // Without the member, the client sees the end of its connection.
                 let Ok(server) = TcpStream::connect(&member) else { continue };
                 let ways = [client.try_clone(), server.try_clone()];
                 let [Ok(to_client), Ok(to_server)] = ways else { continue };

@@ -86,7 +86,7 @@ async fn load(
     tokio::spawn(connection);
     let base = format!("http://{endpoint}");
     put(sender.clone(), base.clone(), 0, Instant::now()).await.map_err(|error| failed(&error))?;
-    // Whoever started this may have given up meanwhile.
+    // The caller may have stopped waiting.
     let _ = begun.send(());
     let started = Instant::now();
     let mut clock = interval(Duration::from_secs(1) / RATE);

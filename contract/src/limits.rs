@@ -1,4 +1,4 @@
-//! Durations, and the four time limits that host and component both heed.
+//! Durations, and the four time limits that host and component both use.
 
 use crate::Message;
 use crate::text::escaped;
@@ -11,7 +11,7 @@ pub struct TimeLimits {
     pub connect: Duration,
     /// The longest silence of a server in the middle of an answer.
     pub stall: Duration,
-    /// The longest time in which whoever takes the bytes takes none.
+    /// The longest time in which the store accepts no data.
     pub store: Duration,
     /// The whole run.
     pub max_duration: Duration,

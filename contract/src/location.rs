@@ -93,7 +93,7 @@ pub fn parse<'a>(
     };
     let rest = rest.strip_prefix("//").unwrap_or(rest);
 
-    // Even where the endpoints go before it, a bad location is not let pass.
+    // A bad location is an error even if the endpoints take precedence over it.
     let named = match rest.trim_end_matches('/') {
         "" => None,
         host => Some(authority(host, protocol).map_err(|f| bad(f.reason, f.remedy.into()))?),

@@ -1,6 +1,6 @@
 //! Names that belong to the host, and what a misspelt option meant.
 
-/// The option that names hosts and goes before the location.
+/// The option that lists endpoints and takes precedence over the location.
 pub const ENDPOINTS: &str = "endpoints";
 
 /// The option that holds the location itself.

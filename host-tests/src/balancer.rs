@@ -70,7 +70,7 @@ impl Balancer {
 impl Drop for Balancer {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::SeqCst);
-        // Wakes whoever accepts.
+        // Wakes the thread that accepts.
         drop(TcpStream::connect(self.address));
     }
 }

@@ -181,10 +181,10 @@ impl Run {
         let mut stdin = process.child().stdin.take().expect("it is a pipe");
         // A program need not read what it is given.
         std::thread::spawn(move || stdin.write_all(&self.input));
-        let (told, lines) = mpsc::channel();
+        let (reported, lines) = mpsc::channel();
         let stdout = process.child().stdout.take();
         let stdout = std::thread::spawn(move || {
-            stdout.map_or_else(String::new, |out| read_lines(out, &told))
+            stdout.map_or_else(String::new, |out| read_lines(out, &reported))
         });
         let stderr = process.child().stderr.take().expect("it is a pipe");
         let stderr = std::thread::spawn(move || read_all(stderr));
@@ -349,7 +349,7 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-fn read_lines(pipe: impl Read, told: &mpsc::Sender<String>) -> String {
+fn read_lines(pipe: impl Read, reported: &mpsc::Sender<String>) -> String {
     let mut text = String::new();
     let mut pipe = BufReader::new(pipe);
     let mut bytes = Vec::new();
@@ -357,7 +357,7 @@ fn read_lines(pipe: impl Read, told: &mpsc::Sender<String>) -> String {
         let line = String::from_utf8_lossy(&bytes).into_owned();
         text.push_str(&line);
         // Most tests wait for no line.
-        let _ = told.send(line.trim_end().into());
+        let _ = reported.send(line.trim_end().into());
         bytes.clear();
     }
     text

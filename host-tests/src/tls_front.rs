@@ -1,5 +1,5 @@
 //! What ends TLS in front of a member, as nginx or haproxy does, and agrees on the
-//! protocols (ALPN) that it is told to.
+//! protocols (ALPN) that a test chooses.
 
 use crate::certs::Identity;
 use std::net::SocketAddr;

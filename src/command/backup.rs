@@ -10,7 +10,7 @@ use std::io::Write;
 /// How much is read at a time, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// Writes a backup to `out`. `progress` is told after each piece: bytes written,
+/// Writes a backup to `out`. `progress` is called after each piece: bytes written,
 /// and bytes in all where that is known.
 pub(crate) fn backup<N: Network>(
     import: &mut Import<N>,

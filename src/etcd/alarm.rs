@@ -3,7 +3,7 @@
 //! etcd writes an alarm into its status as the text of a protobuf message, and that
 //! text differs from version to version: the order of the fields, the blanks
 //! between them, and zero, which is left out. So it is read as `name:value` pairs.
-//! Nothing is dropped: what cannot be read is told as it stands.
+//! Nothing is dropped: what cannot be parsed is reported as it is.
 
 use super::messages::{Id, Status};
 use crate::error::plain;
@@ -168,8 +168,9 @@ impl Troubles {
     /// Whether this alarm is on for this very member. Of corruption a text that names
     /// the member is enough, though it cannot be read as an alarm.
     pub(crate) fn concerns(&self, alarm: AlarmType, member_id: u64) -> bool {
-        let told = |other: &String| tells_of_corruption(other) && names_member(other, member_id);
-        let is_told = alarm == AlarmType::Corrupt && self.others.iter().any(told);
+        let reported =
+            |other: &String| tells_of_corruption(other) && names_member(other, member_id);
+        let is_told = alarm == AlarmType::Corrupt && self.others.iter().any(reported);
         let is_on = |on: &Alarm| on.member_id == member_id && on.alarm.is(&alarm);
         member_id != 0 && (is_told || self.alarms.iter().any(is_on))
     }

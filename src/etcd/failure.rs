@@ -175,7 +175,7 @@ mod tests {
         between_bytes: Duration::from_secs(30),
     };
 
-    fn told(transport: Transport, error: NetworkError, tls: bool, stage: Stage) -> Error {
+    fn reported(transport: Transport, error: NetworkError, tls: bool, stage: Stage) -> Error {
         let endpoint = Authority { host: "node1".into(), port: 2379, tls };
         transport.failure(error, &endpoint, stage, &LIMITS)
     }
@@ -373,7 +373,7 @@ mod tests {
                 "network",
             ),
         ] {
-            let error = told(transport, error, tls, stage);
+            let error = reported(transport, error, tls, stage);
             assert_eq!(error.kind, kind, "{error}");
             let (said, advice) = error
                 .to_string()

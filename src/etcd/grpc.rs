@@ -77,15 +77,15 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
         .strip_prefix("application/grpc")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']));
     // A status of gRPC's own says more than that of HTTP.
-    let told = is_grpc.then(|| head.header("grpc-status")).flatten();
-    if told.is_none() && OF_A_PROXY.contains(&head.status) {
+    let reported = is_grpc.then(|| head.header("grpc-status")).flatten();
+    if reported.is_none() && OF_A_PROXY.contains(&head.status) {
         return Ok(Opening::Refused(Refusal {
             status: head.status,
             code: None,
             message: String::new(),
         }));
     }
-    if (head.status != 200 && told.is_none()) || !is_grpc {
+    if (head.status != 200 && reported.is_none()) || !is_grpc {
         // A host that numbers connections carries HTTP/2.
         let remedy = match head.connection() {
             Some(_) => "use `transport=gateway`",
@@ -106,8 +106,8 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
     if let Some(encoding) = head.header("grpc-encoding").filter(|e| *e != "identity") {
         return Err(Unanswered::Unreadable(compressed(encoding)));
     }
-    Ok(match told {
-        // A success in the head is none: only trailers can end a stream.
+    Ok(match reported {
+        // A success in the head does not count: only trailers can end a stream.
         Some(code) if code != "0" => {
             Opening::Refused(refusal(code, head.header("grpc-message").unwrap_or_default()))
         }
@@ -454,8 +454,8 @@ mod tests {
                 assert!(matches!(refused, Ok(Opening::Refused(r)) if r == expected), "{status}");
             }
         }
-        let told = [GRPC, ("grpc-status", "14"), ("grpc-message", "no healthy upstream")];
-        let refused = opening(&head(503, &told));
+        let reported = [GRPC, ("grpc-status", "14"), ("grpc-message", "no healthy upstream")];
+        let refused = opening(&head(503, &reported));
         assert!(matches!(refused, Ok(Opening::Refused(r)) if r.code == Some(14)));
     }
 

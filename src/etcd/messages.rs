@@ -233,7 +233,7 @@ pub(crate) struct KeyValue {
     /// Its value.
     #[prost(bytes = "bytes", tag = "5")]
     pub value: Bytes,
-    /// The lease that it ends with; zero where there is none.
+    /// The lease that it ends with, or zero.
     #[prost(int64, tag = "6")]
     pub lease: i64,
 }

@@ -4,7 +4,7 @@
 //! login and to a missing permission alike. etcd's own words are the authority
 //! (`api/v3rpc/rpctypes/error.go`, and `server/auth/store.go` where 3.4 and 3.5
 //! let the raw error through). An answer that has no gRPC code is not etcd's: it
-//! is a proxy's, and is told as a proxy's.
+//! is a proxy's, and is reported as a proxy's.
 
 use super::failure::LOOK;
 use crate::error::{Error, quote};

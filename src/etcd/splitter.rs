@@ -24,9 +24,9 @@ enum Place {
     /// Between values, where only white space may stand.
     #[default]
     Between,
-    /// In a value, inside so many brackets.
+    /// In a value, inside this many brackets.
     Structure(u32),
-    /// In a string, inside so many brackets.
+    /// In a string, inside this many brackets.
     String(u32),
     /// Behind a backslash in a string.
     Escape(u32),

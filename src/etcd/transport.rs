@@ -46,7 +46,7 @@ impl Call<'_> {
             return None;
         };
         // At most eight digits: milliseconds reach 27 hours, seconds three years. Rounded
-        // up, so that an end by this clock is never told as somebody else's.
+        // up, so that an end by this clock is never reported as another's.
         Some(match budget.as_millis() {
             millis @ 0..=99_999_998 => format!("{}m", millis + 1),
             _ => format!("{}S", budget.as_secs().saturating_add(1).min(99_999_999)),
@@ -77,7 +77,7 @@ impl fmt::Display for Transport {
 pub enum Unanswered {
     /// etcd refused it.
     Refused(Refusal),
-    /// Whoever answered does not speak this transport; why it seems so.
+    /// The server does not support this transport, and why that is assumed.
     Foreign(Error),
     /// The answer cannot be read.
     Unreadable(Error),
@@ -160,7 +160,7 @@ impl Transport {
     }
 }
 
-/// One message of the snapshot stream; its blob lies where the decoder was told to
+/// One message of the snapshot stream; its blob is where the decoder was asked to
 /// put it.
 pub struct Message<'a> {
     /// Bytes of the database still to come after this message.

@@ -334,7 +334,7 @@ fn a_forbidden_status_is_no_obstacle() {
     assert!(import.facts().contains(&("etcd-version", "3.5.28".into())));
     assert!(import.facts().contains(&("role", "unknown".into())));
     let is_id = |name: &str| ["member-id", "cluster-id"].contains(&name);
-    assert!(!import.facts().iter().any(|(name, _)| is_id(name)), "nobody told one");
+    assert!(!import.facts().iter().any(|(name, _)| is_id(name)), "no one reported one");
 }
 
 #[test]

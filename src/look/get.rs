@@ -84,7 +84,7 @@ pub(super) fn run(
         Style { .. } => tell(out, &pair.value)?,
     }
     end(out)?;
-    Ok(Outcome::Told)
+    Ok(Outcome::Printed)
 }
 
 /// Keeps all that passes of one key: its revisions, and what free pages hold of them.

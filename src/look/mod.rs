@@ -13,7 +13,7 @@
 //! | [`text`] | bytes of others as people are shown them |
 //!
 //! A dump holds more than its revision: older revisions, free pages with old or even newer
-//! ones. What is there is decided at the end, by [`Keyspace::newest`], and nothing is told
+//! ones. What is there is decided at the end, by [`Keyspace::newest`], and nothing is printed
 //! before the dump was checked whole.
 //!
 //! [`Keyspace::newest`]: crate::proof::Keyspace::newest
@@ -51,7 +51,7 @@ pub(crate) enum Look {
     Diff(Source, Source),
 }
 
-/// How it is told.
+/// How it is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
     /// As JSON.
@@ -71,7 +71,7 @@ impl Look {
             Look::Get(key, source) => return get::run(key, source, style, out),
             Look::Diff(old, new) => diff::run(old, new, style, out),
         };
-        outcome.map(|()| Outcome::Told)
+        outcome.map(|()| Outcome::Printed)
     }
 }
 
@@ -79,7 +79,7 @@ impl Look {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// What was looked for was written.
-    Told,
+    Printed,
     /// It is not there: why, for people.
     Absent(String),
 }
@@ -94,7 +94,7 @@ fn end(out: &mut impl Write) -> Result<()> {
     out.flush().map_err(|error| write_failed(error).without_remedy())
 }
 
-/// The error of whoever keeps more than the memory holds.
+/// The error of a command that needs more memory than there is.
 fn too_much() -> Error {
     unreadable(&Unread::Memory)
 }
@@ -131,7 +131,7 @@ fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     }
 }
 
-/// A lease in JSON: `null` where there is none.
+/// A lease in JSON, or `null`.
 fn lease(id: i64) -> Option<Id> {
     (id != 0).then_some(Id(id as u64))
 }

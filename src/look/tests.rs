@@ -36,9 +36,9 @@ fn look(look: &Look, style: Style) -> (Vec<u8>, Result<Outcome>) {
     (out, outcome)
 }
 
-fn told(what: &Look, style: Style) -> String {
+fn reported(what: &Look, style: Style) -> String {
     let (out, outcome) = look(what, style);
-    assert_eq!(outcome, Ok(Outcome::Told), "{what:?}");
+    assert_eq!(outcome, Ok(Outcome::Printed), "{what:?}");
     String::from_utf8(out).expect("text")
 }
 
@@ -79,12 +79,12 @@ fn what_is_there_is_what_the_last_writes_left_whatever_free_pages_hold() {
         let random = &mut fastrand::Rng::with_seed(seed);
         let (database, model) = life(random, 120);
         let source = files.put("dump", &database.dump());
-        let listed = told(&Look::Keys(Vec::new(), source.clone()), RAW);
+        let listed = reported(&Look::Keys(Vec::new(), source.clone()), RAW);
         let expected: String = model.keys().map(|key| text::show_key(key) + "\n").collect();
         assert_eq!(listed, expected, "seed {seed}");
 
         let prefix = b"/registry/1";
-        let json = told(&Look::Keys(prefix.to_vec(), source.clone()), JSON);
+        let json = reported(&Look::Keys(prefix.to_vec(), source.clone()), JSON);
         let mut lines = json.lines();
         for (key, (main, value)) in model.iter().filter(|(key, _)| key.starts_with(prefix)) {
             let line: serde_json::Value =
@@ -103,7 +103,9 @@ fn what_is_there_is_what_the_last_writes_left_whatever_free_pages_hold() {
                 let key = [format!("/registry/{number}").as_bytes(), end].concat();
                 let (out, outcome) = look(&Look::Get(key.clone(), source.clone()), RAW);
                 match (model.get(&key), outcome) {
-                    (Some((_, value)), Ok(Outcome::Told)) => assert_eq!(out, *value, "seed {seed}"),
+                    (Some((_, value)), Ok(Outcome::Printed)) => {
+                        assert_eq!(out, *value, "seed {seed}")
+                    }
                     (None, Ok(Outcome::Absent(_))) => assert!(out.is_empty()),
                     (expected, outcome) => panic!("seed {seed}: {expected:?}: {outcome:?}"),
                 }
@@ -149,14 +151,14 @@ fn what_changed_is_what_differs_between_two_dumps() {
             count('~'),
             count('-')
         );
-        let text = told(&Look::Diff(old.clone(), new.clone()), RAW);
+        let text = reported(&Look::Diff(old.clone(), new.clone()), RAW);
         let (last, lines) = text.lines().collect::<Vec<_>>().split_last().map_or_else(
             || panic!("there is always a last line"),
             |(last, lines)| (last.to_string(), lines.join("\n")),
         );
         assert_eq!(lines, expected.join("\n"), "seed {seed}");
         assert!(last.starts_with(&counts), "seed {seed}: {last} for {counts}");
-        let json = told(&Look::Diff(old, new), JSON);
+        let json = reported(&Look::Diff(old, new), JSON);
         let last: serde_json::Value =
             serde_json::from_str(json.lines().last().expect("a line")).expect("JSON");
         assert_eq!(last["added"], count('+'), "{json}");
@@ -200,8 +202,8 @@ fn a_value_that_looks_like_a_page_with_a_later_revision_changes_nothing() {
         assert_eq!(dump[page * 512..page * 512 + bytes.len()], bytes[..], "it lies on a page");
 
         let source = files.put("dump", &dump);
-        assert_eq!(told(&Look::Get(b"/registry/wanted".to_vec(), source.clone()), RAW), "true");
-        let listed = told(&Look::Keys(b"/registry/w".to_vec(), source), JSON);
+        assert_eq!(reported(&Look::Get(b"/registry/wanted".to_vec(), source.clone()), RAW), "true");
+        let listed = reported(&Look::Keys(b"/registry/w".to_vec(), source), JSON);
         assert!(listed.contains("\"mod_revision\":2,") && listed.lines().count() == 1, "{listed}");
     }
 }
@@ -256,12 +258,12 @@ fn a_value_leaves_raw_on_a_pipe_and_escaped_on_a_terminal() {
     let source = files.put("dump", &database.dump());
     let get = |key: &[u8]| Look::Get(key.to_vec(), source.clone());
     assert_eq!(look(&get(b"/a"), RAW).0, value);
-    assert_eq!(told(&get(b"/a"), TERMINAL), "k8s\\x00\\x1b[2J\n\\xff\\\\\n");
-    let json = told(&get(b"/a"), JSON);
+    assert_eq!(reported(&get(b"/a"), TERMINAL), "k8s\\x00\\x1b[2J\n\\xff\\\\\n");
+    let json = reported(&get(b"/a"), JSON);
     let expected = "{\"key\":\"/a\",\"create_revision\":2,\"mod_revision\":2,\"version\":1,\
                     \"lease\":null,\"size\":11,\"value_base64\":\"azhzABtbMkoK/1w=\"}\n";
     assert_eq!(json, expected);
-    assert!(told(&get(b"/b"), JSON).contains("\"value\":\"text\\u001b\"}"));
+    assert!(reported(&get(b"/b"), JSON).contains("\"value\":\"text\\u001b\"}"));
 }
 
 #[test]
@@ -281,7 +283,7 @@ fn a_key_that_is_not_there_is_told_from_one_that_was_deleted() {
     };
     assert_eq!(absent("/gone"), "`/gone` does not exist at revision 4: it was deleted at 4");
     assert_eq!(absent("/the\n"), "`/the\\x0a` does not exist at revision 4");
-    // The beginning of a key is none.
+    // The beginning of a key is not a key.
     absent("/ther");
     absent("");
 }
@@ -303,7 +305,7 @@ fn what_the_pages_say_is_told_in_words_and_as_the_manifest_has_it() {
     let member = br#"{"id":2,"name":"a\u001b[2J","peerURLs":["http://n2:2380"],"isLearner":true}"#;
     database.add("members", b"0000000000000002", member);
     let source = files.put("dump", &database.dump());
-    let text = told(&Look::Show(source.clone()), RAW);
+    let text = reported(&Look::Show(source.clone()), RAW);
     for line in [
         "revision         9",
         "compacted at     5, not finished",
@@ -324,7 +326,7 @@ fn what_the_pages_say_is_told_in_words_and_as_the_manifest_has_it() {
     assert!(text.contains("bytes, which a defragmentation would release\n"), "{text}");
     let keyspace = source.read(PROOF_MEMORY_MOST, nobody()).expect("a database");
     let expected = serde_json::to_value(DatabaseInfo::of(&keyspace)).expect("JSON");
-    let json = told(&Look::Show(source), JSON);
+    let json = reported(&Look::Show(source), JSON);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("JSON"), expected);
 }
 
@@ -341,7 +343,7 @@ fn what_takes_more_memory_than_there_is_is_an_error_and_says_so() {
     let error = read(1 << 20).err().expect("it does not fit");
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.to_string().contains("memory"), "{error}");
-    // All but the large value: that one alone cannot be told.
+    // All but the large value, which alone cannot be printed.
     let (_, listed) = read(3 << 20).expect("the names fit");
     let details = listed.keys.iter().filter(|key| listed.detail(key).is_some());
     assert_eq!((listed.keys.len(), details.count()), (1998, 1997));
@@ -377,8 +379,8 @@ fn a_directory_is_verified_against_its_manifest() {
     assert!(text.starts_with("ok: ") && text.contains("revision 2, 1 keys"), "{text}");
 
     let manifest = std::fs::read_to_string(path.join("manifest.json")).expect("it is there");
-    for (told, other) in [("\"keys\":1", "\"keys\":2"), ("\"hash_kv\":", "\"hash_kv\":1")] {
-        files.put("manifest.json", manifest.replace(told, other).as_bytes());
+    for (reported, other) in [("\"keys\":1", "\"keys\":2"), ("\"hash_kv\":", "\"hash_kv\":1")] {
+        files.put("manifest.json", manifest.replace(reported, other).as_bytes());
         refused(&source, ErrorKind::Corrupt, "`manifest.json`");
     }
     files.put("manifest.json", b"{");

@@ -583,7 +583,7 @@ pub enum Name<'a> {
     Known(&'a [u8]),
     /// It may end after these bytes.
     Beyond,
-    /// There is none.
+    /// It has no value.
     None,
 }
 

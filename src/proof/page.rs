@@ -33,7 +33,7 @@ const PAGE_SIZES: std::ops::RangeInclusive<u32> = 512..=64 << 10;
 /// The flag of an element that is a bucket.
 pub const BUCKET: u32 = 1;
 
-/// No page: what a meta tells as its freelist where none is stored.
+/// No page: what a meta page states as its freelist if none is stored.
 pub const NO_PAGE: u64 = u64::MAX;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -49,7 +49,7 @@ pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
-/// What a meta page tells of the database.
+/// What a meta page states about the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
     /// The size of a page, in bytes.
@@ -112,7 +112,7 @@ impl Meta {
     }
 }
 
-/// What kind of page a header tells of.
+/// The kind of page in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageKind {
     /// It names other pages.

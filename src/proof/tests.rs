@@ -298,7 +298,7 @@ fn a_changed_byte_never_makes_a_walk_find_what_is_not_there() {
     assert!(read_as.iter().all(|times| *times > 0), "{read_as:?}");
 }
 
-/// Whoever may write a value may write what looks like pages, each of which claims all that
+/// A user who may write a value may write what looks like pages, each of which claims all that
 /// follows.
 #[test]
 fn values_that_look_like_pages_count_as_what_they_are() {

@@ -1,5 +1,5 @@
 //! The guide for each kind of cluster, beside the one that was read and found right:
-//! `UPDATE_GOLDEN=1 cargo test --lib restore` writes these files anew.
+//! `UPDATE_GOLDEN=1 cargo test --lib restore` writes these files again.
 
 use super::members::Reported;
 use super::*;

@@ -9,7 +9,7 @@ use crate::member::{self, Candidate};
 use crate::proof::Found;
 use crate::snapshot::stream::Sent;
 
-/// The member that is asked, and what it told.
+/// The chosen member, and what it reported.
 pub(crate) struct Chosen {
     /// The member.
     pub candidate: Candidate,
@@ -58,15 +58,13 @@ impl Chosen {
     /// the snapshot and after it.
     pub(crate) fn add_statuses(
         &mut self,
-        told: Vec<(Status, Option<String>)>,
+        reported: Vec<(Status, Option<String>)>,
         warn: fn(&str),
     ) -> Result<()> {
         let endpoint = self.candidate.endpoint.clone();
-        let statuses = told.iter().map(|(status, connection)| (status, connection.as_deref()));
-        self.identity
-            .told_by_statuses(statuses)
-            .map_err(|error| error.at(&endpoint, Stage::Probe))?;
-        for (status, _) in &told {
+        let statuses = reported.iter().map(|(status, connection)| (status, connection.as_deref()));
+        self.identity.add_statuses(statuses).map_err(|error| error.at(&endpoint, Stage::Probe))?;
+        for (status, _) in &reported {
             self.troubles.add(Troubles::of(status));
             for warning in member::warnings(status) {
                 self.warn(warning, warn);
@@ -101,8 +99,8 @@ impl Chosen {
     /// Takes in the member list, which came over this connection.
     pub(crate) fn add_members(&mut self, list: MemberList, connection: Option<&str>) -> Result<()> {
         let header = list.header.unwrap_or_default();
-        let told = self.identity.told(header, connection);
-        told.map_err(|error| error.at(&self.candidate.endpoint, Stage::Probe))?;
+        let reported = self.identity.add(header, connection);
+        reported.map_err(|error| error.at(&self.candidate.endpoint, Stage::Probe))?;
         match header.member_id {
             // Every etcd says who answers. Its proxy lists itself as the one member.
             0 => self.identity.hide("an `etcd grpc-proxy` is in between"),
@@ -111,7 +109,7 @@ impl Chosen {
         Ok(())
     }
 
-    /// Takes in what the snapshot tells of its sender, which may be another member
+    /// Adds what the snapshot shows of its sender, which may be another member
     /// than the one that was asked who it is. `after_status` is the one after it.
     pub(crate) fn add_snapshot(&mut self, sent: &Sent, after_status: Option<&Status>) {
         // A proxy may lead each call to another member, and do so by the call's name or
@@ -124,7 +122,7 @@ impl Chosen {
             |status: Option<&Status>| status.map_or(0, |s| u64::try_from(s.db_size).unwrap_or(0));
         let (before, after) = (size(self.candidate.status.as_ref()), size(after_status));
         // A database grows, or is made smaller by a defragmentation, which waits for the
-        // end of a snapshot. Zero is not told.
+        // end of a snapshot. Zero is not reported.
         let was_defragmented = after != 0 && after < before;
         let fits =
             |sent: u64| was_defragmented || (before <= sent && (after == 0 || sent <= after));
@@ -135,7 +133,7 @@ impl Chosen {
         }
         let revision = |status: Option<&Status>| status.map_or(0, |s| s.header().revision);
         let (before, after) = (revision(self.candidate.status.as_ref()), revision(after_status));
-        // Zero is not told. A member's revision never goes back.
+        // Zero is not reported. A member's revision never goes back.
         if sent.revision.is_some_and(|sent| sent < before || (after != 0 && sent > after)) {
             self.identity.hide("the snapshot has a revision that this member did not have");
         }

@@ -37,7 +37,7 @@ impl<N: Network> Session<N> {
         votes.extend(self.survey.rejected.iter().map(|rejected| Vote {
             endpoint: rejected.endpoint.clone(),
             member_id: 0,
-            told: None,
+            reported: None,
             verdict: Verdict::NotAsked("it was not usable for the backup".into()),
             duration: Duration::ZERO,
         }));
@@ -56,20 +56,20 @@ impl<N: Network> Session<N> {
             )),
             false => self.hash_kv(candidate, &keyspace.found),
         };
-        let (told, verdict) = match answer {
-            Ok(told) => (Some(told), verdict(&told, keyspace)),
+        let (reported, verdict) = match answer {
+            Ok(reported) => (Some(reported), verdict(&reported, keyspace)),
             Err(verdict) => (None, verdict),
         };
         Vote {
             endpoint: candidate.endpoint.clone(),
-            member_id: told.and_then(|told| told.header).unwrap_or_default().member_id,
-            told,
+            member_id: reported.and_then(|reported| reported.header).unwrap_or_default().member_id,
+            reported,
             verdict,
             duration: since.elapsed(),
         }
     }
 
-    /// A member's HashKV at a revision, or why there is none.
+    /// A member's HashKV at a revision, or why it is missing.
     fn hash_kv(
         &self,
         candidate: &mut Candidate,
@@ -82,11 +82,11 @@ impl<N: Network> Session<N> {
             let can_wait = since.elapsed() + PAUSE < CATCHING_UP.min(self.deadline.left());
             let refusal = match self.ask_hash_kv(candidate, found.revision).map_err(not_asked)? {
                 // It has the revision, and not yet the compaction that came after it.
-                Ok(told) if compacted(&told) < found.compact_revision && can_wait => {
+                Ok(reported) if compacted(&reported) < found.compact_revision && can_wait => {
                     std::thread::sleep(PAUSE);
                     continue;
                 }
-                Ok(told) => return Ok(told),
+                Ok(reported) => return Ok(reported),
                 Err(refusal) => refusal,
             };
             match &self.options.credentials {
@@ -132,7 +132,7 @@ impl<N: Network> Session<N> {
         let response =
             answer.map_err(|error| transport.failure(error, endpoint, Stage::Proof, &timeouts))?;
         match transport.answer::<HashKv>(&response) {
-            Ok(told) => Ok(Ok(told)),
+            Ok(reported) => Ok(Ok(reported)),
             Err(Unanswered::Refused(refusal)) => Ok(Err(refusal)),
             Err(unanswered) => Err(unanswered.into_error()),
         }
@@ -140,8 +140,8 @@ impl<N: Network> Session<N> {
 }
 
 /// The revision that a member is compacted at; -1 if it never was.
-fn compacted(told: &HashKv) -> i64 {
-    match told.compact_revision {
+fn compacted(reported: &HashKv) -> i64 {
+    match reported.compact_revision {
         // What an answer leaves out is zero, and no revision.
         0 => -1,
         compacted => compacted,
@@ -149,11 +149,14 @@ fn compacted(told: &HashKv) -> i64 {
 }
 
 /// What an answer says of the bytes.
-fn verdict(told: &HashKv, keyspace: &Keyspace) -> Verdict {
+fn verdict(reported: &HashKv, keyspace: &Keyspace) -> Verdict {
     let revision = keyspace.found.revision;
-    let compacted = compacted(told);
-    if ![0, revision].contains(&told.hash_revision) {
-        return Verdict::NotComparable(format!("it hashed up to revision {}", told.hash_revision));
+    let compacted = compacted(reported);
+    if ![0, revision].contains(&reported.hash_revision) {
+        return Verdict::NotComparable(format!(
+            "it hashed up to revision {}",
+            reported.hash_revision
+        ));
     }
     if compacted > revision {
         return Verdict::NotComparable(
@@ -161,7 +164,7 @@ fn verdict(told: &HashKv, keyspace: &Keyspace) -> Verdict {
         );
     }
     let is_behind = compacted < keyspace.found.compact_revision;
-    match keyspace.hash(compacted.max(keyspace.found.compact_revision)) == told.hash {
+    match keyspace.hash(compacted.max(keyspace.found.compact_revision)) == reported.hash {
         true => Verdict::Agrees,
         // It may tell a hash that it computed before it removed what the snapshot lacks.
         false if is_behind => Verdict::NotComparable(

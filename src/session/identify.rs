@@ -13,7 +13,7 @@ use plakar_connector::ErrorKind;
 
 /// How often a member is asked who it is before the snapshot, and again after it,
 /// beyond the first time. A proxy that spreads the calls of one connection over
-/// several members is found out by that. It takes so many for one that has weights:
+/// several members is detected by that. A proxy with weights needs this many:
 /// where one call in eleven goes elsewhere, 18 statuses all came from one member, and
 /// the snapshot from another, in one backup of thirty. A status costs a member some
 /// microseconds.
@@ -125,15 +125,15 @@ impl<N: Network> Session<N> {
         };
         for _ in 0..again(transport) / at_once {
             let asked = (0..at_once).map(|_| Probe::of(&chosen.candidate)).collect();
-            let told: Vec<_> = self
+            let reported: Vec<_> = self
                 .probe(asked)
                 .into_iter()
                 .filter_map(|(asked, answer)| Some((answer.ok()?, asked.connection)))
                 .collect();
-            if told.is_empty() {
+            if reported.is_empty() {
                 break;
             }
-            chosen.add_statuses(told, self.warn)?;
+            chosen.add_statuses(reported, self.warn)?;
         }
         Ok(())
     }

@@ -48,8 +48,8 @@ impl<N: Network> Session<N> {
         let answers = self.probe(asked);
         let answers = self.probe_without_grpc(answers);
         let answers = self.probe_with_login(answers);
-        let told = || answers.iter().filter_map(|(a, s)| Some((&a.endpoint, s.as_ref().ok()?)));
-        if let Some([(a, a_id), (b, b_id)]) = member::strangers(told()) {
+        let reported = || answers.iter().filter_map(|(a, s)| Some((&a.endpoint, s.as_ref().ok()?)));
+        if let Some([(a, a_id), (b, b_id)]) = member::cluster_mismatch(reported()) {
             return Err(Error::new(
                 ErrorKind::Other,
                 format!("`{a}` belongs to cluster {a_id}, but `{b}` to cluster {b_id}"),
@@ -57,10 +57,10 @@ impl<N: Network> Session<N> {
             .remedy("use endpoints of one cluster only")
             .during(Stage::Probe));
         }
-        let cluster_id = told().map(|(_, status)| status.header().cluster_id).max();
+        let cluster_id = reported().map(|(_, status)| status.header().cluster_id).max();
         // A member that lags may not know yet what the others say of it.
         let mut troubles = Troubles::default();
-        told().for_each(|(_, status)| troubles.add(Troubles::of(status)));
+        reported().for_each(|(_, status)| troubles.add(Troubles::of(status)));
         let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
         for (asked, answer) in answers {
             let endpoint = asked.endpoint.clone();
@@ -172,7 +172,7 @@ pub(super) enum ProbeError {
 }
 
 impl ProbeError {
-    /// The error for people. Where gRPC was tried before, its reason is told too,
+    /// The error for people. If gRPC was tried before, its reason is included,
     /// unless it was etcd itself that answered this time.
     pub(super) fn into_error(self, asked: &Probe, timeouts: &Timeouts) -> Error {
         let Probe { endpoint, transport, no_grpc, .. } = asked;

@@ -334,7 +334,7 @@ fn a_snapshot_that_a_proxy_passed_on_is_of_an_unknown_member() {
 
 #[test]
 fn a_snapshot_of_another_size_is_of_an_unknown_member() {
-    // What the member told before and after; the snapshot is one of 1536 bytes.
+    // What the member reported before and after; the snapshot has 1536 bytes.
     for (before, after, is_known) in [
         (0, 0, true),
         (1536, 1536, true),
@@ -372,8 +372,12 @@ fn what_another_member_says_of_one_is_believed() {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
         member(&network, "b", transport, 3);
-        let told = ["memberID:2 alarm:CORRUPT ", "alarm:CORRUPT ", "memberID:2 alarm:NOSPACE "];
-        network.reply("b", transport.paths().status, transport.status(&troubled(3, &told)).over(1));
+        let reported = ["memberID:2 alarm:CORRUPT ", "alarm:CORRUPT ", "memberID:2 alarm:NOSPACE "];
+        network.reply(
+            "b",
+            transport.paths().status,
+            transport.status(&troubled(3, &reported)).over(1),
+        );
         let manifest = back_up(&network, transport, "a,b").expect("a backup of the other one");
         assert_eq!(manifest["endpoint"], "b:2379");
         let rejected = manifest["endpoints_rejected"].to_string();
@@ -384,8 +388,12 @@ fn what_another_member_says_of_one_is_believed() {
 
         // Of the whole cluster, and of one out of space.
         network.reply("b", transport.paths().snapshot, transport.snapshot().over(1));
-        let told = ["alarm:CORRUPT ", "memberID:3 alarm:NOSPACE "];
-        network.reply("b", transport.paths().status, transport.status(&troubled(3, &told)).over(1));
+        let reported = ["alarm:CORRUPT ", "memberID:3 alarm:NOSPACE "];
+        network.reply(
+            "b",
+            transport.paths().status,
+            transport.status(&troubled(3, &reported)).over(1),
+        );
         let manifest = back_up(&network, transport, "a,b").expect("a backup");
         assert_eq!(manifest["endpoint"], "a:2379", "it is not out of space");
         assert_eq!(manifest["alarms"].as_array().map(Vec::len), Some(2), "{manifest}");
@@ -463,11 +471,11 @@ fn a_connection_that_is_vouched_for_afterwards_is_good() {
 #[test]
 fn behind_a_grpc_proxy_member_and_members_are_unknown() {
     for transport in BOTH {
-        for told in [None, Some(Header::default())] {
+        for reported in [None, Some(Header::default())] {
             let network = Scripted::default();
             member(&network, "a", transport, 2);
             let itself = Member { name: "proxy-host".into(), ..Member::default() };
-            let list = transport.members(told, &[itself]).over(1);
+            let list = transport.members(reported, &[itself]).over(1);
             network.reply("a", transport.paths().members, list);
             let manifest = back_up(&network, transport, "a").expect("a backup");
             assert_eq!((&manifest["member"], &manifest["members"]), (&Value::Null, &Value::Null));
@@ -543,12 +551,12 @@ fn a_second_cluster_is_noticed_whoever_tells_of_it() {
 
 #[test]
 fn a_member_that_was_made_anew_is_not_the_same() {
-    let anew = [
+    let changed = [
         Status { header: Some(Header { revision: 7, ..header(2) }), ..status(2) },
         Status { header: Some(Header { raft_term: 2, ..header(2) }), ..status(2) },
         Status { raft_applied_index: 5, ..status(2) },
     ];
-    for (after, what) in anew.iter().zip(["revision", "raft term", "applied index"]) {
+    for (after, what) in changed.iter().zip(["revision", "raft term", "applied index"]) {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);
         let mut turns =
@@ -600,7 +608,7 @@ fn a_status_that_a_login_does_not_open_is_asked_for_no_third_time() {
     assert_eq!(network.count("a", GRPC.status), 3, "twice before, and once after");
     assert_eq!(network.count("a", GRPC.login), 1);
     assert_eq!(manifest["member"], json!({ "id": "2", "name": "m2", "role": "unknown" }));
-    assert_eq!(manifest["cluster_id"], "1", "the member list told it");
+    assert_eq!(manifest["cluster_id"], "1", "the member list has it");
     assert_eq!(manifest["auth_enabled"], true);
     assert!(warned(&manifest, "role and revision are unknown"), "{manifest}");
 }
@@ -667,7 +675,7 @@ fn a_refusal_in_the_place_of_the_first_message_is_told_as_what_it_is() {
     network.reply("a", GRPC.login, Transport::Grpc.token("a-token"));
     let refusal = Reply::grpc_refusal_in_trailers("16", "etcdserver: invalid auth token");
     network.turns("a", GRPC.snapshot, vec![refusal, Transport::Grpc.snapshot().over(1)]);
-    assert!(backed_up(&network, &options("grpc", "a", &LOGIN)).is_ok(), "it is logged in to anew");
+    assert!(backed_up(&network, &options("grpc", "a", &LOGIN)).is_ok(), "it logs in again");
 }
 
 #[test]
@@ -763,7 +771,7 @@ fn where_grpc_finds_no_way_the_gateway_is_asked() {
         network.on("a", GRPC.status, move |_| answer.clone());
         let manifest = backed_up(&network, &options("auto", "a", &[])).expect("a backup");
         assert_eq!(manifest["transport"], "gateway");
-        // Who asks for gRPC gets gRPC, or is told what is in its way.
+        // With `transport=grpc` there is gRPC, or an error that says why not.
         let error = backed_up(&network, &options("grpc", "a", &[])).expect_err("no way");
         assert!(error.to_string().contains("`transport=gateway`"), "{error}");
     }
@@ -984,8 +992,8 @@ fn a_version_is_asked_for_where_the_status_does_not_tell() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     network.reply("a", GRPC.status, Transport::Grpc.refusal(7, "etcdserver: permission denied"));
-    for (told, version) in [("3.5.28", "3.5.28"), ("3.5\u{1b}[31m", "")] {
-        network.json("a", "/version", 200, json!({ "etcdserver": told }).to_string());
+    for (reported, version) in [("3.5.28", "3.5.28"), ("3.5\u{1b}[31m", "")] {
+        network.json("a", "/version", 200, json!({ "etcdserver": reported }).to_string());
         let manifest = back_up(&network, Transport::Grpc, "a").expect("a backup");
         assert_eq!(manifest["etcd_version"], version);
     }
@@ -1023,8 +1031,8 @@ fn a_refusal_that_comes_in_pieces_is_read_whole() {
 }
 
 thread_local! {
-    /// What people were told.
-    static TOLD: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+    /// What people read.
+    static LINES: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 #[test]
@@ -1034,13 +1042,13 @@ fn people_are_told_that_another_member_is_tried_where_there_is_one() {
         member(&network, "a", Transport::Grpc, 2);
         member(&network, "b", Transport::Grpc, 3);
         network.reply("a", GRPC.snapshot, Transport::Grpc.refusal(13, "disk on fire"));
-        let warn = |line: &str| TOLD.with_borrow_mut(|told| told.push(line.into()));
+        let warn = |line: &str| LINES.with_borrow_mut(|reported| reported.push(line.into()));
         let options = options("grpc", endpoints, &[]);
         let ping = Session::new(network, options, warn).ping();
         assert_eq!(ping.is_ok(), tried == 1);
-        let told = TOLD.take();
-        let lines = told.iter().filter(|line| line.ends_with("; trying the next member"));
-        assert_eq!(lines.count(), tried, "{told:?}");
+        let reported = LINES.take();
+        let lines = reported.iter().filter(|line| line.ends_with("; trying the next member"));
+        assert_eq!(lines.count(), tried, "{reported:?}");
     }
 }
 
@@ -1062,7 +1070,7 @@ fn what_a_status_does_not_tell_is_recorded_as_unknown() {
     }
 }
 
-/// Whoever asks on after a failure gets it again, and no further.
+/// A caller that continues after a failure gets the same failure.
 #[test]
 fn an_import_that_failed_stays_so() {
     let network = Scripted::default();

@@ -24,7 +24,7 @@ pub(crate) fn verify<O: Observer>(
 ) -> Result<Verified<O>> {
     let mut content = Content::observed(memory, observer);
     let mut size = 0;
-    // A dump tells its size only by its end: the last 32 bytes seen stay behind,
+    // The size of a dump is known only at its end: the last 32 bytes seen are held back,
     // at the front of the buffer, until more come.
     let mut buffer = vec![0; DIGEST + PIECE];
     let mut held = 0;

@@ -44,10 +44,10 @@ pub(crate) struct SnapshotStream<B> {
     refusal: Option<Refusal>,
 }
 
-/// What a snapshot tells of its sender, which it does not name.
+/// What a snapshot shows of its sender, which it does not name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// The connection that it came over, where the host tells.
+    /// The connection that it came over, if the host reports it.
     pub connection: Option<String>,
     /// Whether an HTTP proxy passed it on.
     pub is_proxied: bool,
@@ -138,7 +138,7 @@ impl<B: Body> SnapshotStream<B> {
         self.refusal.take()
     }
 
-    /// The size that the dump will have, once the first message told it.
+    /// The size of the dump, known from the first message on.
     pub(crate) fn size(&self) -> Option<u64> {
         self.verifier.size()
     }
@@ -162,7 +162,7 @@ impl<B: Body> SnapshotStream<B> {
         matches!(self.state, State::Proven(_))
     }
 
-    /// The storage version that etcd told along with the bytes, 3.6 and later.
+    /// The storage version that etcd sent with the bytes, 3.6 and later.
     pub(crate) fn storage_version(&self) -> &str {
         &self.storage_version
     }
@@ -172,7 +172,7 @@ impl<B: Body> SnapshotStream<B> {
         self.ended.unwrap_or_else(Instant::now) - self.since
     }
 
-    /// What it tells of its sender.
+    /// What it shows of its sender.
     pub(crate) fn sent(&self) -> Sent {
         Sent {
             connection: self.head.connection(),
@@ -200,7 +200,7 @@ impl<B: Body> SnapshotStream<B> {
         bytes
     }
 
-    /// Receives until so many bytes are there, or the end is.
+    /// Receives until this many bytes are there, or the end.
     fn fill(&mut self, wanted: usize) -> Result<()> {
         self.ready.clear();
         self.taken = 0;

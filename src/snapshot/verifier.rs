@@ -164,7 +164,7 @@ pub(crate) struct Verifier {
 enum State {
     /// No message came yet.
     Opening,
-    /// So many bytes of the database are still to come.
+    /// This many bytes of the database are still to come.
     Data(u64),
     /// All of the database is here; the digest is next.
     AwaitingDigest,
@@ -183,7 +183,7 @@ impl Verifier {
         self.pages.take()
     }
 
-    /// The size that the dump will have, once the first message told it.
+    /// The size of the dump, known from the first message on.
     pub(crate) fn size(&self) -> Option<u64> {
         match self.state {
             State::Opening => None,
@@ -249,7 +249,7 @@ impl Verifier {
         Ok(Piece::Data)
     }
 
-    /// The end of the stream: proof of a whole snapshot, or why it is none.
+    /// The end of the stream: proof of a complete snapshot, or why it is incomplete.
     pub(crate) fn finish(&self) -> Result<Proof> {
         let missing = match self.state {
             State::Complete(sha256) => {

@@ -14,7 +14,7 @@ use plakar_connector::ErrorKind;
 use std::io::{BufRead, IsTerminal, Read};
 use std::time::{Duration, Instant};
 
-/// How often a long run tells how far it is.
+/// How often a long run reports its progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// The longest password that is read, in bytes.
@@ -23,7 +23,7 @@ const PASSWORD_MOST: u64 = 4096;
 impl Guest for Component {
     fn run() -> std::result::Result<(), ()> {
         let (message, code) = match run() {
-            Ok(Outcome::Told) => return Ok(()),
+            Ok(Outcome::Printed) => return Ok(()),
             Ok(Outcome::Absent(why)) => (why, ABSENT_EXIT_CODE),
             Err(error) => (error.to_string(), error.kind.exit_code()),
         };
@@ -49,17 +49,17 @@ fn run() -> Result<Outcome> {
         }
         Command::Backup { target, bundle } => backup(options(target)?, bundle)?,
     }
-    Ok(Outcome::Told)
+    Ok(Outcome::Printed)
 }
 
 fn backup(options: Options, bundle: bool) -> Result<()> {
     let out = Stdout::new(options.limits.store);
     let mut import = Import::new(WasiHttp, options, warn);
     let started = Instant::now();
-    let mut told = started;
+    let mut reported = started;
     command::backup(&mut import, bundle, out, |bytes, size| {
-        if told.elapsed() >= PROGRESS {
-            told = Instant::now();
+        if reported.elapsed() >= PROGRESS {
+            reported = Instant::now();
             let size = size.map(|size| format!(" of {size}")).unwrap_or_default();
             eprintln!("{bytes}{size} bytes in {} s", started.elapsed().as_secs());
         }

@@ -30,7 +30,7 @@ pub(crate) struct WasiHttp;
 
 /// The body of a response, as it comes.
 pub(crate) struct WasiBody {
-    // Dropped from top to bottom: a stream must go before its body, and a body
+    // Dropped from top to bottom: a stream must be dropped before its body, and a body
     // before its response.
     stream: Option<InputStream>,
     body: Option<IncomingBody>,
@@ -42,7 +42,7 @@ impl Network for WasiHttp {
 
     fn send(&self, request: Request) -> Result<(Head, WasiBody), NetworkError> {
         let future = start(&request)?;
-        // Not every host heeds a limit in each part of an exchange, such as a handshake.
+        // Not every host applies a limit in each part of an exchange, such as a handshake.
         let Timeouts { connect, first_byte, .. } = request.timeouts;
         let limit = connect.saturating_add(first_byte).saturating_add(SLACK);
         let over = monotonic_clock::subscribe_duration(nanoseconds(limit));
@@ -267,7 +267,7 @@ fn read_result(read: Result<Vec<u8>, StreamError>) -> Result<Option<Vec<u8>>, Ne
     }
 }
 
-/// What befell a body, from the words alone: wasmtime 48 finds no code in the
+/// Why a body failed, from the text alone: wasmtime 48 finds no code in the
 /// errors of its own bodies (`p2/types_impl.rs` looks for another type).
 fn body_error(text: String) -> NetworkError {
     let words = text.to_ascii_lowercase().replace(['-', ' ', '_'], "");

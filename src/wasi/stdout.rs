@@ -18,7 +18,7 @@ impl Stdout {
         Self { stream: get_stdout(), patience }
     }
 
-    /// Waits until so many bytes, at least 1, may be written.
+    /// Waits until this many bytes, at least 1, may be written.
     fn room(&self) -> Result<u64> {
         loop {
             match self.stream.check_write().map_err(broken)? {

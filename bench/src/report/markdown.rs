@@ -51,7 +51,7 @@ pub(super) fn table(
     section(&title, note, "store/", main, &["store.svg"]);
     let title = format!("Harm to those who write, {main} MB");
     let note = format!(
-        "A steady load of {} puts a second of {} bytes each, over gRPC, during the backup ({} s where there is none). \
+        "A steady load of {} puts a second of {} bytes each, over gRPC, during the backup ({} s without one). \
          Each put is sent when it is due, whatever became of those before it, and its time counts from then; \
          p50, p99 and max are those of one run, and a cell has the median of the runs. Each put waits for the \
          member's disk; the backup is saved to memory (`/dev/shm`), as one that leaves the machine, or to that disk \
@@ -129,7 +129,7 @@ fn explained(out: &Path) -> String {
     let depth = below.and_then(|(docs, out)| Some(out.strip_prefix(docs).ok()?.iter().count()));
     depth.map_or_else(String::new, |depth| {
         let up = "../".repeat(depth);
-        format!(" What they mean is told in [performance]({up}performance.md).")
+        format!(" What they mean is explained in [performance]({up}performance.md).")
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Colours that are told apart by most eyes (Okabe and Ito).
+/// Colours that most eyes can distinguish (Okabe and Ito).
 pub(super) const COLOURS: [&str; 8] =
     ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7f7f7f", "#b8a800"];
 

@@ -71,7 +71,7 @@ pub(crate) const LABELS: [(&str, &str); 34] = [
     ("start/connector", "`connector.wasm`"),
 ];
 
-/// Timed runs where nothing was typed: so many that the median holds, so few that
+/// Timed runs by default: enough for a stable median, and few enough that
 /// everything ends within 40 minutes on two cores.
 const RUNS: usize = 5;
 /// Of what takes long, or is only to show how things grow.
@@ -158,7 +158,7 @@ impl<R: FnMut(&Results) -> Result<(), String>> Bench<'_, R> {
         Ok(())
     }
 
-    /// What was made; where it failed, that is told beside the other results.
+    /// The result; a failure is listed beside the other results.
     fn made<T>(&mut self, what: &str, made: Result<T, String>) -> Option<T> {
         made.map_err(|error| self.failed(what.to_owned(), &error)).ok()
     }

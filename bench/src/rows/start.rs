@@ -82,7 +82,7 @@ fn ping(bed: &Bed, home: &Path) -> Result<Sample, String> {
     let mut ping = host(home, &["-vv", "ping"]);
     ping.arg(bed.etcd.location());
     let cost = measure::run(ping)?;
-    let told = |what: &str| {
+    let reported = |what: &str| {
         // The last: the component is instantiated once more to be described.
         let line = cost.stderr.lines().rfind(|line| line.contains(what));
         let text = line.and_then(|line| line.split("elapsed=").nth(1));
@@ -91,8 +91,8 @@ fn ping(bed: &Bed, home: &Path) -> Result<Sample, String> {
     Ok(vec![
         (Quantity::Wall, cost.wall),
         (Quantity::Memory, cost.memory as f64),
-        (Quantity::Compile, told("the component is compiled or taken from the cache")?),
-        (Quantity::Instantiate, told("the component is instantiated")?),
+        (Quantity::Compile, reported("the component is compiled or taken from the cache")?),
+        (Quantity::Instantiate, reported("the component is instantiated")?),
     ])
 }
 

@@ -50,7 +50,7 @@ pub trait Connector: Sized + 'static {
 
 /// The bytes of a file.
 pub trait Content: 'static {
-    /// The next bytes, at most so many; `None` once the content came whole.
+    /// The next bytes, at most this many; `None` once the content is complete.
     fn read(&self, max_bytes: u32) -> Result<Option<Vec<u8>>, Error>;
     /// What the bytes must hash to, where the source says so and the host lists the
     /// algorithm.

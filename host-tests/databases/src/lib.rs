@@ -319,7 +319,7 @@ fn checksum(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Writes the checksums of both meta pages anew, after a test has changed them.
+/// Writes the checksums of both meta pages again, after a test has changed them.
 pub fn sign(database: &mut [u8], page_size: usize) {
     for begin in [0, page_size] {
         let checksum = checksum(&database[begin + HEADER..begin + 72]);
@@ -341,7 +341,7 @@ fn page_of(id: usize, flags: u16, count: usize, rest: &[u8]) -> Vec<u8> {
     page
 }
 
-/// A leaf, or a branch where it has children; its overflow is told when it is placed.
+/// A leaf, or a branch where it has children; its overflow is set when it is placed.
 fn page(
     id: usize,
     kind: u16,

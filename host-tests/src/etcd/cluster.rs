@@ -48,7 +48,7 @@ impl Tls {
 /// One member. It outlives its process, so that it can be talked of.
 struct Member {
     name: String,
-    /// As its status tells it.
+    /// As its status reports it.
     id: u64,
     port: u16,
     peer_port: u16,
@@ -81,7 +81,7 @@ impl Member {
 }
 
 impl Cluster {
-    /// Starts so many voters; answers once all know the same leader.
+    /// Starts this many voting members; returns once all report the same leader.
     pub fn start(version: Version, size: usize) -> Cluster {
         Cluster::start_with(version, size, || None)
     }
@@ -93,7 +93,7 @@ impl Cluster {
     }
 
     fn start_with(version: Version, size: usize, tls: impl Fn() -> Option<Tls>) -> Cluster {
-        // Whoever took one of the ports meanwhile keeps it.
+        // Another process that took one of the ports in the meantime keeps it.
         for _ in 0..5 {
             let members: Vec<Member> =
                 (1..=size).map(|number| Member::new(format!("node{number}"))).collect();
@@ -137,12 +137,12 @@ impl Cluster {
         Client::new(self.endpoint(index))
     }
 
-    /// What a member tells of itself at `/metrics`.
+    /// What a member reports at `/metrics`.
     pub fn metrics(&self, index: usize) -> &Client {
         &self.members[index].metrics
     }
 
-    /// How many snapshots of a member have ended, be it well or badly.
+    /// How many snapshots of a member have ended, successful or not.
     pub fn snapshots_ended(&self, index: usize) -> u64 {
         self.metrics(index).metric("etcd_disk_backend_snapshot_duration_seconds_count") as u64
     }
@@ -185,13 +185,13 @@ impl Cluster {
     pub fn leader(&self) -> usize {
         self.eventually("agree on a leader", || {
             let running: Vec<&Member> = self.members.iter().filter(|m| m.answers()).collect();
-            let told: Option<Vec<u64>> = running
+            let reported: Option<Vec<u64>> = running
                 .iter()
                 .map(|member| Some(leader_id(&self.try_status(&member.endpoint())?)))
                 .collect();
-            let told = told?;
-            let leader = *told.first()?;
-            told.iter().all(|other| *other == leader).then_some(())?;
+            let reported = reported?;
+            let leader = *reported.first()?;
+            reported.iter().all(|other| *other == leader).then_some(())?;
             self.members.iter().position(|member| member.answers() && member.id == leader)
         })
     }
@@ -229,7 +229,7 @@ impl Cluster {
         let list = &printed["ETCD_INITIAL_CLUSTER"];
         self.launch(index, list, "existing", &[]);
         let applied = |status: &Value| status["Status"]["raftAppliedIndex"].as_u64();
-        let goal = applied(&self.status(leader)).expect("the leader tells its index");
+        let goal = applied(&self.status(leader)).expect("the leader reports its index");
         let status = self.eventually("have a learner that caught up", || {
             self.members[index].metrics.try_get("/metrics").ok()?;
             let status = self.try_status(&self.endpoint(index))?;
@@ -320,18 +320,18 @@ impl Cluster {
         self.members[index].frozen = false;
     }
 
-    /// The revision that whoever serves at this endpoint has applied.
+    /// The revision that the member at this endpoint has applied.
     pub fn revision(&self, endpoint: &str) -> u64 {
         let revision = |status: Value| status["Status"]["header"]["revision"].as_u64();
         self.eventually("tell a revision", || self.try_status(endpoint).and_then(revision))
     }
 
-    /// Waits until whoever serves at this endpoint has applied so much.
+    /// Waits until the member at this endpoint has applied this revision.
     pub fn wait_for_revision(&self, endpoint: &str, revision: u64) {
         self.eventually("catch up", || (self.revision(endpoint) >= revision).then_some(()));
     }
 
-    /// The HashKV of whoever serves at this endpoint.
+    /// The HashKV of the member at this endpoint.
     pub fn hash_kv(&self, endpoint: &str, revision: u64) -> HashKv {
         let revision = revision.to_string();
         let arguments = ["endpoint", "hashkv", "-w", "json", "--rev", &revision];
@@ -439,7 +439,7 @@ fn answer_of(command: &mut Command) -> Vec<u8> {
 }
 
 fn member_id(status: &Value) -> u64 {
-    status["Status"]["header"]["member_id"].as_u64().expect("a status tells the member's id")
+    status["Status"]["header"]["member_id"].as_u64().expect("a status has the member's id")
 }
 
 fn leader_id(status: &Value) -> u64 {

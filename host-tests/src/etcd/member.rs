@@ -55,13 +55,13 @@ impl Settings {
 
     /// Serves TLS alone, at 127.0.0.1 and at 127.0.0.2, which stands for the node's
     /// own address, as kubeadm sets etcd up. What is the client endpoint otherwise
-    /// tells the metrics and the health, and nothing else.
+    /// returns the metrics and the health, and nothing else.
     pub fn only_secure(self, server: &Identity) -> Settings {
         Settings { only_secure: true, ..self.secure(server) }
     }
 
     /// Issues tokens that this key signs, and whose signature this certificate
-    /// proves. They expire after so many seconds; before they are issued where the
+    /// proves. They expire after this many seconds; before they are issued where the
     /// number is negative.
     pub fn jwt(self, Identity { cert, key }: &Identity, seconds: i32) -> Settings {
         let keys = format!("pub-key={cert},priv-key={key}");
@@ -98,7 +98,7 @@ impl Etcd {
     pub fn start_with(version: Version, settings: Settings) -> Etcd {
         let Settings { data, flags, http_port, secure, only_secure } = settings;
         let mut folder = data.unwrap_or_else(new_folder);
-        // Whoever took one of the ports meanwhile keeps it.
+        // Another process that took one of the ports in the meantime keeps it.
         for _ in 0..5 {
             match Etcd::try_start(version, &flags, http_port, (secure, only_secure), folder) {
                 Ok(etcd) => return etcd,
@@ -169,14 +169,14 @@ impl Etcd {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// How many snapshots have ended, be it well or badly, and given their read
-    /// transaction back. The gauge of open transactions tells less: it counts
+    /// How many snapshots have ended, successful or not, and given their read
+    /// transaction back. The gauge of open transactions shows less: it counts
     /// etcd's own, which come and go, and is brought up to date only at times.
     pub fn snapshots_ended(&self) -> u64 {
         self.metric("etcd_disk_backend_snapshot_duration_seconds_count") as u64
     }
 
-    /// Waits until so many snapshots have ended; panics after `limit`.
+    /// Waits until this many snapshots have ended; panics after `limit`.
     #[track_caller]
     pub fn assert_snapshots_ended(&self, count: u64, limit: Duration) {
         let started = Instant::now();

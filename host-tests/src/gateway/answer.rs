@@ -29,7 +29,7 @@ pub(super) enum Framing {
     Length(usize),
     /// A chunk for each line, as etcd writes them.
     Lines,
-    /// Chunks of so many bytes, wherever that cuts.
+    /// Chunks of this many bytes, wherever that cuts.
     Chunks(usize),
     /// Nothing: the bytes go out as they are.
     None,
@@ -115,7 +115,7 @@ impl Answer {
         self
     }
 
-    /// Writes the body in chunks of so many bytes.
+    /// Writes the body in chunks of this many bytes.
     pub fn in_chunks_of(mut self, bytes: usize) -> Answer {
         self.framing = Framing::Chunks(bytes);
         self

@@ -181,7 +181,7 @@ impl Member {
     }
 }
 
-/// The storage version, which etcd tells from 3.6 on.
+/// The storage version, which etcd reports from 3.6 on.
 pub(super) fn storage_version(style: GatewayStyle) -> Option<&'static str> {
     match style {
         GatewayStyle::V1 => None,

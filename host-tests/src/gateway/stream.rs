@@ -33,7 +33,7 @@ impl Stream {
         Stream::cut_into(database, BLOB)
     }
 
-    /// The stream of a database, in messages of so many bytes.
+    /// The stream of a database, in messages of this many bytes.
     pub fn cut_into(database: &[u8], size: usize) -> Stream {
         let mut remaining_bytes = database.len() as u64;
         let mut messages: Vec<Message> = database

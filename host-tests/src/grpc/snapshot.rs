@@ -50,7 +50,7 @@ impl Snapshot {
         Snapshot::with_body(frames.flatten().collect())
     }
 
-    /// A message that says so many bytes are left, and brings none.
+    /// A message that reports this many remaining bytes, and contains none.
     pub fn empty_message(remaining_bytes: u64) -> Vec<u8> {
         message::snapshot(remaining_bytes, &[])
     }
@@ -66,7 +66,7 @@ impl Snapshot {
         Snapshot { end, ..self }
     }
 
-    /// Sends the body in pieces of so many bytes.
+    /// Sends the body in pieces of this many bytes.
     pub fn in_pieces_of(self, piece: usize) -> Snapshot {
         Snapshot { piece, ..self }
     }

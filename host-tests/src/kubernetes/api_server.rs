@@ -30,7 +30,7 @@ impl ApiServer {
     /// Starts one on the member at `HOST:PORT`, which serves without TLS; returns
     /// once it serves.
     pub fn start(etcd: &str) -> ApiServer {
-        // Whoever took the port meanwhile keeps it.
+        // Another process that took the port in the meantime keeps it.
         for _ in 0..5 {
             if let Some(server) = ApiServer::try_start(etcd) {
                 return server;
@@ -145,7 +145,7 @@ fn proxy(folder: &TempDir) -> (Process, Client) {
         .arg(folder.path().join("config"))
         .env("HOME", folder.path())
         .stdout(Stdio::piped())
-        // It tells of every request that comes before the server is there.
+        // It logs every request that arrives before the server is ready.
         .stderr(Stdio::null());
     let mut process = Process::start(command);
     let stdout = process.child().stdout.take().expect("it is a pipe");

@@ -104,7 +104,7 @@ fn list_paths(get: impl Fn(&str) -> Value) -> Vec<String> {
         for resource in resources.as_array().expect("a version has resources") {
             let name = resource["name"].as_str().expect("a resource has a name");
             let verbs = resource["verbs"].as_array().expect("a resource has verbs");
-            // The statuses of components are asked for anew each time.
+            // The statuses of components are requested again each time.
             if verbs.iter().any(|verb| verb == "list") && name != "componentstatuses" {
                 paths.push(format!("{prefix}/{name}"));
             }

@@ -75,7 +75,7 @@ impl Drop for Kubelet {
         let [written, order] = [".end", "end"].map(|name| self.orders.join(name));
         std::fs::write(&written, "end").expect("it is ours");
         std::fs::rename(written, order).expect("it is ours");
-        // Its thread may have panicked; that is told already.
+        // Its thread may have panicked, which was reported already.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }

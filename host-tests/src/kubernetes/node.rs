@@ -47,7 +47,7 @@ impl Default for Network {
     }
 }
 
-/// A node; what runs on it is ended by whoever started it.
+/// A node; a process on it is ended by the code that started it.
 #[derive(Debug)]
 pub struct Node {
     /// Its host name.

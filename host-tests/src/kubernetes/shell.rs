@@ -25,10 +25,10 @@ impl Shell {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::start(command);
         let stdout = BufReader::new(process.child().stdout.take().expect("it is a pipe"));
-        let (told, lines) = mpsc::channel();
+        let (reported, lines) = mpsc::channel();
         std::thread::spawn(move || {
             let lines = stdout.lines().map_while(Result::ok);
-            lines.for_each(|line| drop(told.send(line)));
+            lines.for_each(|line| drop(reported.send(line)));
         });
         Shell { name: node.name.clone(), process, lines, block: node.folder().join("block") }
     }

@@ -340,7 +340,7 @@ fn authentication_that_is_switched_before_the_snapshot_is_no_obstacle() {
 #[test]
 fn a_member_that_never_takes_its_own_tokens_is_asked_for_two_and_no_more() {
     let authority = Authority::new();
-    // 3.4 tells its status to everybody, so its first refusal is that of the snapshot.
+    // 3.4 returns its status without a login, so its first refusal is that of the snapshot.
     for (version, stage, logins) in
         [(Version::V3_4_23, "snapshot", 2), (Version::V3_6_14, "probe", 1)]
     {

@@ -22,7 +22,7 @@ fn flipped() -> Gateway {
     Gateway::start(Member::with(&database).snapshot(Answer::stream(stream.body())))
 }
 
-/// The words that each host has to say, whoever computed the digest.
+/// The words that each host must print, wherever the digest was computed.
 fn words(gateway: &Gateway) -> [String; 2] {
     [format!("`{}`: snapshot: ", gateway.endpoint()), "SHA-256".into()]
 }
@@ -73,11 +73,7 @@ fn a_digest_is_compared_over_as_many_bytes_as_it_covers() {
     let target = Target::new();
     Run::misbehaving("right-digest", &target.argument(), &[]).wait().assert_ok();
     for (behaviour, code, words) in [
-        (
-            "wrong-digest",
-            i32::from(ErrorKind::Corrupt.exit_code()),
-            "`/data`: told to state another",
-        ),
+        ("wrong-digest", i32::from(ErrorKind::Corrupt.exit_code()), "`/data`: stating another"),
         ("digest-of-more", 11, "covers 1000001 bytes of a content that has 1000000"),
     ] {
         let target = Target::new();
@@ -95,7 +91,7 @@ fn an_import_is_ended_before_anything_is_kept() {
 
     let target = Target::new();
     let outcome = Run::misbehaving("finish-error", &target.argument(), &[]).wait();
-    outcome.assert_failed(ErrorKind::Interrupted, &["told to fail in the end"]);
+    outcome.assert_failed(ErrorKind::Interrupted, &["failing in `finish` as asked"]);
     target.assert_nothing_left();
 
     let target = Target::new();
@@ -131,8 +127,8 @@ fn a_component_may_export_several_versions() {
 fn every_way_to_misbehave_is_used_by_a_test() {
     let target = Target::new();
     let outcome = Run::misbehaving("nonsense", &target.argument(), &[]).wait();
-    outcome.assert_failed(ErrorKind::InvalidConfig, &["is none of"]);
-    let (_, listed) = outcome.stderr.split_once("is none of").expect("it lists them");
+    outcome.assert_failed(ErrorKind::InvalidConfig, &["is not one of"]);
+    let (_, listed) = outcome.stderr.split_once("is not one of").expect("it lists them");
     let names: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
     assert!(names.contains(&"well") && names.len() > 20, "{names:?}");
 

@@ -113,8 +113,8 @@ fn what_a_fragmented_member_holds_is_what_its_dump_holds() {
         let dump = etcd.save_snapshot();
         let file = files.put("dump", &dump);
 
-        let told = lines(files.wasmtime(&["keys", "--json", "--file", &file]));
-        assert!(told == expected, "{version}: {told:?} is not {expected:?}");
+        let reported = lines(files.wasmtime(&["keys", "--json", "--file", &file]));
+        assert!(reported == expected, "{version}: {reported:?} is not {expected:?}");
         let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
         let ours = Run::in_our_sandbox(["keys", "/registry/hot/"]).input(dump.clone()).wait();
         let hot = names.iter().filter(|name| name.starts_with("/registry/hot/"));

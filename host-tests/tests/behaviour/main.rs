@@ -32,7 +32,7 @@
 //! | [`target_directory`] | the directory that is backed up into |
 //! | [`plakar`] | backups through the real plakar |
 //! | [`command_line`] | the rest of the host's command line |
-//! | [`look`] | what a dump holds, told by the component's own commands |
+//! | [`look`] | the component's own commands on a dump |
 //! | [`stock_wasmtime`] | the component without our host |
 
 mod alarms;

@@ -249,8 +249,8 @@ fn a_token_never_travels_to_another_endpoint() {
         for request in gateway.requests() {
             let sent = request.header("authorization");
             assert!(sent.is_none_or(|sent| sent == token), "{sent:?} went to another endpoint");
-            let told = String::from_utf8_lossy(&request.body).contains("hunter2");
-            assert_eq!(told, request.path == "/v3/auth/authenticate", "{}", request.path);
+            let reported = String::from_utf8_lossy(&request.body).contains("hunter2");
+            assert_eq!(reported, request.path == "/v3/auth/authenticate", "{}", request.path);
         }
     }
     for word in ["hunter2", "token-of"] {

@@ -76,7 +76,7 @@ fn an_address_that_lets_nobody_connect_does_not_hold_a_backup_up() {
     }
 }
 
-/// The first address is that of a frozen member: whoever was connected waits for it.
+/// The first address is that of a frozen member: a client connected to it waits.
 #[test]
 fn an_address_that_connects_and_never_answers_ends_a_backup_with_its_limit() {
     let etcd = Etcd::start(VERSION);
@@ -132,7 +132,7 @@ fn names_are_looked_up_a_few_at_a_time() {
         .seeing("/etc/resolv.conf", "nameserver 127.0.0.11\n")
         .wait()
         .assert_failed(ErrorKind::Unreachable, &["`h23.test:2379`: no connection within 1s"]);
-    silent.set_nonblocking(true).expect("a socket can be told");
+    silent.set_nonblocking(true).expect("a socket can be set");
     let mut query = [0; 512];
     let mut asked = BTreeSet::new();
     while silent.recv(&mut query).is_ok() {
@@ -263,7 +263,7 @@ fn a_proxy_that_closes_each_connection_leaves_a_backup_of_an_unknown_member() {
 }
 
 /// `etcd grpc-proxy` answers for its members, one after the other, and lists itself as
-/// the one member unless it is told to advertise nothing.
+/// the one member unless its flags say to advertise nothing.
 #[test]
 fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
     for version in Version::ALL {

@@ -29,10 +29,10 @@ fn hash_by_etcdutl(dump: &Path) -> HashKv {
         .arg(&copy)
         .output()
         .expect("`etcdutl` can be run");
-    let told: Value = serde_json::from_slice(&output.stdout).expect("`etcdutl` answers JSON");
+    let reported: Value = serde_json::from_slice(&output.stdout).expect("`etcdutl` answers JSON");
     HashKv {
-        hash: told["hash"].as_u64().expect("a hash"),
-        compact_revision: told["compactRevision"].as_i64().expect("a revision"),
+        hash: reported["hash"].as_u64().expect("a hash"),
+        compact_revision: reported["compactRevision"].as_i64().expect("a revision"),
     }
 }
 
@@ -45,15 +45,15 @@ fn assert_agrees(
     what: &str,
 ) {
     let database = &manifest["database"];
-    let told = HashKv {
+    let reported = HashKv {
         hash: database["hash_kv"].as_u64().expect("a hash"),
         compact_revision: database["compact_revision"].as_i64().expect("a revision"),
     };
-    assert_eq!(told, hash_by_etcdutl(&target.dump()), "{version}, {what}: {database}");
+    assert_eq!(reported, hash_by_etcdutl(&target.dump()), "{version}, {what}: {database}");
     let revision = database["revision"].as_u64().expect("a revision");
     if what != AT_THE_END {
         let member = Etcd::hash_kv_of(version, member, revision);
-        assert_eq!(told, member, "{version}, {what}: {database}");
+        assert_eq!(reported, member, "{version}, {what}: {database}");
     }
     assert_eq!(manifest["revision"]["exact"], database["revision"]);
 }
@@ -61,7 +61,7 @@ fn assert_agrees(
 /// 3.4 has no hash of that revision any more, and others tell the one of before the compaction.
 const AT_THE_END: &str = "compacted at the last revision";
 
-/// A life with all that changes what counts: deletions, keys made anew, compactions at and
+/// A life with all that changes what counts: deletions, keys created again, compactions at and
 /// around them, values of many pages, transactions, leases.
 fn every_stage_agrees(version: Version, transport: &str) {
     let etcd = Etcd::start(version);
@@ -89,7 +89,7 @@ fn every_stage_agrees(version: Version, transport: &str) {
     etcd.delete("/registry/3");
     etcd.delete("/registry/4");
     etcd.put("/registry/4", "again");
-    let database = stage("keys were deleted and made anew");
+    let database = stage("keys were deleted and created again");
     assert_eq!((&database["keys"], &database["tombstones"]), (&json!(39), &json!(2)));
     assert_eq!(database["revision"], json!(etcd.revision()));
 
@@ -179,7 +179,7 @@ fn a_damaged_member_is_refused_and_the_others_name_it(version: Version) {
         "{warnings}"
     );
 
-    // Who asks nobody else cannot know; who asks too few is told that they disagree.
+    // With no other endpoint it cannot be known; with too few, they disagree.
     let (manifest, _) = proven(&alone, &[]);
     assert_eq!(manifest["proof"]["outcome"], "self-consistent");
     let (manifest, _) = proven(&two, &[]);

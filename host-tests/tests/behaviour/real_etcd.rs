@@ -31,21 +31,21 @@ fn assert_dump_is_proven(target: &Target) {
     let (database, digest) = dump.split_at(dump.len() - 32);
     let computed = Sha256::digest(database);
     assert_eq!(computed[..], *digest);
-    let told = &target.manifest()["dump"];
+    let reported = &target.manifest()["dump"];
     let hex: String = computed.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(told["sha256"], hex);
-    assert_eq!(told["bytes"], dump.len());
+    assert_eq!(reported["sha256"], hex);
+    assert_eq!(reported["bytes"], dump.len());
 }
 
 /// Restores the dump and compares it with its source at the snapshot's revision.
 fn assert_comes_back(etcd: &Etcd, target: &Target) -> Etcd {
     let restored = Etcd::restore(etcd.version, &target.dump());
     let revision = restored.revision();
-    let told = &target.manifest()["revision"];
-    let (before, after) = (told["before"].as_u64(), told["after"].as_u64());
+    let reported = &target.manifest()["revision"];
+    let (before, after) = (reported["before"].as_u64(), reported["after"].as_u64());
     assert!(
         before <= Some(revision) && Some(revision) <= after,
-        "revision {revision} is outside of {told}"
+        "revision {revision} is outside of {reported}"
     );
     assert_eq!(
         restored.hash_kv(revision),

@@ -22,7 +22,7 @@ fn everywhere(answer: &Answer) -> Member {
         .fold(Member::with(&database(2)), |member, path| member.on(path, answer.clone()))
 }
 
-/// The answer is refused, be it the snapshot call's or every call's.
+/// The response is refused, for the snapshot call and for every call.
 #[track_caller]
 fn refused(answer: Answer, kind: ErrorKind, words: &[&str]) {
     Attempt::of(everywhere(&answer), &[]).assert_refused(kind, "probe", words);

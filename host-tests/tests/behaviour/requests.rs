@@ -24,7 +24,7 @@ fn snapshot_request(options: &[&str]) -> Request {
     snapshots.remove(0)
 }
 
-/// A server that is told when to stop frees its read transaction, even where the
+/// A server that knows when to stop frees its read transaction, even if the
 /// reader's machine vanishes.
 #[test]
 fn the_member_is_told_how_long_a_snapshot_may_take() {

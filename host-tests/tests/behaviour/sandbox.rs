@@ -80,7 +80,12 @@ fn every_breach_of_the_contract_is_named() {
 
 #[test]
 fn an_error_of_the_component_keeps_its_kind() {
-    caught("read-error", &[], ErrorKind::Corrupt.exit_code().into(), &["`/data`: told to fail"]);
+    caught(
+        "read-error",
+        &[],
+        ErrorKind::Corrupt.exit_code().into(),
+        &["`/data`: failing as asked"],
+    );
 }
 
 #[test]
@@ -204,7 +209,7 @@ fn a_peer_that_vanished_is_found_out_over_http2() {
     assert!(facts["not-reached"].to_string().contains("HttpResponseTimeout"), "{facts}");
 }
 
-/// `endpoints` goes before the location, which then names nobody to contact.
+/// `endpoints` takes precedence over the location, which then is not contacted.
 #[test]
 fn a_location_that_endpoints_go_before_is_not_granted() {
     let named = Gateway::start(Member::with(&database(2)));

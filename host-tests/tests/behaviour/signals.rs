@@ -190,7 +190,7 @@ fn a_signal_ends_a_run_that_cannot_end_in_order() {
     lock.lock().expect("nobody else has it");
     let running = Run::misbehaving("well", &target.argument(), &["--json"]).start();
     running.wait_for_event(|event| event["event"] == "record" && event["pathname"] == "/report");
-    // Nothing tells that it waits; one that does not yet ends in order, and is told below.
+    // Nothing shows that it waits; one that does not wait yet ends cleanly, which is checked below.
     std::thread::sleep(Duration::from_secs(2));
     let signalled = std::time::Instant::now();
     running.signal(Signal::TERM);

@@ -84,7 +84,7 @@ fn is_refused(etcd: &Etcd, options: &[String], words: &[&str]) {
 /// Options that are wrong by themselves are refused before anything is contacted.
 #[track_caller]
 fn is_bad_input(options: &[String], words: &[&str]) {
-    // Whoever connects would hang here for as long as the test runs.
+    // A client that connects would hang here for as long as the test runs.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let location = format!("etcd+https://{}", silent.local_addr().expect("an address"));
     let BackedUp { outcome, target } = Backup::of(location).options(options).run();
@@ -569,7 +569,7 @@ fn certificates_and_keys_may_be_given_as_text() {
 fn a_server_of_an_unknown_authority_is_not_believed() {
     let (authority, etcd) = member(Leaf::server(&HERE));
     is_refused(&etcd, &[], &["an authority that is not trusted here", "`tls_ca_file`"]);
-    // Another authority of the same name, as after a cluster was set up anew.
+    // Another authority of the same name, as after a cluster was set up again.
     let twin = Authority::new();
     is_refused(&etcd, &[twin.option()], &["was not signed by the authority", "older"]);
     backs_up(&etcd, &[authority.option()]);
@@ -625,8 +625,8 @@ fn a_server_that_misses_a_client_certificate_says_so() {
 fn a_server_that_refuses_a_client_certificate_says_why() {
     let (authority, etcd) = guarded_member(Version::V3_6_14);
     let elsewhere = Authority::new();
-    let stranger = elsewhere.issue(Leaf::client(Some("backup")));
-    is_refused(&etcd, &shown(&authority, &stranger), &["does not trust the authority", "client"]);
+    let other = elsewhere.issue(Leaf::client(Some("backup")));
+    is_refused(&etcd, &shown(&authority, &other), &["does not trust the authority", "client"]);
     let unfit = authority.issue(Leaf::client(Some("backup")).without_client_usage());
     is_refused(
         &etcd,

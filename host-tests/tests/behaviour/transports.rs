@@ -39,9 +39,9 @@ fn settle(etcd: &Etcd) {
     let started = Instant::now();
     loop {
         let (_, text) = etcd.try_get("/version").expect("it answers");
-        let told: Value = serde_json::from_str(&text).expect("it is JSON");
+        let reported: Value = serde_json::from_str(&text).expect("it is JSON");
         let decided =
-            |name: &str| told[name].as_str().is_some_and(|version| version.starts_with("3."));
+            |name: &str| reported[name].as_str().is_some_and(|version| version.starts_with("3."));
         if decided("etcdcluster") && (!stores_its_version || decided("storage")) {
             return;
         }
@@ -69,7 +69,7 @@ fn lasting(target: &Target) -> (Value, String) {
     (manifest, target.guide().replace(created_at, "then").replace(sha256, "digest"))
 }
 
-/// What the version's own tool tells of a dump: a hash over all that is in it, too.
+/// What the version's own tool prints of a dump, including a hash over its content.
 fn content(version: Version, target: &Target) -> Value {
     let mut tool = Command::new(version.restorer());
     tool.args(["snapshot", "status", "-w", "json"]).arg(target.dump());
@@ -102,7 +102,7 @@ fn both_transports_bring_the_same_dump_and_tell_the_same_of_it() {
         let differing = differences(&grpc.target.dump_bytes(), &gateway.target.dump_bytes());
         // From 3.5 on every snapshot is a commit of its own, which no two dumps share,
         // not even over one transport: bbolt's two meta pages, the few that it wrote
-        // anew, and the digest.
+        // again, and the digest.
         assert!(differing <= if version == Version::V3_4_23 { 0 } else { 8 }, "{differing} pages");
         assert_eq!(lasting(&grpc.target), lasting(&gateway.target), "etcd {version}");
     }

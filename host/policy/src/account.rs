@@ -19,14 +19,14 @@ use std::sync::Arc;
 pub struct Exemption {
     /// The run is to store nothing.
     pub dry_run: bool,
-    /// The patterns of pathnames that the store was told to leave out.
+    /// The patterns of pathnames that the store excludes.
     pub excludes: Vec<String>,
 }
 
 /// How a record ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// The store keeps so many bytes of content; 0 for a directory.
+    /// The store keeps this many bytes of content; 0 for a directory.
     Stored(u64),
     /// It was not read, for nothing is to be stored.
     Skipped,
@@ -57,9 +57,9 @@ enum Stage {
     Directory,
     /// A file that nobody opened.
     Announced,
-    /// So many bytes were read.
+    /// This many bytes were read.
     Reading(u64),
-    /// It was read to its end, which came after so many bytes.
+    /// It was read to its end, after this many bytes.
     Read(u64),
     /// It was acknowledged.
     Settled,
@@ -95,7 +95,7 @@ impl Account {
         }
     }
 
-    /// So many more bytes of a file were read.
+    /// This many more bytes of a file were read.
     pub fn read(&mut self, pathname: &str, more: u64) -> Result<(), Error> {
         match &mut self.entry(pathname)?.stage {
             Stage::Reading(bytes) => {
@@ -123,7 +123,7 @@ impl Account {
         }
     }
 
-    /// The store is done with a record, and keeps so many bytes of it, or says
+    /// The store has finished a record, and keeps this many bytes of it, or says
     /// that it keeps nothing. Answers the record's id and its good end.
     pub fn acknowledge(&mut self, pathname: &str, kept: Option<u64>) -> Result<(u64, Fate), Error> {
         let stage = self.entry(pathname)?.stage;

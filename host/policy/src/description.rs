@@ -9,7 +9,7 @@ use std::collections::HashSet;
 /// The most protocols, options, or words of one choice.
 const MOST: usize = 256;
 
-/// What a connector is and what it can be told.
+/// What a connector is, and its options.
 #[derive(Debug, Clone)]
 pub struct Description {
     /// Lower case, digits and dashes.

@@ -28,7 +28,7 @@ impl Hashed {
         self.tail.extend_from_slice(later);
     }
 
-    /// The SHA-256 of so many of the first bytes; none where they are too few or
+    /// The SHA-256 of this many of the first bytes; none if they are too few or
     /// more than came.
     pub fn of_first(mut self, bytes: u64) -> Option<[u8; 32]> {
         let more = usize::try_from(bytes.checked_sub(self.bytes)?).ok()?;

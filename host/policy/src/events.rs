@@ -1,4 +1,4 @@
-//! What a run tells whoever watches it.
+//! What a run reports to an observer.
 
 /// One fact about an import, as the component names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub enum Event<'a> {
         /// What.
         line: &'a str,
     },
-    /// What is known about the import, at its end, be it good or bad.
+    /// What is known about the import at its end, after a success or a failure.
     Facts(&'a [Fact]),
 }
 
@@ -71,7 +71,7 @@ pub trait Observer: Send + Sync {
     fn event(&self, event: Event<'_>);
 }
 
-/// For whoever needs no events.
+/// For callers that need no events.
 impl Observer for () {
     fn event(&self, _: Event<'_>) {}
 }

@@ -30,7 +30,7 @@ impl Invocation {
         if !arguments.by_ref().any(|argument| argument == "backup") {
             return false;
         }
-        // Go's flags end with the first argument that is none.
+        // Go's flags end with the first argument that is not a flag.
         while let Some(argument) = arguments.next() {
             let Some(flag) = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'))
             else {
@@ -62,7 +62,7 @@ impl Invocation {
 }
 
 /// The value of the last `-o NAME=…`, which is how a connector's own command line takes
-/// the options that a host heeds too.
+/// the options that a host uses too.
 pub fn option<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
     let preceded = |at: usize| at > 0 && matches!(args[at - 1].as_str(), "-o" | "--option");
     let pairs = args.iter().enumerate().filter_map(|(at, arg)| match preceded(at) {

@@ -1,4 +1,4 @@
-//! Decides what a run may reach, what it is told and what it may use. Runs no
+//! Decides what a run may reach, which options it gets and what it may use. Runs no
 //! WebAssembly, so its tests take seconds.
 //!
 //! | module | what it decides |
@@ -44,13 +44,13 @@ use options::{Config, Loaded};
 use plakar_connector::{TimeLimits, location, names};
 use tls::Tls;
 
-/// What one run was granted and will be told, decided from what the user typed
+/// What one run is granted and which options it gets, decided from what the user typed
 /// before anything is contacted.
 #[derive(Debug)]
 pub struct Plan {
     /// The location's protocol.
     pub protocol: String,
-    /// What the component is told.
+    /// The options that the component gets.
     pub config: Config,
     /// What it may reach.
     pub grant: Grant,
@@ -73,7 +73,7 @@ impl Plan {
         let tls = Tls::read(description, options, grant.is_secure())?;
         let mut warnings = options.warnings();
         warnings.extend(tls.as_ref().and_then(Tls::warning).map(str::to_owned));
-        // As the component is told them, for they may have come from a file.
+        // As the component gets them, because they may come from a file.
         let limits = TimeLimits::read(|name| config.get(name).or(options.get(name)))
             .map_err(Error::invalid)?;
 

@@ -107,7 +107,7 @@ impl LogBudget {
         Some(self.take_left_out())
     }
 
-    /// How many lines were left out since this was last told.
+    /// How many lines were dropped since this was last reported.
     pub fn take_left_out(&mut self) -> u64 {
         std::mem::take(&mut self.left_out)
     }

@@ -1,7 +1,7 @@
 //! Which of the typed options reach the component, and which the host keeps.
 //!
 //! ```text
-//! Options ─load─▶ Loaded ─▶ Config, which the component is told
+//! Options ─load─▶ Loaded ─▶ Config, which the component gets
 //!  as typed       with the       └▶ Tls, which the host keeps
 //!                 files read
 //! ```
@@ -224,7 +224,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// What the component is told: each name once.
+/// The options that the component gets, each name once.
 #[derive(Clone, Default)]
 pub struct Config(Vec<(String, String)>);
 

@@ -102,7 +102,7 @@ pub fn mode(mode: u32) -> Result<u32, Error> {
     }
 }
 
-/// The time that is so many seconds from 1970, and so many nanoseconds more.
+/// The time in seconds since 1970, and nanoseconds.
 pub fn modified(seconds: i64, nanoseconds: u32) -> Result<SystemTime, Error> {
     if nanoseconds >= 1_000_000_000 {
         return Err(Error::broke("a timestamp has a second or more of nanoseconds"));

@@ -23,7 +23,7 @@ use std::time::SystemTime;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// After how many bytes a file is brought to the disk. All at its end would keep
-/// the disk from whoever shares it: on a member's own host, from etcd's log.
+/// the disk from other processes: on a member's own host, from etcd's log.
 pub(super) const SYNC_BYTES: usize = 16 << 20;
 
 /// Writes records as files below a directory.

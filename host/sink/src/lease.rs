@@ -143,7 +143,7 @@ fn prepare(disk: &dyn Disk, new: &Path) -> io::Result<File> {
     writeln!(lock, "{}", std::process::id())?;
     match disk.lock(&lock) {
         Ok(()) => {}
-        // Nobody can be told from a dead one there, and so nobody's is removed.
+        // A running process cannot be distinguished from a dead one there, so nothing is removed.
         Err(TryLockError::Error(error)) if has_no_locks(&error) => tracing::warn!(
             "`{}` has no locks ({error}): what a killed run leaves there is not removed",
             new.parent().unwrap_or(new).display()

@@ -32,7 +32,7 @@ pub struct Entry {
 
 /// Takes records, one at a time, and keeps all of them or none.
 ///
-/// Dropping a sink that was not told to commit gives everything up. All errors
+/// Dropping a sink without a commit discards everything. All errors
 /// should be made with [`Error::store`].
 pub trait Sink: Send {
     /// Takes a directory. It may be one that a file made necessary before.

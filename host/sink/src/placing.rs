@@ -32,7 +32,7 @@ enum Plan {
     Put(PathBuf, Identity),
 }
 
-/// By what a file is told from others that are in its place before or after it.
+/// What distinguishes a file from others at the same path before or after it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Identity {
     /// Given to the next file once a file is gone.
@@ -324,7 +324,7 @@ fn strike_out(disk: &dyn Disk, lease: &Path) -> io::Result<()> {
 }
 
 /// Undoes what the run of a dead lease had begun; answers whether there was anything.
-/// Where a file cannot be told from the one that it was to replace, nothing is moved.
+/// If a file cannot be distinguished from the one that it replaces, nothing is moved.
 pub(super) fn recover(disk: &dyn Disk, lease: &Path, to: &Path) -> io::Result<bool> {
     let plan: Vec<Plan> = match std::fs::read(lease.join(JOURNAL)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),

@@ -184,7 +184,7 @@ async fn with_backup(content: Content) -> (tempfile::TempDir, PathBuf) {
     (folder, to)
 }
 
-/// The kernel tells of a lost write once, to the sync that covered it: a last sync of
+/// The kernel reports a lost write once, to the sync that covered it: a last sync of
 /// the whole file finds nothing any more.
 #[tokio::test]
 async fn a_sync_that_fails_in_the_background_fails_the_backup() {
@@ -198,7 +198,7 @@ async fn a_sync_that_fails_in_the_background_fails_the_backup() {
         assert_eq!(error.fault(), Fault::Store);
     }
 
-    /// One file, with so many syncs while it is written.
+    /// One file, with this many syncs while it is written.
     async fn dump(sink: &mut DirectorySink, intervals: usize) -> Result<u64, Error> {
         sink.begin_file(&entry("/dump", 0o600)).await?;
         for _ in 0..intervals {

@@ -1,5 +1,5 @@
-//! Lets one thread do what may have to wait for somebody, such as whoever reads this
-//! process's output.
+//! Lets one thread do what may have to wait, such as for the reader of this process's
+//! output.
 //!
 //! Nobody waits for it: what it cannot take is counted and left out.
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// What the thread works on.
 pub trait Work: Send + 'static {
-    /// So many jobs were left out before the one that comes next.
+    /// This many jobs were dropped before the next one.
     fn left_out(&mut self, count: u64);
 
     /// Nothing has happened for a while.
@@ -122,11 +122,11 @@ mod tests {
         assert!(begun.elapsed() >= within, "it did not wait");
 
         drop(go_on);
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         writer.deliver(Duration::from_secs(30), move |work| {
-            tell.send((work.done, work.left_out)).expect("the test waits");
+            sender.send((work.done, work.left_out)).expect("the test waits");
         });
-        let (done, left_out) = told.recv().expect("it was done");
+        let (done, left_out) = receiver.recv().expect("it was done");
         assert!(done < jobs && left_out > 0);
         assert_eq!(done + left_out as usize, jobs);
     }

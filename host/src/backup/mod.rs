@@ -2,7 +2,7 @@
 //!
 //! A backup succeeded only if every content ended cleanly and hashed to what the
 //! component said, the store holds as many bytes of each as were read, every record
-//! was acknowledged, and the component said that it finished. Only then is the sink told to commit;
+//! was acknowledged, and the component said that it finished. Only then does the sink commit;
 //! dropping it before that leaves nothing behind.
 
 mod pace;

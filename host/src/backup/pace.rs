@@ -51,13 +51,13 @@ impl Pace {
             ErrorKind::TimedOut,
             format!(
                 "the backup took longer than its `max_duration` of {max_duration:?} ({})",
-                self.told()
+                self.summary()
             ),
         )
     }
 
     /// The sentence about it.
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         self.turn(Side::Source);
         let State { source, store, .. } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (slow, other, most, rest) = match source >= store {

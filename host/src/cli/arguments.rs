@@ -93,7 +93,7 @@ pub(crate) struct Source {
     pub(crate) options: Options,
 }
 
-/// What the connector is told.
+/// The options for the connector.
 #[derive(Args)]
 pub(crate) struct Options {
     /// An option of the connector, a time limit, or one of the host's TLS options

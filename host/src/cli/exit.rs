@@ -22,7 +22,7 @@ const OWN: [(u8, &str); 5] = [
     (TERMINATED, "terminated (SIGTERM); nothing was kept"),
 ];
 
-/// What a kind of failure means to whoever reads the help.
+/// What a kind of failure means, for the help.
 fn meaning(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidConfig => "wrong arguments, options or location; nothing was contacted",

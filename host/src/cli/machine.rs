@@ -51,7 +51,7 @@ pub(super) fn check() -> Result<(), Error> {
 }
 
 /// Whether the main thread has stack enough; to be called before it takes much. The
-/// kernel heeds a limit that is raised at once.
+/// kernel applies a raised limit at once.
 pub(super) fn stack() -> Result<(), Error> {
     let Rlimit { current, maximum } = getrlimit(Resource::Stack);
     let Some(mut bytes) = current.filter(|bytes| *bytes < STACK) else { return Ok(()) };

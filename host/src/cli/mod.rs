@@ -40,7 +40,7 @@ use tracing_subscriber::prelude::*;
 /// network meanwhile. More would only stand in each other's way.
 const WORKERS: usize = 1;
 
-/// By how much this program gives way to whoever shares the machine, often the very
+/// By how much this program lowers its priority for others on the machine, often the very
 /// member that is backed up: that of the command `nice`.
 const NICENESS: i32 = 10;
 

@@ -7,7 +7,7 @@ use super::signals::Signals;
 use plakar_policy::Error;
 use std::time::{Duration, Instant};
 
-/// Tells whether a backup could start now.
+/// Reports whether a backup could start now.
 pub(super) async fn main(arguments: &Ping, report: &Report, signals: Signals) -> u8 {
     let outcome = match signals.unless_signalled(run(arguments, report)).await {
         Ok(Ok((origin, elapsed))) => Outcome::Reachable { origin, elapsed },

@@ -2,7 +2,7 @@
 //! The second, or ten seconds without an end, ends the process.
 //!
 //! They are heard on a thread of their own, for the one that works may wait for a disk
-//! or for whoever reads its output. A signal that was ignored when the process started
+//! or for the reader of its output. A signal that was ignored when the process started
 //! stays ignored, as `nohup` and a shell's `&` want it.
 
 use super::exit;

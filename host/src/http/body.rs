@@ -102,7 +102,7 @@ impl Body for Guarded {
             return Poll::Ready(None);
         }
         if let Poll::Ready(next) = self.pieces.poll_recv(cx) {
-            // An end is said: a channel that is merely closed is none.
+            // An end is sent explicitly: a channel that is merely closed is not one.
             let next = next.unwrap_or(Some(Err(Error::ConnectionTerminated)));
             self.silence = match &next {
                 Some(Ok(_)) => Silence::Unheard,

@@ -103,7 +103,7 @@ impl Client {
     /// gRPC is HTTP/2 by definition, known beforehand in the clear and agreed upon
     /// under TLS. All else is HTTP/1.1 on either: every server has it.
     ///
-    /// A body that was cut short is told from a whole one where HTTP says how long it
+    /// A body that was cut short is distinguished from a complete one if HTTP says how long it
     /// is. It does not in a response of HTTP/1 that ends with its connection, in the
     /// clear, nor where an HTTP/2 server ends a stream by `RST_STREAM` with `NO_ERROR`.
     /// So a component must not take the end of a body for its proof.

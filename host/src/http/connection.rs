@@ -51,12 +51,12 @@ impl Service<http::Uri> for Connector {
                     stream,
                     unread: Vec::new(),
                     broken: None,
-                    obituary: Obituary::default(),
+                    tls_failure: TlsFailure::default(),
                     http2,
                     number: Number(MADE.fetch_add(1, Ordering::Relaxed)),
                 }),
-                Err(failure) => Err(match tls::told(failure.as_ref(), http2) {
-                    Some(told) => told.into(),
+                Err(failure) => Err(match tls::explain_failure(failure.as_ref(), http2) {
+                    Some(reported) => reported.into(),
                     None => failure,
                 }),
             }
@@ -71,12 +71,12 @@ pub(super) struct Connection {
     unread: Vec<u8>,
     /// How writing failed, until the reason is known.
     broken: Option<io::Error>,
-    obituary: Obituary,
+    tls_failure: TlsFailure,
     http2: bool,
     number: Number,
 }
 
-/// Tells connections apart: no two of this process have the same.
+/// Distinguishes connections: no two of this process have the same.
 #[derive(Clone, Copy)]
 pub(super) struct Number(pub(super) u64);
 
@@ -86,25 +86,25 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 /// What a connection died of, where that was TLS. It outlives the connection, and
 /// goes with the errors of the requests that were to go over it.
 #[derive(Clone, Default)]
-pub(super) struct Obituary(Arc<OnceLock<String>>);
+pub(super) struct TlsFailure(Arc<OnceLock<String>>);
 
-impl Obituary {
+impl TlsFailure {
     /// That of the connection on which this error occurred.
     pub(super) fn of(error: &legacy::Error) -> Option<String> {
         let mut extras = http::Extensions::new();
         error.connect_info()?.get_extras(&mut extras);
-        extras.get::<Obituary>()?.0.get().cloned()
+        extras.get::<TlsFailure>()?.0.get().cloned()
     }
 }
 
 impl Connection {
     /// The error in words that say what to do about it.
     fn explained(&self, error: io::Error) -> io::Error {
-        match tls::told(&error, self.http2) {
+        match tls::explain_failure(&error, self.http2) {
             None => error,
-            Some(told) => {
-                let told = self.obituary.0.get_or_init(|| told);
-                io::Error::new(error.kind(), told.as_str())
+            Some(reported) => {
+                let reported = self.tls_failure.0.get_or_init(|| reported);
+                io::Error::new(error.kind(), reported.as_str())
             }
         }
     }
@@ -119,15 +119,15 @@ impl Connection {
         match ready!(written) {
             Err(error) if secure && is_cut(error.kind()) => {
                 self.broken = Some(error);
-                self.poll_last_words(cx).map(Err)
+                self.poll_read_alert(cx).map(Err)
             }
             other => Poll::Ready(other),
         }
     }
 
     /// Reads on until the connection's end, which a broken one has soon. A
-    /// response that came early is kept for whoever reads.
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+    /// response that came early is kept for the reader.
+    fn poll_read_alert(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let mut space = [0; 4096];
         while self.unread.len() < MOST_UNREAD {
             let mut buffer = ReadBuf::new(&mut space);
@@ -164,7 +164,7 @@ pub(super) fn is_cut(kind: ErrorKind) -> bool {
 
 impl hyper_util::client::legacy::connect::Connection for Connection {
     fn connected(&self) -> Connected {
-        self.stream.connected().extra(self.obituary.clone()).extra(self.number)
+        self.stream.connected().extra(self.tls_failure.clone()).extra(self.number)
     }
 }
 
@@ -192,7 +192,7 @@ impl Write for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if self.broken.is_some() {
-            return self.poll_last_words(cx).map(Err);
+            return self.poll_read_alert(cx).map(Err);
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.poll_reason(cx, written)
@@ -204,7 +204,7 @@ impl Write for Connection {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.broken.is_some() {
-            return self.poll_last_words(cx).map(Err);
+            return self.poll_read_alert(cx).map(Err);
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
         self.poll_reason(cx, written)
@@ -216,7 +216,7 @@ impl Write for Connection {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.broken.is_some() {
-            return self.poll_last_words(cx).map(Err);
+            return self.poll_read_alert(cx).map(Err);
         }
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         self.poll_reason(cx, flushed)

@@ -1,9 +1,9 @@
 //! Says a failed exchange in the words of wasi:http.
 //!
-//! A component can act on a case; where none fits, the cause is told as text. So
+//! A component can act on a case; if none fits, the cause is passed as text. So
 //! it is with TLS: the cases for it carry no text that could name a remedy.
 
-use super::connection::{Obituary, is_cut};
+use super::connection::{TlsFailure, is_cut};
 use super::tls;
 use hyper_util::client::legacy;
 use std::error::Error as StdError;
@@ -11,16 +11,16 @@ use std::io::{self, ErrorKind};
 use std::iter::successors;
 use wasmtime_wasi_http::Error;
 
-/// What befell an exchange before its response's head was there.
+/// Why an exchange failed before its response's head arrived.
 pub(super) fn of_exchange(error: &legacy::Error) -> Error {
     tracing::debug!("a request failed: {}", text(error));
-    if let Some(told) = Obituary::of(error) {
-        return Error::InternalError(Some(told));
+    if let Some(reported) = TlsFailure::of(error) {
+        return Error::InternalError(Some(reported));
     }
     if error.is_connect() { of_connection(error) } else { of_message(error) }
 }
 
-/// What befell a response's body.
+/// Why a response's body failed.
 pub(super) fn of_body(error: &hyper::Error) -> Error {
     tracing::debug!("a response's body failed: {}", text(error));
     of_message(error)
@@ -31,8 +31,8 @@ fn of_connection(error: &legacy::Error) -> Error {
     if chain(error).any(|cause| cause.to_string() == "dns error") {
         return Error::DnsError { rcode: Some(innermost(error)), info_code: None };
     }
-    if let Some(told) = of_tls(error) {
-        return told;
+    if let Some(reported) = of_tls(error) {
+        return reported;
     }
     match io_kind(error) {
         Some(ErrorKind::ConnectionRefused) => Error::ConnectionRefused,
@@ -53,8 +53,8 @@ fn of_message(error: &(dyn StdError + 'static)) -> Error {
     if let Some(own) = find::<Error>(error) {
         return Error::InternalError(Some(format!("request: {own}")));
     }
-    if let Some(told) = of_tls(error) {
-        return told;
+    if let Some(reported) = of_tls(error) {
+        return reported;
     }
     if let Some(http2) = find::<h2::Error>(error) {
         return of_http2(http2);
@@ -85,8 +85,9 @@ fn spoke_first(error: &hyper::Error) -> bool {
 
 /// The text is all that comes through HTTP/2.
 fn of_tls(error: &(dyn StdError + 'static)) -> Option<Error> {
-    let told = chain(error).map(ToString::to_string).find(|text| text.starts_with(tls::MARK))?;
-    Some(Error::InternalError(Some(told)))
+    let reported =
+        chain(error).map(ToString::to_string).find(|text| text.starts_with(tls::MARK))?;
+    Some(Error::InternalError(Some(reported)))
 }
 
 fn of_http2(error: &h2::Error) -> Error {

@@ -21,7 +21,7 @@ impl Hook {
 }
 
 /// How the rest of an exchange went, once its response is there: always well,
-/// for a connection's task tells the body what befalls it.
+/// because a connection's task passes its failure on to the body.
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl WasiHttpHooks for Hook {

@@ -65,7 +65,10 @@ fn of_this_machine() -> Result<Trust, Error> {
 const NAMED: &str = "SSL_CERT_FILE";
 
 /// What went wrong with TLS and what to do about it, where that is what it was.
-pub(super) fn told(error: &(dyn std::error::Error + 'static), http2: bool) -> Option<String> {
+pub(super) fn explain_failure(
+    error: &(dyn std::error::Error + 'static),
+    http2: bool,
+) -> Option<String> {
     let error: &rustls::Error = error::find(error)?;
     tracing::debug!("TLS failed: {error}");
     Some(explain(error, http2))

@@ -72,7 +72,7 @@ impl Connector {
         (imports, exports)
     }
 
-    /// Decides what a run on `location` may do and will be told. Reads the files that
+    /// Decides what a run on `location` may do and which options it gets. Reads the files that
     /// options name, and contacts nothing.
     pub async fn plan(&self, location: &str, options: &Options) -> Result<Plan, Error> {
         let options = options.load(&self.description).await?;
@@ -270,7 +270,7 @@ impl Import {
         })
     }
 
-    /// Tells the component what became of a record.
+    /// Reports to the component what became of a record.
     pub async fn acknowledge(&mut self, record: u64, fate: Fate) -> Result<(), Error> {
         let Instance { store, exports, life, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().import_run();

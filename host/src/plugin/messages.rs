@@ -31,7 +31,7 @@ const UNKNOWN_SIZE: i64 = -1;
 
 /// Plakar's location flags for every source. It must not start a second import to
 /// count bytes, for there are none before they were read (`STREAM`); it must
-/// acknowledge, for else nobody knew what it stored (`NEEDACK`); and it must not put
+/// acknowledge, because otherwise it is unknown what it stored (`NEEDACK`); and it must not put
 /// two sources into one snapshot, for each has the same root (`NOMERGE`).
 pub(super) const FLAGS: u32 = 1 << 2 | 1 << 3 | 1 << 4;
 

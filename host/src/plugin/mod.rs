@@ -31,7 +31,7 @@ use service::Service;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Takes a line for plakar's standard error, without waiting for whoever reads it.
+/// Takes a line for plakar's standard error, without waiting for its reader.
 pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 
 /// Serves the component in a file over standard input and output, until plakar closes
@@ -41,7 +41,7 @@ pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 pub async fn serve(path: Result<PathBuf, Error>, say: Say) -> Result<(), Error> {
     let connection = wire::take()?;
     let service = TowerToHyperService::new(ImporterServer::new(Service::new(path, say)));
-    // However the connection ends, nobody is left to be told.
+    // However the connection ends, there is nobody left to report to.
     let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(connection), service)
         .await;

@@ -4,11 +4,11 @@
 //!  Import ──next, acknowledge──▶ ┌─────────┐
 //!  Open   ──open, read─────────▶ │  Owner  │ ──one call at a time──▶ component
 //!  Close  ──fail───────────────▶ └─────────┘
-//!                                  verdict ──▶ whoever asks or waits
+//!                                  verdict ──▶ callers that ask or wait
 //! ```
 //!
 //! Only the owner calls the component. It ends with one verdict, and drops the
-//! component and its connections then, whether or not plakar listens. Whoever waits
+//! component and its connections then, whether or not plakar listens. A caller that waits
 //! for an answer that the owner no longer gives hears the verdict, and so every open
 //! call of plakar's ends with it.
 
@@ -31,7 +31,7 @@ const CHUNK_BYTES: u32 = 1 << 20;
 /// How an import ended; nothing while it runs.
 type Verdict = Option<Result<(), Error>>;
 
-/// A handle on a running import. Whoever asks waits for an answer, so there are
+/// A handle on a running import. A caller waits for its answer, so there are
 /// never more questions under way than plakar has calls.
 #[derive(Clone)]
 pub(super) struct Run {

@@ -178,7 +178,7 @@ fn acknowledge(mut results: Streaming<ImportRequest>, run: Run) -> oneshot::Rece
     tokio::spawn(async move {
         while let Ok(Some(request)) = results.message().await {
             match acknowledgement(request.result.unwrap_or_default()) {
-                // An error is the import's verdict, which its own stream tells.
+                // An error is the import's verdict, which its own stream reports.
                 Ok((pathname, kept)) => _ = run.acknowledge(pathname, kept).await,
                 Err(error) => run.fail(error),
             }
@@ -247,7 +247,7 @@ fn content(run: Run, pathname: String) -> BoxStream<OpenResponse> {
     let what = Some(format!("reading `{pathname}`"));
     let start = (Guard { run, what }, pathname, false);
     Box::pin(try_unfold(start, async |(mut guard, pathname, opened)| {
-        // The import tells why; a second telling would be noise.
+        // The import reports why; a second report would be noise.
         let failed = |_| Status::aborted("the backup has failed");
         if !opened {
             guard.run.open(pathname.clone()).await.map_err(failed)?;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Compiled code is run as it is, so nobody else may write there, and a file that has
-//! changed on the disk is compiled anew.
+//! changed on disk is compiled again.
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use wasmtime::{Cache, CacheConfig};
 
-/// A file is written within seconds, or by nobody any more. wasmtime writes none anew
+/// A file is written within seconds, or not any more. wasmtime writes no file again
 /// while such a file is there.
 const STALE: Duration = Duration::from_secs(60);
 

@@ -13,7 +13,7 @@ use wasmtime_wasi::cli::AsyncStdoutStream;
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
-/// How many bytes may wait for whoever reads standard output, and standard error.
+/// How many bytes may wait for the reader of standard output, and of standard error.
 const STDOUT_BUFFER: usize = 1 << 20;
 const STDERR_BUFFER: usize = 64 << 10;
 

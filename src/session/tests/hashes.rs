@@ -19,11 +19,11 @@ fn other(member_id: u64) -> HashKv {
     HashKv { hash: 1, ..same(member_id) }
 }
 
-fn reply(transport: Transport, told: &HashKv) -> Reply {
-    let HashKv { header, hash, compact_revision, hash_revision } = told;
+fn reply(transport: Transport, reported: &HashKv) -> Reply {
+    let HashKv { header, hash, compact_revision, hash_revision } = reported;
     let member_id = header.expect("a header").member_id.to_string();
     match transport {
-        Transport::Grpc => Reply::grpc(&[told]),
+        Transport::Grpc => Reply::grpc(&[reported]),
         // As etcd 3.6.14 writes it.
         Transport::Gateway => Reply::json(
             200,
@@ -36,15 +36,15 @@ fn reply(transport: Transport, told: &HashKv) -> Reply {
 }
 
 /// A cluster of members 2, 3 and 9 at the endpoints a, b and c; the last one leads.
-fn cluster(transport: Transport, path: &'static str, told: [Option<HashKv>; 3]) -> Scripted {
+fn cluster(transport: Transport, path: &'static str, reported: [Option<HashKv>; 3]) -> Scripted {
     let network = Scripted::default();
     let list = [2, 3, 9].map(|id| Member { id, name: format!("m{id}"), ..Member::default() });
-    for ((host, id), told) in [("a", 2), ("b", 3), ("c", 9)].into_iter().zip(told) {
+    for ((host, id), reported) in [("a", 2), ("b", 3), ("c", 9)].into_iter().zip(reported) {
         member(&network, host, transport, id);
         let paths = transport.paths();
         network.reply(host, paths.members, transport.members(Some(header(id)), &list).over(1));
-        match told {
-            Some(told) => network.reply(host, path, reply(transport, &told)),
+        match reported {
+            Some(reported) => network.reply(host, path, reply(transport, &reported)),
             None => network.on(host, path, |_| Err::<Reply, _>(NetworkError::ReadTimeout)),
         }
     }
@@ -134,11 +134,11 @@ fn without_the_proof_nobody_is_asked_and_nothing_is_said() {
 #[test]
 fn what_cannot_be_compared_is_no_voice_for_or_against() {
     let (transport, path) = HASH_KV[0];
-    for (told, reason) in [
+    for (reported, reason) in [
         (HashKv { compact_revision: 50, ..other(3) }, "compacted beyond"),
         (HashKv { hash_revision: 41, ..other(3) }, "hashed up to revision 41"),
     ] {
-        let network = cluster(transport, path, [Some(same(2)), Some(told), Some(same(9))]);
+        let network = cluster(transport, path, [Some(same(2)), Some(reported), Some(same(9))]);
         let manifest = back_up(&network, transport, "a,b,c").expect("a backup");
         assert_eq!(manifest["proof"]["outcome"], "proven");
         let vote = &manifest["proof"]["members"][1];

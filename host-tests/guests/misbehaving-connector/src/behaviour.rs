@@ -33,13 +33,13 @@ pub(crate) enum Behaviour {
     UncleanPath,
     /// Fails in `read`, after the first bytes.
     ReadError,
-    /// Ends a file before the size it told.
+    /// Ends a file before its announced size.
     ShortOfItsSize,
-    /// Sends a GET to a URL, and tells what came of it as a fact.
+    /// Sends a GET to a URL, and returns the result as a fact.
     Reach(String),
     /// Opens a file.
     OpenFile,
-    /// Reads an environment variable, and tells it as a fact.
+    /// Reads an environment variable, and returns it as a fact.
     ReadVariable,
     /// Writes lines to standard error without end in sight.
     FloodLog,
@@ -133,7 +133,7 @@ impl FromStr for Behaviour {
             .map(|(_, behaviour)| behaviour)
             .ok_or_else(|| {
                 let names = NAMES.map(|(name, _)| format!("`{name}`")).join(", ");
-                format!("option `behaviour`: `{text}` is none of {names}, `reach=URL`")
+                format!("option `behaviour`: `{text}` is not one of {names}, `reach=URL`")
             })
     }
 }
@@ -145,7 +145,7 @@ impl Behaviour {
             Behaviour::Spin => spin(),
             Behaviour::HogMemory => hog_memory(),
             Behaviour::Stall => stall(),
-            Behaviour::Panic => panic!("told to panic"),
+            Behaviour::Panic => panic!("panicking as asked"),
             Behaviour::FloodLog => {
                 for line in 0..100_000 {
                     eprintln!("line {line} of a flood");

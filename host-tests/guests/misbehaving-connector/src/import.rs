@@ -2,7 +2,7 @@
 //!
 //! An import is a small state machine: `next` hands out one record after the
 //! other, and awaits the acknowledgement of the first file before it hands out
-//! the second, whose content tells of it.
+//! the second, whose content describes it.
 
 use crate::behaviour::{Behaviour, spin, stall, trap};
 use crate::bindings::exports::plakar::connector0_2_0::importer::{
@@ -168,7 +168,9 @@ impl GuestImportRun for Running {
 
     fn finish(&self) -> Result<(), Error> {
         match self.behaviour {
-            Behaviour::FinishError => Err(Error::Interrupted("told to fail in the end".into())),
+            Behaviour::FinishError => {
+                Err(Error::Interrupted("failing in `finish` as asked".into()))
+            }
             Behaviour::StallInFinish => {
                 stall();
                 Ok(())
@@ -211,7 +213,7 @@ impl GuestReader for Bytes {
             match self.behaviour {
                 Behaviour::TrapInRead => trap(),
                 Behaviour::ReadError => {
-                    return Err(Error::Corrupt("`/data`: told to fail".into()));
+                    return Err(Error::Corrupt("`/data`: failing as asked".into()));
                 }
                 _ => {}
             }
@@ -245,7 +247,7 @@ impl GuestReader for Bytes {
             _ => return None,
         };
         let value = <Sha256 as sha2::Digest>::digest(vec![b'x'; covered as usize]).to_vec();
-        let mismatch = "`/data`: told to state another digest".into();
+        let mismatch = "`/data`: stating another digest as asked".into();
         Some(Digest { algorithm: DigestAlgorithm::Sha256, bytes: stated, value, mismatch })
     }
 }

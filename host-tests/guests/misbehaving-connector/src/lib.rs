@@ -1,8 +1,8 @@
-//! A whole connector of the contract `plakar:connector` that behaves as it is told.
+//! A whole connector of the contract `plakar:connector` that behaves as its options say.
 //!
 //! With `behaviour=well`, its default, it is an example of a complete connector:
 //! it describes itself, checks its options, and hands out a directory and two
-//! files, of which the second tells of the first and so waits for its
+//! files, of which the second describes the first and so waits for its
 //! acknowledgement. Every other behaviour goes wrong in one way, so that a host
 //! can be seen to hold what it promises.
 //!
@@ -84,7 +84,7 @@ impl connector0_2_0::description::Guest for Connector {
         Description {
             name: "misbehaving".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "behaves, well or badly, as it is told".into(),
+            summary: "behaves, well or badly, as asked".into(),
             snapshot_type: "misbehaving".into(),
             protocols: vec![
                 Protocol { name: "test".into(), tls: false, default_port: 80 },

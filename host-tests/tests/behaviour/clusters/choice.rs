@@ -93,10 +93,10 @@ fn what_is_left_of_a_cluster_that_was_given_up_is_not_chosen_in_whatever_order_i
     assert!(status["leader"].is_string() && status["errors"] == Value::Null, "{status}");
     let BackedUp { outcome, target } = from(&endpoints(&cluster, &[lagging, well])).run();
     outcome.assert_ok();
-    let told = format!("leader, before {} (follower, ", cluster.endpoint(lagging));
+    let reported = format!("leader, before {} (follower, ", cluster.endpoint(lagging));
     let manifest = target.manifest();
     let choice = text(&manifest["choice"]);
-    assert!(choice.starts_with(&told) && choice.ends_with(" entries behind)"), "{choice}");
+    assert!(choice.starts_with(&reported) && choice.ends_with(" entries behind)"), "{choice}");
 }
 
 fn put_more_than_a_follower_may_miss(member: &Client) {

@@ -41,15 +41,15 @@ fn logins_at_leader_and_followers(version: Version, proof: &str) -> [u64; 3] {
     members.map(|member| cluster.metrics(member).logins())
 }
 
-/// This version tells its status to everybody, so nobody else need be asked for a token; its
-/// HashKV it tells to users alone.
+/// This version returns its status without a login, so no other member is asked for a token; its
+/// HashKV needs a login.
 #[test]
 fn a_token_is_asked_of_the_chosen_follower_alone_unless_all_are_compared() {
     assert_eq!(logins_at_leader_and_followers(Version::V3_4_23, "proof=off"), [0, 1, 0]);
     assert_eq!(logins_at_leader_and_followers(Version::V3_4_23, "proof=require"), [1, 1, 1]);
 }
 
-/// This one tells its status to users only: each is asked for a token of its
+/// This one returns its status to users only: each is asked for a token of its
 /// own, and no token of the chosen one is used elsewhere.
 #[test]
 fn members_that_guard_their_status_are_logged_in_to_once_each() {

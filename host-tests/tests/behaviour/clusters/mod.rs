@@ -1,5 +1,5 @@
 //! Real clusters of several members, some of them sick: who is asked, what is
-//! told of it, and how all of them come back.
+//! reported, and how all of them are restored.
 
 mod choice;
 mod login;
@@ -44,8 +44,8 @@ fn assert_taken_from(
 ) {
     outcome.assert_ok();
     target.assert_whole_backup();
-    let (manifest, told) = (target.manifest(), outcome.outcome());
-    let facts = &told["facts"];
+    let (manifest, reported) = (target.manifest(), outcome.outcome());
+    let facts = &reported["facts"];
     let member = &manifest["member"];
     assert_eq!(manifest["endpoint"], cluster.endpoint(index), "{outcome}");
     assert_eq!(member["id"], cluster.id(index), "{manifest}");
@@ -59,13 +59,13 @@ fn assert_taken_from(
         ("cluster-id", &manifest["cluster_id"]),
         ("sha256", &manifest["dump"]["sha256"]),
     ] {
-        assert_eq!(&facts[fact], recorded, "`{fact}` is told in two ways: {outcome}");
+        assert_eq!(&facts[fact], recorded, "`{fact}` is reported in two ways: {outcome}");
     }
     assert!(target.guide().contains(&format!("behind `{}`", cluster.endpoint(index))));
     assert_sent(cluster, index, 1);
 }
 
-/// Fails unless this member sent so many snapshots, by its own account.
+/// Fails unless this member sent this many snapshots, by its own metrics.
 #[track_caller]
 fn assert_sent(cluster: &Cluster, index: usize, count: u64) {
     // It counts one a moment after the last byte has left.
@@ -146,10 +146,10 @@ fn a_dead_and_a_frozen_member_are_passed_over_and_recorded() {
     };
     assert!(reason(dead).contains("refused"), "{rejected}");
     assert!(reason(frozen).contains("sent nothing for 2s"), "{rejected}");
-    let told = backup.outcome.outcome();
-    let told = text(&told["facts"]["endpoints-rejected"]);
+    let reported = backup.outcome.outcome();
+    let reported = text(&reported["facts"]["endpoints-rejected"]);
     for index in [dead, frozen] {
-        assert!(told.contains(&cluster.endpoint(index)), "{told}");
+        assert!(reported.contains(&cluster.endpoint(index)), "{reported}");
     }
     assert_comes_back(&cluster, well, &backup.target);
 }

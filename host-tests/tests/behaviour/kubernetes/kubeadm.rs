@@ -49,7 +49,7 @@ fn back_up(cluster: &Kubeadm, version: Version) -> Backup {
     Backup { guide: target.guide(), target, revision, lists, highest }
 }
 
-/// All members lose their data. The kubelets go on, and so a member starts anew.
+/// All members lose their data. The kubelets continue, and so a member starts again.
 fn lose_all_data(cluster: &Kubeadm) {
     for machine in &cluster.control_planes {
         machine.node.run("rm -r /var/lib/etcd/member").wait().assert_ok();
@@ -197,8 +197,10 @@ fn a_cluster_comes_back_on_other_hosts_one_of_them_first() {
     host.run(&[MOVE], 0);
     host.run(&[RESTORE], 0);
     let first = &cluster.control_planes[0];
-    let (_, ignored) =
-        backup.guide.split_once("`kubeadm init --ignore-preflight-errors=").expect("it is told");
+    let (_, ignored) = backup
+        .guide
+        .split_once("`kubeadm init --ignore-preflight-errors=")
+        .expect("it is in the guide");
     let (ignored, _) = ignored.split_once('`').expect("it ends");
     let objections = first.objections(ignored);
     // Others are of the machine that this runs on.

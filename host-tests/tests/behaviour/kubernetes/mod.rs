@@ -1,5 +1,5 @@
 //! Kubernetes on a restored etcd: what its API servers serve, and what their
-//! clients are told.
+//! clients see.
 
 mod api_server;
 mod kubeadm;

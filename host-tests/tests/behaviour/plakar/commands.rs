@@ -70,8 +70,8 @@ fn what_is_typed_wrong_is_told_before_anything_is_contacted() {
     ] {
         let outcome = plakar.backup(location, options).wait();
         plakar.assert_failed(&outcome, &["failed to create an importer", words]);
-        let told = format!("{}{}", outcome.stdout, outcome.stderr);
-        assert!(!told.contains("InvalidArgument"), "no code is to be seen: {outcome}");
+        let reported = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(!reported.contains("InvalidArgument"), "no code is to be seen: {outcome}");
     }
 }
 

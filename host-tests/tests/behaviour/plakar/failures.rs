@@ -17,9 +17,9 @@ fn a_member_that_is_killed_in_the_middle_fails_the_backup() {
     etcd.assert_ends(Duration::from_secs(10));
     let outcome = running.resume(plugin);
     plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", etcd.endpoint())]);
-    let told =
+    let reported =
         outcome.stdout.matches("snapshot: ").count() + outcome.stderr.matches("snapshot: ").count();
-    assert_eq!(told, 1, "the reason is to be told once: {outcome}");
+    assert_eq!(reported, 1, "the reason is printed once: {outcome}");
 }
 
 #[test]
@@ -89,10 +89,10 @@ fn a_component_that_misbehaves_fails_the_backup() {
         ("duplicate-id", "occurs twice"),
         ("duplicate-path", "occurs twice"),
         ("unclean-path", "has a component `.` or `..`"),
-        ("read-error", "`/data`: told to fail"),
+        ("read-error", "`/data`: failing as asked"),
         ("short-of-its-size", "was to have 1000001 bytes and ended after 1000000"),
-        ("wrong-digest", "told to state another digest"),
-        ("finish-error", "told to fail in the end"),
+        ("wrong-digest", "stating another digest as asked"),
+        ("finish-error", "failing in `finish` as asked"),
         ("file-for-directory", "`/in` is a file, and something lies in it"),
         ("spin", "`max_duration` of 2s"),
         ("stall", "`max_duration` of 2s"),

@@ -86,9 +86,12 @@ fn users_the_switch_of_authentication_and_leases_come_back() {
         .args(["lease", "timetolive", "1267", "--keys"])
         .output()
         .expect("`etcdctl` can be run");
-    let told = String::from_utf8_lossy(&etcdctl.stdout);
+    let reported = String::from_utf8_lossy(&etcdctl.stdout);
     // etcdctl writes lease ids in hexadecimal: 0x1267 is 4711.
-    assert!(told.contains("1267 granted") && told.contains("[leased]"), "{told}{etcdctl:?}");
+    assert!(
+        reported.contains("1267 granted") && reported.contains("[leased]"),
+        "{reported}{etcdctl:?}"
+    );
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn clusters_in_one_store_are_told_apart_and_each_backup_is_new() {
 }
 
 /// plakar says that all is well, and the plugin cannot see that it is not. This
-/// shows what the documentation tells: `-check` finds it.
+/// shows what the documentation says: `-check` finds it.
 #[test]
 fn a_store_that_is_full_is_noticed_by_a_check_alone() {
     let etcd = Etcd::start(Version::V3_6_14);

@@ -1,4 +1,4 @@
-# A cluster is restored twice, from the dump of a restored one too. Whoever is left over
+# A cluster is restored twice, from the dump of a restored one too. A member left over
 # of an earlier restore stays out. The last time one member comes first, on another
 # host, and another one joins. All speak TLS with certificates that etcd makes by itself.
 NAMES=

@@ -146,7 +146,7 @@ fn members_that_a_proxy_hid_come_back_under_the_names_that_are_given() {
     tell(include_str!("proxy.sh"), Version::V3_6_14, &[]);
 }
 
-/// A member list that was refused leaves the names to whoever restores.
+/// If the member list was refused, the operator fills in the names.
 #[test]
 fn a_guide_without_a_member_list_says_so() {
     let denied = Answer::refusal(

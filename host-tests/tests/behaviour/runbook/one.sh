@@ -38,7 +38,7 @@ head -c 10000 "$DUMP" > damaged
 printf X >> damaged
 tail -c +10002 "$DUMP" >> damaged
 
-# The check changes nothing, and tells this file from others.
+# The check changes nothing, and distinguishes this file from others.
 step m1 2 | grep -qx 'this is the file'
 DUMP=$WORLD/damaged refused 'is damaged' step m1 2
 DUMP=$older refused 'not the file of this guide' step m1 2
@@ -109,7 +109,7 @@ grep -q "\"Count\" : ${count:?the guide says how many}\$" look || die "$(cat loo
 [ -z "$(etcdctl get 21)" ] || die 'a later write is back'
 etcdctl put 21 value > /dev/null
 
-# Another data directory than the one that was restored is told.
+# Another data directory than the restored one is reported.
 stop m1
 WAL_DIR=''
 start m1 "exec env -i PATH=$PATH etcd --name m1 --data-dir /var/lib/other \

@@ -43,7 +43,7 @@ for n in 1 2 3; do
     start m$n "$(block 1)
 $(block 6 'By hand')"
 done
-# The password is read from the terminal; here there is none.
+# The password is read from the terminal, which does not exist here.
 on m2 "$(block 1)
 $(block 7)
 $(block 7 '' 2)" > look 2> look.err << end || die "$(cat look look.err)"

@@ -209,7 +209,7 @@ fn of_algorithm(id: &[u8]) -> String {
         _ => "in a way or with a kind of key that is unknown here",
     };
     format!(
-        "the server's certificate, or one of its authorities', is signed {name}; issue it anew, \
+        "the server's certificate, or one of its authorities', is signed {name}; issue it again, \
          with a key that is ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 \
          bits, and with SHA-256, SHA-384 or SHA-512"
     )
@@ -392,29 +392,29 @@ mod tests {
     }
 
     #[track_caller]
-    fn told(expected: &'static str, presented: &[&str], words: &str) {
+    fn reported(expected: &'static str, presented: &[&str], words: &str) {
         let said = explain(&of_name(expected, presented).into(), false);
         assert!(said.contains(words), "{said}");
     }
 
     #[test]
     fn a_wrong_name_is_told_the_right_ones() {
-        told(
+        reported(
             "10.0.0.9",
             &["DnsName(\"node1\")", "IpAddress(10.0.0.1)"],
             "is for `node1`, `10.0.0.1`, and not for `10.0.0.9`; use one of these names",
         );
-        told("127.0.0.1", &["DnsName(\"127.0.0.1\")"], "alternative name `IP:127.0.0.1`");
-        told("node1", &["DnsName(\"*.example.test\")"], "a name such as `node1.example.test`");
-        told("node1", &["DirectoryName", "Unsupported(0x81)"], "contains no names");
-        told("node1", &["UniformResourceIdentifier(\"spiffe://x\")"], "contains no names");
-        told("node1", &[], "contains no names, but needs `node1`");
+        reported("127.0.0.1", &["DnsName(\"127.0.0.1\")"], "alternative name `IP:127.0.0.1`");
+        reported("node1", &["DnsName(\"*.example.test\")"], "a name such as `node1.example.test`");
+        reported("node1", &["DirectoryName", "Unsupported(0x81)"], "contains no names");
+        reported("node1", &["UniformResourceIdentifier(\"spiffe://x\")"], "contains no names");
+        reported("node1", &[], "contains no names, but needs `node1`");
     }
 
     #[test]
     fn weak_signatures_are_named() {
         let said = of_algorithm(&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1]);
-        assert!(said.contains("is signed with SHA-1; issue it anew"), "{said}");
+        assert!(said.contains("is signed with SHA-1; issue it again"), "{said}");
         let said = of_algorithm(&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1]);
         assert!(said.contains("with SHA-224"), "{said}");
     }

@@ -156,7 +156,7 @@ impl Trust {
             })
     }
 
-    /// Why the trusted certificate that one of these names as its issuer is none.
+    /// Why the trusted certificate that one of these names as its issuer cannot be one.
     fn unfit<'a>(
         &self,
         path: impl Iterator<Item = &'a Certificate<'a>>,
@@ -470,8 +470,8 @@ mod tests {
         // The signature counts all the same.
         let (_, twin) = self_signed(authority("ca"));
         refused(&[&root], &[issued(&params, &twin)], "not signed by the authority that it names");
-        let (_, stranger) = self_signed(authority("stranger"));
-        refused(&[&root], &[issued(&params, &stranger), der], "that is not trusted here");
+        let (_, other) = self_signed(authority("other"));
+        refused(&[&root], &[issued(&params, &other), der], "that is not trusted here");
     }
 
     #[test]

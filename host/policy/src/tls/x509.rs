@@ -150,7 +150,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// Whether it may vouch for servers' certificates at this time, by the rules that
-    /// Go has for the certificates that it is told to trust.
+    /// Go has for its trusted certificates.
     pub(super) fn vouches(&self, now: UnixTime) -> Result<(), Unfit> {
         if let Some(end) = self.not_after.filter(|end| *end < now) {
             return Err(Unfit::Expired(end));

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 /// The version of the schema. Names may be added to it, and none may change.
 const VERSION: u32 = 1;
 
-/// Progress is told no more often than this.
+/// Progress is reported no more often than this.
 const PROGRESS: Duration = Duration::from_secs(1);
 
 pub(super) struct Json {
     command: &'static str,
-    told: Instant,
+    reported: Instant,
 }
 
 impl Json {
     pub(super) fn new(command: &'static str) -> Self {
-        Self { command, told: Instant::now() }
+        Self { command, reported: Instant::now() }
     }
 
     /// Writes one line. Nobody may be reading any more, which is no reason to
@@ -45,12 +45,12 @@ impl Form for Json {
                 json!({ "connector": connector, "version": version, "origin": origin }),
             ),
             Event::RecordBegun { pathname, size } => {
-                self.told = Instant::now();
+                self.reported = Instant::now();
                 self.line("record", json!({ "pathname": pathname, "size": size }));
             }
             Event::Progress { pathname, bytes, size } => {
-                if self.told.elapsed() >= PROGRESS {
-                    self.told = Instant::now();
+                if self.reported.elapsed() >= PROGRESS {
+                    self.reported = Instant::now();
                     let fields = json!({ "pathname": pathname, "bytes": bytes, "size": size });
                     self.line("progress", fields);
                 }

@@ -1,6 +1,6 @@
 //! Events and outcomes, for people or as JSON lines, and whatever else is said.
 //!
-//! Whoever reads may stand still: a full pipe, a terminal that was told to wait. So
+//! The reader may stop reading: a full pipe, a suspended terminal. So
 //! one thread writes, and nobody waits for it. What it cannot take is counted and
 //! left out; only the outcome is waited for, and not for long.
 
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long to wait for whoever is to read the outcome.
+/// How long to wait for the reader of the outcome.
 const OUTCOME: Duration = Duration::from_secs(5);
 
 /// The same for the last words of a process that is ended by force.
@@ -129,7 +129,7 @@ impl Report {
 impl Observer for Report {
     fn event(&self, event: Event<'_>) {
         match event {
-            // Told with the outcome.
+            // Reported with the outcome.
             Event::Facts(facts) => {
                 let facts = facts.to_vec();
                 self.send(|state| state.facts = facts);
