@@ -222,7 +222,7 @@ fn a_file_without_an_end_is_not_read_to_it() {
     let target = Target::new();
     let more = ["--config", "/dev/zero"];
     Backup::of("etcd://127.0.0.1:1")
-        .arguments(&more)
+        .arguments(more)
         .to(&target)
         .wait()
         .assert_failed(ErrorKind::InvalidConfig, &["config file `/dev/zero`", "is longer than"]);
@@ -236,7 +236,7 @@ fn a_password_comes_from_its_file_as_it_stands_there() {
     let more = ["-o", "username=root", "-o", "password_file=/dev/stdin"];
     let backup = |password: &str| {
         let target = Target::new();
-        let outcome = Backup::of(etcd.location()).arguments(&more).to(&target);
+        let outcome = Backup::of(etcd.location()).arguments(more).to(&target);
         outcome.input(password).wait()
     };
     for password in ["hunter2", "hunter2\n", "\u{feff}hunter2\r\n"] {

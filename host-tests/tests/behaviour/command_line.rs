@@ -128,7 +128,7 @@ fn options_come_from_a_file_and_typed_ones_go_before_it() {
         .expect("written");
     let target = Target::new();
     let more = ["--config", path, "-o", "max_duration=30s"];
-    Backup::of("etcd://").arguments(&more).to(&target).wait().assert_ok();
+    Backup::of("etcd://").arguments(more).to(&target).wait().assert_ok();
     let requests = gateway.requests();
     let budget =
         requests.iter().find_map(|request| request.header("grpc-timeout")).expect("a limit");

@@ -37,7 +37,7 @@ fn caught(gateway: &Gateway, outcome: &Outcome) {
 fn a_flipped_bit_is_caught_by_the_host_that_hashes() {
     let (gateway, target) = (flipped(), Target::new());
     let options = ["--json", "-o", "transport=gateway"];
-    let outcome = Backup::of(gateway.location()).arguments(&options).to(&target).wait();
+    let outcome = Backup::of(gateway.location()).arguments(options).to(&target).wait();
     caught(&gateway, &outcome);
     target.assert_nothing_left();
     let facts = &outcome.outcome()["facts"];

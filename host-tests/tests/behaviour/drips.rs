@@ -65,7 +65,7 @@ fn runs(member: impl Fn() -> Member) -> [(Outcome, Gateway); 4] {
     [
         run(&|location| {
             let target = Target::new();
-            let outcome = Backup::of(location).arguments(&OPTIONS).to(&target).wait();
+            let outcome = Backup::of(location).arguments(OPTIONS).to(&target).wait();
             if outcome.code != 0 {
                 target.assert_nothing_left();
             }

@@ -64,7 +64,7 @@ fn a_member_that_stalls_in_the_middle_is_left_after_stall_timeout() {
         let target = Target::new();
         let options = ["-o", "stall_timeout=2s", "-o", transport];
         let running =
-            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).arguments(&options), &target);
+            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).arguments(options), &target);
         etcd.signal(Signal::STOP);
         running.signal(Signal::CONT);
         let place = format!("`{}`: snapshot: ", etcd.endpoint());
@@ -104,7 +104,7 @@ fn a_reader_that_vanishes_holds_no_snapshot_open_past_max_duration() {
         let target = Target::new();
         let options = ["-o", "max_duration=3s", "-o", transport];
         let running =
-            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).arguments(&options), &target);
+            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).arguments(options), &target);
         etcd.assert_snapshots_ended(1, Duration::from_secs(10));
         running.signal(Signal::CONT);
         running.wait().assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
@@ -147,7 +147,7 @@ fn a_host_name_that_is_not_whitelisted_is_told_the_flag() {
     let target = Target::new();
     let location = format!("etcd://localhost:{}", etcd.port());
     let gateway = ["-o", "transport=gateway"];
-    Backup::of(location).arguments(&gateway).to(&target).wait().assert_failed(
+    Backup::of(location).arguments(gateway).to(&target).wait().assert_failed(
         ErrorKind::PermissionDenied,
         &[&format!("`localhost:{}`: probe: ", etcd.port()), "421", "--host-whitelist"],
     );

@@ -71,6 +71,8 @@ fn hide(value: &mut Value) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
+                    // It is unknown until the member has written it.
+                    _ if name == "storage_version" => *value = "…".into(),
                     Value::Null => {}
                     _ if VOLATILE.contains(&name.as_str()) => *value = "…".into(),
                     _ => hide(value),

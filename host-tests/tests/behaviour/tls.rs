@@ -558,7 +558,7 @@ fn certificates_and_keys_may_be_given_as_text() {
     );
     let target = Target::new();
     let more = ["--config", config.as_str(), "-vv"];
-    let outcome = Backup::of(etcd.secure_location()).arguments(&more).to(&target).wait();
+    let outcome = Backup::of(etcd.secure_location()).arguments(more).to(&target).wait();
     outcome.assert_ok();
     assert!(outcome.says("`chmod 600` on it"), "others may read the key: {outcome}");
     let secret = key.lines().nth(1).expect("a line of the key");
@@ -682,7 +682,7 @@ fn tls_options_that_cannot_work_are_refused_before_anything_is_contacted() {
     is_bad_input(&["tls_skip_verify=true".into()], &["unknown option `tls_skip_verify`"]);
     let target = Target::new();
     let options = ["-o", &authority.option()];
-    Backup::of("etcd://127.0.0.1:1").arguments(&options).to(&target).wait().assert_failed(
+    Backup::of("etcd://127.0.0.1:1").arguments(options).to(&target).wait().assert_failed(
         ErrorKind::InvalidConfig,
         &["option `tls_ca_file`: no endpoint uses TLS", "`etcd+https://`"],
     );

@@ -158,6 +158,6 @@ fn a_guide_without_a_member_list_says_so() {
     let gateway = Gateway::start(Member::with(&database(2)).on("/v3/cluster/member/list", denied));
     let target = Target::new();
     let read_no_pages = ["-o", "proof=off"];
-    Backup::of(gateway.location()).arguments(&read_no_pages).to(&target).wait().assert_ok();
+    Backup::of(gateway.location()).arguments(read_no_pages).to(&target).wait().assert_ok();
     assert!(target.guide().contains("The member list is not known"), "{}", target.guide());
 }
