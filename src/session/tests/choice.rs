@@ -82,7 +82,7 @@ fn what_is_no_sign_of_a_missing_http2_sends_nobody_to_the_gateway() {
 }
 
 #[test]
-fn where_both_ways_fail_both_reasons_are_told() {
+fn if_both_transports_fail_both_reasons_are_reported() {
     let network = Scripted::default();
     network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Protocol("frame".into())));
     network.on("a", GATEWAY.status, |_| Err::<Reply, _>(NetworkError::Cut("reset".into())));
@@ -137,7 +137,7 @@ fn of_several_endpoints_the_reason_that_can_be_mended_leads() {
 }
 
 #[test]
-fn a_refused_snapshot_is_told_as_what_it_is_and_the_next_member_is_asked() {
+fn a_refused_snapshot_is_reported_and_the_next_member_is_used() {
     for (reply, kind, words) in [
         (Reply::page(504), ErrorKind::TimedOut, "proxy"),
         (Reply::grpc_refusal("13", "disk on fire"), ErrorKind::Other, "INTERNAL"),
@@ -154,7 +154,7 @@ fn a_refused_snapshot_is_told_as_what_it_is_and_the_next_member_is_asked() {
 }
 
 #[test]
-fn people_are_told_that_another_member_is_tried_where_there_is_one() {
+fn a_warning_says_that_another_member_is_tried_if_there_is_one() {
     for (endpoints, tried) in [("a,b", 1), ("a", 0)] {
         let network = Scripted::default();
         member(&network, "a", Transport::Grpc, 2);

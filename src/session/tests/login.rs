@@ -93,7 +93,7 @@ fn a_login_is_tried_where_it_could_open_the_snapshot() {
 }
 
 #[test]
-fn a_refusal_in_the_place_of_the_first_message_is_told_as_what_it_is() {
+fn a_refusal_instead_of_the_first_message_is_reported_as_a_refusal() {
     for (code, message, kind) in [
         ("4", "stream timeout", ErrorKind::Interrupted),
         ("7", "etcdserver: permission denied", ErrorKind::PermissionDenied),

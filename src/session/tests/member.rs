@@ -24,7 +24,7 @@ fn a_member_that_is_well_is_recorded_as_it_is() {
 
 /// The alarm comes first, and what it is about was there before it.
 #[test]
-fn a_corrupt_alarm_of_its_own_ends_a_run_whenever_it_is_told() {
+fn a_corrupt_alarm_of_its_own_fails_the_backup_whenever_it_is_reported() {
     for transport in BOTH {
         for first in [0, 1, 5] {
             let network = Scripted::default();
@@ -305,7 +305,7 @@ fn another_member_at_the_same_place_is_found_out_by_asking_often() {
 }
 
 #[test]
-fn a_second_cluster_is_noticed_whoever_tells_of_it() {
+fn a_second_cluster_is_noticed_whichever_endpoint_reports_it() {
     let other = Header { cluster_id: 8, ..header(2) };
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
@@ -339,7 +339,7 @@ fn a_second_cluster_is_noticed_whoever_tells_of_it() {
 }
 
 #[test]
-fn a_member_that_was_made_anew_is_not_the_same() {
+fn a_member_that_was_created_again_is_not_the_same() {
     let changed = [
         Status { header: Some(Header { revision: 7, ..header(2) }), ..status(2) },
         Status { header: Some(Header { raft_term: 2, ..header(2) }), ..status(2) },
