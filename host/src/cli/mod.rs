@@ -31,7 +31,7 @@ use plakar_policy::Error;
 use plakar_wasm::output;
 use report::Report;
 use signals::Signals;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -50,7 +50,19 @@ pub(crate) fn main() -> ExitCode {
     if let Err(error) = machine::stack() {
         return ExitCode::from(failed(&error));
     }
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // The help and the version are output like any other.
+        Err(text) if !text.use_stderr() => {
+            let text = text.render();
+            let text = match std::io::stdout().is_terminal() {
+                true => text.ansi().to_string(),
+                false => text.to_string(),
+            };
+            return ExitCode::from(write(text.as_bytes()));
+        }
+        Err(error) => error.exit(),
+    };
     match &arguments.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -147,7 +159,8 @@ fn log(output: &Output, report: Report) {
         _ => LevelFilter::DEBUG,
     };
     // What libraries log by themselves is said again, and better, by our errors.
-    let ours = Targets::new().with_target("plakar_wasm", level);
+    let ours = ["plakar_wasm", "plakar_sink"].map(|target| (target, level));
+    let ours = Targets::new().with_targets(ours);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(report)
         .with_ansi(false)
