@@ -214,7 +214,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits for a line of standard output that `wanted` takes, and answers it.
+    /// Waits for a line of standard output that `wanted` takes, and returns it.
     /// The lines before it are taken as well.
     pub fn wait_for_line(&self, wanted: impl Fn(&str) -> bool) -> String {
         loop {

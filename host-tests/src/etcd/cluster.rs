@@ -219,7 +219,7 @@ impl Cluster {
         self.eventually("follow the new leader", || (self.leader() == to).then_some(()));
     }
 
-    /// Adds a member that does not vote; answers its number once it has caught up.
+    /// Adds a member that does not vote; returns its number once it has caught up.
     pub fn add_learner(&mut self) -> usize {
         let leader = self.leader();
         let index = self.members.len();
@@ -240,7 +240,7 @@ impl Cluster {
         index
     }
 
-    /// Runs `etcdctl member add` at an endpoint; answers the settings that it
+    /// Runs `etcdctl member add` at an endpoint; returns the settings that it
     /// prints for the new member, by their names.
     pub fn member_add(&self, endpoint: &str, arguments: &[&str]) -> BTreeMap<String, String> {
         // A member that has just begun to lead takes no changes yet.
@@ -257,12 +257,12 @@ impl Cluster {
         printed.lines().filter_map(setting).collect()
     }
 
-    /// Kills a member; answers once it is gone.
+    /// Kills a member; returns once it is gone.
     pub fn kill(&mut self, index: usize) {
         self.members[index].process = None;
     }
 
-    /// Starts a member again on what it holds, with these flags besides; answers
+    /// Starts a member again on what it holds, with these flags besides; returns
     /// once it is healthy.
     pub fn restart(&mut self, index: usize, flags: &[&str]) {
         self.kill(index);

@@ -94,7 +94,7 @@ impl Etcd {
         Etcd::start_with(version, Settings::default())
     }
 
-    /// Starts a member; answers once it serves.
+    /// Starts a member; returns once it serves.
     pub fn start_with(version: Version, settings: Settings) -> Etcd {
         let Settings { data, flags, http_port, secure, only_secure } = settings;
         let mut folder = data.unwrap_or_else(new_folder);

@@ -44,7 +44,7 @@ const WORKERS: usize = 1;
 /// member that is backed up: that of the command `nice`.
 const NICENESS: i32 = 10;
 
-/// Parses the arguments, does what they say, and answers the exit code.
+/// Parses the arguments, does what they say, and returns the exit code.
 pub(crate) fn main() -> ExitCode {
     machine::prepare();
     if let Err(error) = machine::stack() {
@@ -116,7 +116,7 @@ fn start(arguments: &Arguments) -> Result<u8, Error> {
     Ok(code)
 }
 
-/// Says on standard error why a command failed; answers the exit code.
+/// Says on standard error why a command failed; returns the exit code.
 fn failed(error: &Error) -> u8 {
     let _ = writeln!(std::io::stderr(), "error: {error}");
     error.fault().exit_code()
@@ -139,7 +139,7 @@ fn man(name: Option<&str>) -> u8 {
     }
 }
 
-/// Writes a text that is the whole answer of a command; answers the exit code.
+/// Writes a text that is the whole answer of a command; returns the exit code.
 fn write(text: &[u8]) -> u8 {
     let mut out = std::io::stdout();
     let reason = match out.write_all(text).and_then(|()| out.flush()) {
