@@ -31,7 +31,7 @@ for n in 1 2 3; do
     step m$n 4
 done
 # Nothing is made without a word of the operator's.
-refused 'a new word for this restore' step m1 5
+refused 'a new value for this restore' step m1 5
 TOKEN=today NAME=m9 refused 'the table has no member m9' step m1 5
 [ ! -e m1/lib/etcd/member ] || die 'a restore was made without its token'
 for n in 1 2 3; do
