@@ -65,14 +65,14 @@ fn runs(member: impl Fn() -> Member) -> [(Outcome, Gateway); 4] {
     [
         run(&|location| {
             let target = Target::new();
-            let outcome = Backup::of(location).arguments(&OPTIONS).to(&target).wait();
+            let outcome = Backup::of(location).arguments(OPTIONS).to(&target).wait();
             if outcome.code != 0 {
                 target.assert_nothing_left();
             }
             outcome
         }),
         run(&|location| Run::wasmtime(["backup", location]).args(OPTIONS).wait()),
-        run(&|location| Run::ping(location, &OPTIONS).wait()),
+        run(&|location| Backup::of(location).arguments(OPTIONS).ping().wait()),
         run(&|location| Run::wasmtime(["ping", location]).args(OPTIONS).wait()),
     ]
 }

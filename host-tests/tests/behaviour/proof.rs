@@ -185,7 +185,7 @@ fn a_damaged_member_is_refused_and_the_others_name_it(version: Version) {
     let (manifest, _) = proven(&two, &[]);
     assert_eq!(manifest["proof"]["outcome"], "unproven");
     assert!(manifest["warnings"].to_string().contains("holds other keys"), "{manifest}");
-    let BackedUp { outcome, target } = from(&two).options(&["proof=require"]).run();
+    let BackedUp { outcome, target } = from(&two).options(["proof=require"]).run();
     outcome.assert_exit(ErrorKind::Other.exit_code().into(), &["`proof=require`", "1 disagree"]);
     target.assert_nothing_left();
     let (manifest, _) = proven(&all, &["proof=off"]);

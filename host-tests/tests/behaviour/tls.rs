@@ -4,7 +4,6 @@
 use host_tests::backup::{BackedUp, Backup};
 use host_tests::certs::{Authority, Identity, Key, Leaf, OpenSsl};
 use host_tests::etcd::{Etcd, Settings, Version};
-use host_tests::run::Run;
 use host_tests::target::Target;
 use host_tests::tls_front::TlsFront;
 use plakar_connector::{ErrorKind, names};
@@ -355,8 +354,9 @@ fn a_key_that_is_typed_in_place_of_its_path_is_not_shown() {
     let key = String::from_utf8(openssl.read("ca.key")).expect("text");
     let typed = format!("tls_private_key_file={key}");
     let target = Target::new();
-    for more in [&["-o", &typed][..], &["-vv", "-o", &typed], &["--json", "-o", &typed]] {
-        let outcome = Backup::of("etcd+https://127.0.0.1:1").arguments(more).to(&target).wait();
+    for verbosity in [&[][..], &["-vv"], &["--json"]] {
+        let backup = Backup::of("etcd+https://127.0.0.1:1").arguments(verbosity).option(&typed);
+        let outcome = backup.to(&target).wait();
         outcome.assert_failed(
             ErrorKind::InvalidConfig,
             &["`tls_private_key_file` takes the path of a file", "`tls_private_key`"],
@@ -451,7 +451,7 @@ fn a_front_that_agrees_on_no_http2_is_spoken_to_over_the_gateway() {
     for version in Version::ALL {
         let etcd = Etcd::start(version);
         let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
-        Run::ping(&front.location(), &["-o", &authority.option()]).wait().assert_ok();
+        Backup::of(front.location()).option(authority.option()).ping().wait().assert_ok();
         backs_up_over("transport=auto", &front.endpoint(), &[authority.option()]);
     }
 }
@@ -515,7 +515,7 @@ fn a_file_of_trusted_certificates_that_is_not_there_is_named() {
     openssl.run("ecparam -name prime256v1 -genkey -noout -out leaf.key");
     let leaf = openssl.issue("leaf", "subjectAltName=IP:127.0.0.1\n");
     let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&leaf));
-    let ping = || Run::ping(&etcd.secure_location(), &[]);
+    let ping = || Backup::of(etcd.secure_location()).ping();
     ping().env("SSL_CERT_FILE", &openssl.path("ca.crt")).wait().assert_ok();
     ping()
         .env("SSL_CERT_FILE", "/no/such")
@@ -532,7 +532,7 @@ fn proxies_variables_are_not_used() {
     for location in [etcd.location(), etcd.secure_location()] {
         let trust = authority.option();
         let trust = if location.contains("https") { &["-o", trust.as_str()][..] } else { &[] };
-        let mut ping = Run::ping(&location, trust);
+        let mut ping = Backup::of(location).arguments(trust).ping();
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "GRPC_PROXY"] {
             ping = ping.env(name, &url).env(&name.to_lowercase(), &url);
         }
@@ -558,7 +558,7 @@ fn certificates_and_keys_may_be_given_as_text() {
     );
     let target = Target::new();
     let more = ["--config", config.as_str(), "-vv"];
-    let outcome = Backup::of(etcd.secure_location()).arguments(&more).to(&target).wait();
+    let outcome = Backup::of(etcd.secure_location()).arguments(more).to(&target).wait();
     outcome.assert_ok();
     assert!(outcome.says("`chmod 600` on it"), "others may read the key: {outcome}");
     let secret = key.lines().nth(1).expect("a line of the key");
@@ -681,8 +681,7 @@ fn tls_options_that_cannot_work_are_refused_before_anything_is_contacted() {
     is_bad_input(&[authority.option(), "tls_ca=x".into()], &["exclude each other"]);
     is_bad_input(&["tls_skip_verify=true".into()], &["unknown option `tls_skip_verify`"]);
     let target = Target::new();
-    let options = ["-o", &authority.option()];
-    Backup::of("etcd://127.0.0.1:1").arguments(&options).to(&target).wait().assert_failed(
+    Backup::of("etcd://127.0.0.1:1").option(authority.option()).to(&target).wait().assert_failed(
         ErrorKind::InvalidConfig,
         &["option `tls_ca_file`: no endpoint is reached over TLS", "`etcd+https://`"],
     );

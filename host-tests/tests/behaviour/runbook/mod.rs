@@ -2,13 +2,12 @@
 //! speak of exist: each with a network, a file system and a name of its own, joined by a
 //! bridge (`hosts.sh`). A story fails if a block of its guide was not run.
 
-use host_tests::backup::Backup;
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::certs::{Authority, Leaf};
 use host_tests::etcd::Version;
 use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::command;
 use host_tests::run::{Outcome, Run};
-use host_tests::target::Target;
 use host_tests::{database::database, tools};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -156,8 +155,8 @@ fn a_guide_without_a_member_list_says_so() {
         "etcdserver: permission denied",
     );
     let gateway = Gateway::start(Member::with(&database(2)).on("/v3/cluster/member/list", denied));
-    let target = Target::new();
-    let read_no_pages = ["-o", "proof=off"];
-    Backup::of(gateway.location()).arguments(&read_no_pages).to(&target).wait().assert_ok();
+    // The pages would name the members.
+    let BackedUp { outcome, target } = Backup::of(gateway.location()).option("proof=off").run();
+    outcome.assert_ok();
     assert!(target.guide().contains("The member list is not known"), "{}", target.guide());
 }
