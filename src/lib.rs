@@ -1,4 +1,4 @@
-//! The etcd connector for Plakar: a WASI component that leaves proven snapshots.
+//! The etcd connector for Plakar: a WASI component that makes verified snapshots.
 //!
 //! ```text
 //!            options ─┐

@@ -10,7 +10,7 @@ pub(super) fn help() -> String {
     let protocols: Vec<String> =
         PROTOCOLS.iter().map(|p| format!("{}://HOST[:{}]", p.name, p.default_port)).collect();
     let mut text = format!(
-        "plakar-etcd {version}: proven snapshots of an etcd cluster\n\n\
+        "plakar-etcd {version}: verified snapshots of an etcd cluster\n\n\
          Usage:\n  \
            backup LOCATION [-o NAME=VALUE]...   write a snapshot to standard output\n  \
            backup --bundle LOCATION ...         write a tar archive: dump, manifest.json, RESTORE.md\n  \

@@ -127,7 +127,7 @@ impl<'a> Kept<'a> {
         } else if let (true, odd) = (peers.is_empty(), odd) {
             remarks.push(match odd {
                 Some(url) => format!(
-                    "Left out: {who}, whose peer URL {} is not of the form that etcd takes. \
+                    "Left out: {who}, whose peer URL {} does not have the form that etcd accepts. \
                      Add it again afterwards.",
                     code(url)
                 ),
@@ -136,7 +136,7 @@ impl<'a> Kept<'a> {
         } else {
             if let Some(url) = odd {
                 remarks.push(format!(
-                    "Left out: the URL {} of {who}, which is not of the form that etcd takes.",
+                    "Left out: the URL {} of {who}, which does not have the form that etcd accepts.",
                     code(url)
                 ));
             }
@@ -186,9 +186,9 @@ fn names(kept: &[Kept], remarks: &mut Vec<String>) -> Vec<String> {
             }
             given.push(name.clone());
             let why = if is_plain(old) {
-                "which others are called too"
+                "because another member has the same name"
             } else {
-                "which not every tool takes"
+                "which some tools do not accept"
             };
             remarks.push(format!(
                 "`{name}` was called {}, {why}. Its unit may keep its `--name`.",

@@ -106,8 +106,8 @@ impl Known<'_> {
             corrupt: has_alarm("CORRUPT"),
             why_unknown: match self.members {
                 None => "etcd refused it, or a proxy hid it.",
-                Some(_) if list.is_none() => "what was reported is no cluster's.",
-                Some(_) => "no member that was reported can be taken as it is.",
+                Some(_) if list.is_none() => "the reported members do not form a cluster.",
+                Some(_) => "none of the reported members can be restored as reported.",
             },
             several: voters.len() > 1,
             kubeadm,

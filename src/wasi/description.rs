@@ -9,7 +9,7 @@ impl wit::Guest for Component {
         wit::Description {
             name: "etcd".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "proven snapshots of an etcd cluster".into(),
+            summary: "verified snapshots of an etcd cluster".into(),
             snapshot_type: "etcd".into(),
             protocols: PROTOCOLS
                 .iter()

@@ -188,7 +188,7 @@ fn a_login_that_nobody_asked_for_is_no_obstacle() {
     let etcd = Etcd::start(Version::V3_6_14);
     let BackedUp { outcome, target } = back_up(&etcd, Some(("root", PASSWORD)));
     outcome.assert_ok();
-    assert!(outcome.says("authentication is off"), "{outcome}");
+    assert!(outcome.says("authentication is disabled"), "{outcome}");
     assert_eq!(target.manifest()["auth_enabled"], false);
 }
 

@@ -91,7 +91,7 @@ fn ends(path: &str, drip: &Answer, stage: &str, words: &[&str]) {
 fn a_status_that_drips_ends_a_run() {
     ends(STATUS, &head(200), "probe", &["1s", "`connect_timeout`"]);
     for status in [200, 503] {
-        ends(STATUS, &body(status), "probe", &["no whole answer came within 1s"]);
+        ends(STATUS, &body(status), "probe", &["no complete response arrived within 1s"]);
     }
 }
 
@@ -99,16 +99,16 @@ fn a_status_that_drips_ends_a_run() {
 fn a_login_that_drips_ends_a_run() {
     ends(LOGIN, &head(200), "login", &["`connect_timeout`"]);
     for status in [200, 400] {
-        ends(LOGIN, &body(status), "login", &["no whole answer came within 1s"]);
+        ends(LOGIN, &body(status), "login", &["no complete response arrived within 1s"]);
     }
 }
 
 #[test]
 fn a_snapshot_that_drips_before_its_first_message_ends_a_run() {
     ends(SNAPSHOT, &head(200), "snapshot", &["`stall_timeout`"]);
-    let words = ["the first message came in pieces", "after 4s", "`stall_timeout`"];
+    let words = ["the first message arrived in pieces", "after 4s", "`stall_timeout`"];
     ends(SNAPSHOT, &body(200), "snapshot", &words);
-    let words = ["the refusal came in pieces", "after 4s", "`stall_timeout`"];
+    let words = ["the refusal arrived in pieces", "after 4s", "`stall_timeout`"];
     ends(SNAPSHOT, &body(500), "snapshot", &words);
 }
 

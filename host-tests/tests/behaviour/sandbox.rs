@@ -67,7 +67,7 @@ fn every_breach_of_the_contract_is_named() {
         ("duplicate-path", &["`/data`"]),
         ("unclean-path", &["`/../data`"]),
         ("short-of-its-size", &["1000000", "1000001"]),
-        ("file-for-directory", &["`/in` is a file, and something lies in it"]),
+        ("file-for-directory", &["`/in` is a file, and another record is inside it"]),
         ("late-directory", &["the directory `/in` comes after what lies in it"]),
         ("setuid-mode", &["mode 0o4600"]),
         ("duplicate-fact", &["`stored-bytes` occurs twice"]),
@@ -290,6 +290,6 @@ fn a_component_that_is_too_dear_to_compile_is_refused() {
         .path(&file)
         .through("prlimit", [&format!("--as={}", 4_u64 << 30), "--"].map(AsRef::<str>::as_ref))
         .wait();
-    outcome.assert_exit(MISBEHAVED, &["`", "compiling takes more than 1024 MiB"]);
+    outcome.assert_exit(MISBEHAVED, &["`", "compiling needs more than 1024 MiB"]);
     assert!(outcome.peak_memory < 3 << 29, "{} bytes: {outcome}", outcome.peak_memory);
 }

@@ -385,7 +385,7 @@ fn a_database_that_is_no_whole_number_of_pages_commits_nothing() {
     snapshot_is_refused(
         Answer::stream(Stream::of(database).body()),
         ErrorKind::Corrupt,
-        &["size of a database"],
+        &["size for a database"],
     );
 }
 

@@ -332,7 +332,7 @@ fn a_file_in_another_form_is_named_with_the_command_that_converts_it() {
     }
     is_bad_input(
         &[format!("tls_ca={}", openssl.path("ca.crt"))],
-        &["`tls_ca` holds a path: that belongs into `tls_ca_file`"],
+        &["`tls_ca` contains a path; use `tls_ca_file`"],
     );
 }
 
@@ -406,7 +406,7 @@ fn a_server_certificate_of_version_1_works_only_unchecked() {
     openssl.run("ecparam -name prime256v1 -genkey -noout -out old.key");
     let old = openssl.issue("old", "");
     let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&old));
-    is_refused(&etcd, &[openssl.trusts("ca.crt")], &["X.509 version 1, which contains no names"]);
+    is_refused(&etcd, &[openssl.trusts("ca.crt")], &["X.509 version 1, which has no names"]);
     backs_up(&etcd, &["tls_insecure_skip_verify=true".into()]);
 }
 
@@ -683,7 +683,7 @@ fn tls_options_that_cannot_work_are_refused_before_anything_is_contacted() {
     let target = Target::new();
     Backup::of("etcd://127.0.0.1:1").option(authority.option()).to(&target).wait().assert_failed(
         ErrorKind::InvalidConfig,
-        &["option `tls_ca_file`: no endpoint is reached over TLS", "`etcd+https://`"],
+        &["option `tls_ca_file`: no endpoint uses TLS", "`etcd+https://`"],
     );
 }
 

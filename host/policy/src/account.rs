@@ -147,8 +147,9 @@ impl Account {
             }
             (Stage::Announced, Some(_)) => {
                 return Err(Error::store(format!(
-                    "the store kept an older `{pathname}` instead of reading it; back up with `-cache no`"
-                )));
+                    "the store kept an older `{pathname}` instead of reading it"
+                ))
+                .remedy("back up with `-cache no`"));
             }
             (Stage::Announced, None) => self.exemption.left_out(pathname)?,
             (Stage::Settled, _) => {
@@ -187,14 +188,15 @@ impl Exemption {
         if !self.excludes.is_empty() {
             let patterns: Vec<String> = self.excludes.iter().map(|p| format!("`{p}`")).collect();
             return Err(Error::invalid(format!(
-                "`{pathname}` was excluded, but the backup is incomplete without it; remove the `-ignore` pattern that matches it ({})",
+                "`{pathname}` was excluded, but the backup is incomplete without it"
+            ))
+            .remedy(format!(
+                "remove the `-ignore` pattern that matches it ({})",
                 patterns.join(", ")
             )));
         }
         if !self.dry_run {
-            return Err(Error::store(format!(
-                "`{pathname}` was skipped without being read, as plakar does if the store is at that path; move the store"
-            )));
+            return Err(Error::store(format!("`{pathname}` was skipped without being read, as plakar does if the store is at that path")).remedy("move the store"));
         }
         Ok(Fate::Skipped)
     }

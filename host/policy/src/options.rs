@@ -54,8 +54,9 @@ impl Options {
             }
             if self.get(stem).is_some() {
                 return Err(Error::invalid(format!(
-                    "options `{stem}` and `{name}` exclude each other; use one of them"
-                )));
+                    "options `{stem}` and `{name}` exclude each other"
+                ))
+                .remedy("use one of them"));
             }
             let secret = stem.starts_with(TLS_PREFIX) || declared.is_some_and(|o| o.secret);
             let place = place(name, stem, path, secret)?;
@@ -87,8 +88,9 @@ impl Options {
 fn place(name: &str, stem: &str, path: &str, secret: bool) -> Result<String, Error> {
     if path.contains(['\n', '\r']) || path.contains("-----BEGIN") {
         return Err(Error::invalid(format!(
-            "option `{name}` takes the path of a file, but contains the text itself; use `{stem}` for the text"
-        )));
+            "option `{name}` takes the path of a file, but contains the text itself"
+        ))
+        .remedy(format!("use `{stem}` for the text")));
     }
     Ok(match secret && !path.starts_with(['/', '.', '~']) {
         true => "the file that it names".into(),
@@ -172,7 +174,7 @@ impl Loaded {
             return Err(refuse("cannot be read as text, because it is UTF-16; save it as UTF-8"));
         }
         let text = std::str::from_utf8(content)
-            .map_err(|_| refuse("cannot be read as text; save it as UTF-8"))?;
+            .map_err(|_| refuse("cannot be read as text").remedy("save it as UTF-8"))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text =
             text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));

@@ -402,7 +402,7 @@ impl Found {
 }
 
 fn exists(place: &Path) -> Error {
-    Error::store(format!("`{}` exists; use `--force` to replace it", place.display()))
+    Error::store(format!("`{}` exists", place.display())).remedy("use `--force` to replace it")
 }
 
 fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {

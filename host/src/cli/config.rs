@@ -26,7 +26,7 @@ pub(super) async fn read(
         // As in Plakar: a name alone says yes.
         let (name, value) = option.split_once('=').unwrap_or((option, "true"));
         if name.is_empty() {
-            return Err(Error::invalid("an option has no name; write `-o NAME=VALUE`"));
+            return Err(Error::invalid("an option has no name").remedy("write `-o NAME=VALUE`"));
         }
         typed.set(name, value);
     }
@@ -71,10 +71,11 @@ async fn from_file(path: &Path) -> Result<Options, Error> {
             toml::Value::Integer(number) => number.to_string(),
             other => {
                 return Err(refuse(format!(
-                    "`{}` is of the type {}; write a string, an integer or a boolean",
+                    "`{}` is of the type {}",
                     escaped(&name, LONGEST),
                     other.type_str()
-                )));
+                ))
+                .remedy("write a string, an integer or a boolean"));
             }
         };
         options.set(name, value);

@@ -61,10 +61,11 @@ pub(super) fn stack() -> Result<(), Error> {
     }
     if bytes < LEAST_STACK {
         return Err(Error::machine(format!(
-            "the stack is limited to {} KiB, and {} are needed; raise `ulimit -s`, or `LimitSTACK=`",
+            "the stack is limited to {} KiB, and {} are needed",
             bytes >> 10,
             LEAST_STACK >> 10
-        )));
+        ))
+        .remedy("raise `ulimit -s`, or `LimitSTACK=`"));
     }
     Ok(())
 }
@@ -78,9 +79,9 @@ fn files() -> Result<(), Error> {
     }
     if count < FEWEST_FILES {
         return Err(Error::machine(format!(
-            "only {count} files may be open at the same time, and {FILES} are needed; raise \
-             `ulimit -n`, or `LimitNOFILE=`"
-        )));
+            "only {count} files may be open at the same time, and {FILES} are needed"
+        ))
+        .remedy("raise `ulimit -n`, or `LimitNOFILE=`"));
     }
     Ok(())
 }
@@ -88,11 +89,11 @@ fn files() -> Result<(), Error> {
 fn address_space() -> Result<(), Error> {
     match getrlimit(Resource::As).current {
         Some(bytes) if bytes < LEAST_ADDRESS_SPACE => Err(Error::machine(format!(
-            "the address space is limited to {} MiB, and {} are needed; raise `ulimit -v`, or \
-             `LimitAS=`",
+            "the address space is limited to {} MiB, and {} are needed",
             bytes >> 20,
             LEAST_ADDRESS_SPACE >> 20
-        ))),
+        ))
+        .remedy("raise `ulimit -v`, or `LimitAS=`")),
         _ => Ok(()),
     }
 }
@@ -117,8 +118,6 @@ fn threads() -> Result<(), Error> {
 
 /// The failure of somebody who could not start one.
 pub(super) fn no_threads(error: &std::io::Error) -> Error {
-    Error::machine(format!(
-        "threads cannot be started ({error}), and {} are needed; check `ulimit -u`, `TasksMax=`, and the process limit of the container",
-        THREADS + 1
-    ))
+    Error::machine(format!("threads cannot be started ({error}), and {} are needed", THREADS + 1))
+        .remedy("check `ulimit -u`, `TasksMax=`, and the process limit of the container")
 }

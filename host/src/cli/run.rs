@@ -55,9 +55,10 @@ async fn run(arguments: &Run, report: &Report) -> Result<u8, Error> {
     let options = config::read(&options, connector.description(), &warnings).await?;
     if let Some(name) = options.names().find(|name| !name.starts_with(names::TLS_PREFIX)) {
         return Err(Error::invalid(format!(
-            "option `{}` is not one of the host's TLS options; write it after `--`",
+            "option `{}` is not one of the host's TLS options",
             escaped(name, names::LONGEST)
-        )));
+        ))
+        .remedy("write it after `--`"));
     }
     let options = options.load(connector.description()).await?;
     let tls = Tls::read(connector.description(), &options, grant.is_secure())?;

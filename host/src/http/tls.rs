@@ -55,9 +55,8 @@ fn of_this_machine() -> Result<Trust, Error> {
         )));
     }
     Trust::of_machine(found.certs, UnixTime::now()).ok_or_else(|| {
-        Error::invalid(
-            "this machine has no trusted certificates; set `tls_ca_file` to the server's authority",
-        )
+        Error::invalid("this machine has no trusted certificates")
+            .remedy("set `tls_ca_file` to the server's authority")
     })
 }
 

@@ -14,9 +14,8 @@ const PIPE_BYTES: usize = 1 << 20;
 /// standard error: one stray byte would end the connection.
 pub(super) fn take() -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static, Error> {
     let refuse = |error: std::io::Error| {
-        Error::invalid(format!(
-            "standard input and output are not connected to plakar ({error}); plakar starts this command itself, once the package is installed"
-        ))
+        Error::invalid(format!("standard input and output are not connected to plakar ({error})"))
+            .remedy("plakar starts this command itself, once the package is installed")
     };
     let input = dup(stdin()).map_err(|error| refuse(error.into()))?;
     let output = dup(stdout()).map_err(|error| refuse(error.into()))?;

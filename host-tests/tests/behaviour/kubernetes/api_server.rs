@@ -14,7 +14,7 @@ use tempfile::TempDir;
 fn restore(version: Version, target: &Target, data: &Path) {
     let guide = target.guide();
     let steps = [
-        "## 1. Say which member this host is",
+        "## 1. Set the variables for this host",
         "## 2. Check the file and the tool",
         "## 4. Move the old data aside",
         "## 5. Restore",

@@ -140,13 +140,13 @@ impl Shells<'_> {
     }
 }
 
-const WHICH: &str = "## 1. Say which member this host is";
+const WHICH: &str = "## 1. Set the variables for this host";
 const CHECK: &str = "## 2. Check the file and the tool";
 const STOP: &str = "## 3. Stop the old cluster";
 const MOVE: &str = "## 4. Move the old data aside";
 const RESTORE: &str = "## 5. Restore";
 const START: &str = "## 6. Start";
-const LOOK: &str = "## 7. Look";
+const LOOK: &str = "## 7. Check the result";
 const PODS: &str = "### Kubernetes static pods";
 
 #[test]

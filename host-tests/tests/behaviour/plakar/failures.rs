@@ -90,10 +90,10 @@ fn a_component_that_misbehaves_fails_the_backup() {
         ("duplicate-path", "occurs twice"),
         ("unclean-path", "has a component `.` or `..`"),
         ("read-error", "`/data`: failing as asked"),
-        ("short-of-its-size", "was to have 1000001 bytes and ended after 1000000"),
+        ("short-of-its-size", "was announced with 1000001 bytes and ended after 1000000"),
         ("wrong-digest", "stating another digest as asked"),
         ("finish-error", "failing in `finish` as asked"),
-        ("file-for-directory", "`/in` is a file, and something lies in it"),
+        ("file-for-directory", "`/in` is a file, and another record is inside it"),
         ("spin", "`max_duration` of 2s"),
         ("stall", "`max_duration` of 2s"),
     ] {
@@ -115,7 +115,7 @@ fn a_plakar_that_takes_no_bytes_fails_the_backup_and_the_member_is_let_go_meanwh
     plugin.signal(Signal::CONT);
     etcd.assert_snapshots_ended(1, Duration::from_secs(10));
     running.signal(Signal::CONT);
-    plakar.assert_failed(&running.wait(), &["plakar took no bytes for 2s", "`store_timeout`"]);
+    plakar.assert_failed(&running.wait(), &["plakar accepted no data for 2s", "`store_timeout`"]);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn what_is_left_out_fails_the_backup_and_is_named() {
     for dry_run in [&[][..], &["-dry-run"]] {
         let options = [dry_run, &["-ignore", "/dump"]].concat();
         let outcome = plakar.backup(&etcd.location(), &options).wait();
-        plakar.assert_failed(&outcome, &["`/dump` was left out"]);
+        plakar.assert_failed(&outcome, &["`/dump` was excluded"]);
     }
     let outcome = plakar.backup(&etcd.location(), &["-ignore", "*.md"]).wait();
     plakar.assert_failed(&outcome, &["`/RESTORE.md` was left out"]);
@@ -146,6 +146,6 @@ fn a_plugin_that_cannot_find_its_component_says_why() {
     let plakar = Plakar::misbehaving_without_proc();
     let outcome = plakar.backup("test://127.0.0.1", &[]).wait();
     // Said by plakar, which asked, and not only on the plugin's standard error.
-    let words = "failed to create an importer for test://127.0.0.1: cannot tell where this";
+    let words = "failed to create an importer for test://127.0.0.1: cannot find the directory of this";
     plakar.assert_failed(&outcome, &[words, "/proc"]);
 }

@@ -50,7 +50,7 @@ on m1 "curl --silent --globoff 'http://[fd00::1]:2379/v3/maintenance/alarm' \
     -d '{\"action\":\"ACTIVATE\",\"memberID\":\"0\",\"alarm\":\"CORRUPT\"}'" > puts
 eventually grep -q . puts
 backup m1 'etcd://[fd00::1]:2379' snapshot
-for left in 'a learner' 'never started' 'which others are called too' 'CORRUPT` of the whole cluster'; do
+for left in 'a learner' 'never started' 'because another member has the same name' 'CORRUPT` of the whole cluster'; do
     grep -q "$left" "$GUIDE" || die "the guide does not say '$left': $(cat "$GUIDE")"
 done
 

@@ -114,7 +114,10 @@ impl Tls {
         match typed().next() {
             None if !secure => Ok(None),
             Some(name) if !secure => Err(Error::invalid(format!(
-                "option `{name}`: no endpoint uses TLS; {}",
+                "option `{name}`: no endpoint uses TLS"
+            ))
+            .remedy(format!(
+                "{}",
                 match description.protocols.iter().find(|protocol| protocol.tls) {
                     Some(protocol) => format!("use `{}://`, or remove the option", protocol.name),
                     None => "this connector has no protocol with TLS: remove the option".into(),
@@ -160,16 +163,12 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
         (None, None) => return Ok(None),
         (Some(cert), Some(key)) => (cert, key),
         (Some(cert), None) => {
-            return Err(refuse(
-                &cert,
-                &format!("needs its key; set `{PRIVATE_KEY}{FILE_SUFFIX}` too"),
-            ));
+            return Err(refuse(&cert, "needs its key")
+                .remedy(format!("set `{PRIVATE_KEY}{FILE_SUFFIX}` too")));
         }
         (None, Some(key)) => {
-            return Err(refuse(
-                &key,
-                &format!("needs its certificate; set `{CERT}{FILE_SUFFIX}` too"),
-            ));
+            return Err(refuse(&key, "needs its certificate")
+                .remedy(format!("set `{CERT}{FILE_SUFFIX}` too")));
         }
     };
     let chain = pem::certificates(&cert)?;
@@ -204,12 +203,12 @@ fn in_force(given: &Given, certificate: &Certificate<'_>) -> Result<(), Error> {
     let now = UnixTime::now();
     match (certificate.not_before, certificate.not_after) {
         (_, Some(end)) if end < now => {
-            Err(refuse(given, &format!("expired on {}; renew it", date(end))))
+            Err(refuse(given, &format!("expired on {}", date(end))).remedy("renew it"))
         }
-        (Some(begin), _) if begin > now => Err(refuse(
-            given,
-            &format!("is not valid before {}; check this machine's clock", date(begin)),
-        )),
+        (Some(begin), _) if begin > now => {
+            Err(refuse(given, &format!("is not valid before {}", date(begin)))
+                .remedy("check this machine's clock"))
+        }
         _ => Ok(()),
     }
 }
@@ -218,10 +217,10 @@ fn server_name(text: &str) -> Result<ServerName<'static>, Error> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     ServerName::try_from(bare.to_owned()).map_err(|_| {
         Error::invalid(format!(
-            "option `{SERVER_NAME}`: `{}` is neither a DNS name nor an address; \
-             write it without a scheme and a port",
+            "option `{SERVER_NAME}`: `{}` is neither a DNS name nor an address",
             escaped(text, 256)
         ))
+        .remedy("write it without a scheme and a port")
     })
 }
 

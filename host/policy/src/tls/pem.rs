@@ -33,22 +33,16 @@ pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>
                 certificates.push(CertificateDer::from(der));
             }
             "TRUSTED CERTIFICATE" => {
-                return Err(refuse(
-                    given,
-                    "contains a certificate in OpenSSL's own format; convert it: `openssl x509 -in FILE -out FILE.pem`",
-                ));
+                return Err(refuse(given, "contains a certificate in OpenSSL's own format")
+                    .remedy("convert it: `openssl x509 -in FILE -out FILE.pem`"));
             }
             "PKCS7" | "CMS" => {
-                return Err(refuse(
-                    given,
-                    "is a PKCS#7 file; convert it: `openssl pkcs7 -print_certs -in FILE -out FILE.pem`",
-                ));
+                return Err(refuse(given, "is a PKCS#7 file")
+                    .remedy("convert it: `openssl pkcs7 -print_certs -in FILE -out FILE.pem`"));
             }
             "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
-                return Err(refuse(
-                    given,
-                    "contains a certificate request; use the certificate that was issued for it",
-                ));
+                return Err(refuse(given, "contains a certificate request")
+                    .remedy("use the certificate that was issued for it"));
             }
             "X509 CRL" => {
                 return Err(refuse(
@@ -91,10 +85,8 @@ pub(super) fn private_keys(given: &Given) -> Result<Vec<PrivateKeyDer<'static>>,
                 keys.push(key);
             }
             "OPENSSH PRIVATE KEY" => {
-                return Err(refuse(
-                    given,
-                    "is an OpenSSH key; convert it: `ssh-keygen -p -m PEM -f FILE`",
-                ));
+                return Err(refuse(given, "is an OpenSSH key")
+                    .remedy("convert it: `ssh-keygen -p -m PEM -f FILE`"));
             }
             label if is_beside(label) || is_certificate(label) => {}
             label => return Err(unknown(given, label)),
@@ -125,10 +117,8 @@ fn is_beside(label: &str) -> bool {
 }
 
 fn unknown(given: &Given, label: &str) -> Error {
-    refuse(
-        given,
-        &format!("contains a section `{}`, which is not supported; remove it", escaped(label, 64)),
-    )
+    refuse(given, &format!("contains a section `{}`, which is not supported", escaped(label, 64)))
+        .remedy("remove it")
 }
 
 /// What stands between two marks.
@@ -164,9 +154,8 @@ fn sections(given: &Given) -> Result<Vec<Section<'_>>, Error> {
     }
     let damaged = |what: &str| refuse(given, &format!("is damaged: {what}"));
     if text.matches(END).count() != marks {
-        return Err(damaged(
-            "the numbers of `-----BEGIN` and `-----END` differ; a part may be missing",
-        ));
+        return Err(damaged("the numbers of `-----BEGIN` and `-----END` differ")
+            .remedy("a part may be missing"));
     }
     let mut sections = Vec::new();
     for piece in text.split(BEGIN).skip(1) {
@@ -175,7 +164,7 @@ fn sections(given: &Given) -> Result<Vec<Section<'_>>, Error> {
             .ok_or_else(|| damaged("a `-----BEGIN` line is incomplete"))?;
         let end = format!("{END}{label}-----");
         let (body, _) = rest.split_once(&end).ok_or_else(|| {
-            damaged("a `-----BEGIN` does not match its `-----END`; a part may be missing")
+            damaged("a `-----BEGIN` does not match its `-----END`").remedy("a part may be missing")
         })?;
         if !body.trim_start_matches([' ', '\t']).starts_with(['\n', '\r']) {
             return Err(damaged(match body.contains("\\n") {
