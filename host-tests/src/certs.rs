@@ -131,7 +131,7 @@ impl Authority {
         }
     }
 
-    /// A file of its own making beside the others; answers its path.
+    /// A file of its own making beside the others; returns its path.
     pub fn write(&self, name: &str, content: &str) -> String {
         let path = self.path(name);
         fs::write(&path, content).expect("a temporary directory can be written");

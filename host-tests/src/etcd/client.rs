@@ -95,7 +95,7 @@ impl Client {
         number(&self.status()["header"]["revision"])
     }
 
-    /// Puts one key; answers the revision it got.
+    /// Puts one key; returns the revision it got.
     pub fn put(&self, key: &str, value: &str) -> u64 {
         let body = json!({ "key": encode(key), "value": encode(value) });
         number(&self.post("/v3/kv/put", &body)["header"]["revision"])

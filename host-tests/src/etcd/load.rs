@@ -88,7 +88,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins to put, overwrite and delete keys below `load/`; answers once the
+    /// Begins to put, overwrite and delete keys below `load/`; returns once the
     /// first write is done.
     pub fn start(etcd: &Etcd) -> Writer {
         let client = Client::new(etcd.endpoint());
@@ -111,7 +111,7 @@ impl Writer {
         Writer { stop, thread: Some(thread) }
     }
 
-    /// Stops it and answers how many writes were done.
+    /// Stops it and returns how many writes were done.
     pub fn stop(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().expect("it is stopped once").join().expect("every write succeeded")

@@ -57,7 +57,7 @@ impl Running {
         Running { shown, process, started, lines, stdout, stderr, memory }
     }
 
-    /// Waits for a line of standard output that `wanted` takes, and answers it.
+    /// Waits for a line of standard output that `wanted` takes, and returns it.
     /// The lines before it are taken as well.
     pub fn wait_for_line(&self, wanted: impl Fn(&str) -> bool) -> String {
         loop {

@@ -39,6 +39,7 @@ fn what_inspect_shows() {
 #[test]
 fn the_manifest_of_a_backup() {
     let etcd = Etcd::start(Version::V3_6_14);
+    etcd.settle();
     etcd.put_many("key", 3, 10);
     let backup = Backup::of(etcd.location()).run();
     backup.assert_ok();

@@ -174,7 +174,10 @@ fn sent(cluster: &Cluster) -> [u64; 3] {
 
 #[track_caller]
 fn assert_told_of_several_members(balancer: &Balancer, BackedUp { outcome, target }: &BackedUp) {
-    let place = format!("`{}`: probe: two different members responded here, first member ", balancer.endpoint());
+    let place = format!(
+        "`{}`: probe: two different members responded here, first member ",
+        balancer.endpoint()
+    );
     let words = [place.as_str(), "then member ", "this name leads to several members"];
     outcome.assert_failed(ErrorKind::Other, &words);
     target.assert_nothing_left();

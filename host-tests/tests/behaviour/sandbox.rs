@@ -197,7 +197,7 @@ fn nothing_else_can_be_reached() {
     assert!(!other.was_contacted() && !granted.was_contacted());
 }
 
-/// The component sets no limit on the wait for an answer: else `max_duration` ends it.
+/// The component sets no limit on the wait for a response: otherwise `max_duration` ends it.
 #[test]
 fn a_peer_that_vanished_is_found_out_over_http2() {
     let frozen = TcpListener::bind("127.0.0.1:0").expect("a port");

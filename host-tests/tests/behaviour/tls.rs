@@ -93,7 +93,7 @@ fn is_bad_input(options: &[String], words: &[&str]) {
     assert!(silent.accept().is_err(), "something was contacted: {outcome}");
 }
 
-fn shown(authority: &Authority, identity: &Identity) -> Vec<String> {
+fn identified_by(authority: &Authority, identity: &Identity) -> Vec<String> {
     [&[authority.option()], &identity.options()[..]].concat()
 }
 
@@ -103,7 +103,7 @@ fn a_cluster_like_kubeadms_is_backed_up_whatever_its_version() {
         let (authority, etcd) = guarded_member(version);
         etcd.put("a", "b");
         let client = authority.issue(Leaf::client(Some("backup")).key(Key::RsaPkcs1));
-        backs_up(&etcd, &shown(&authority, &client));
+        backs_up(&etcd, &identified_by(&authority, &client));
     }
 }
 
@@ -115,7 +115,7 @@ fn a_member_that_serves_nothing_but_tls_is_backed_up_at_each_of_its_addresses() 
         let client = authority.issue(Leaf::client(Some("kube-etcd-healthcheck-client")));
         for endpoint in &endpoints {
             for transport in TRANSPORTS {
-                backs_up_over(transport, endpoint, &shown(&authority, &client));
+                backs_up_over(transport, endpoint, &identified_by(&authority, &client));
             }
         }
         etcd.assert_snapshots_ended(4, Duration::from_secs(5));
@@ -129,7 +129,7 @@ fn a_server_certificate_unfit_for_clients_breaks_the_gateway_and_nothing_else() 
         let leaf = Leaf::server(&[&HERE[..], &[NODE]].concat()).without_client_usage();
         let (authority, etcd, [endpoint, _]) = kubeadms_member(version, leaf);
         let client = authority.issue(Leaf::client(Some("kube-etcd-healthcheck-client")));
-        let options = shown(&authority, &client);
+        let options = identified_by(&authority, &client);
         for transport in ["transport=auto", "transport=grpc"] {
             backs_up_over(transport, &endpoint, &options);
         }
@@ -165,7 +165,7 @@ fn keys_of_every_format_and_certificates_without_a_common_name_are_taken() {
     let (authority, etcd) = guarded_member(Version::V3_6_14);
     for key in [Key::Ec, Key::EcSec1, Key::Rsa, Key::RsaPkcs1, Key::Ed25519] {
         let client = authority.issue(Leaf::client(None).key(key));
-        backs_up(&etcd, &shown(&authority, &client));
+        backs_up(&etcd, &identified_by(&authority, &client));
     }
 }
 
@@ -250,15 +250,15 @@ fn client_certificates_and_keys_are_taken_in_every_form() {
     let server = openssl.issue("server", "subjectAltName=IP:127.0.0.1\n");
     let trusted = format!("--trusted-ca-file={}", openssl.path("ca.crt"));
     let settings = || Settings::default().secure(&server).flag("--client-cert-auth").flag(&trusted);
-    let shown = |client: &Identity| [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
+    let options = |client: &Identity| [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
     generate("v1", "prime256v1");
     let version_1 = openssl.issue("v1", "");
     for version in Version::ALL {
-        backs_up(&Etcd::start_with(version, settings()), &shown(&version_1));
+        backs_up(&Etcd::start_with(version, settings()), &options(&version_1));
     }
 
     let etcd = Etcd::start_with(Version::V3_6_14, settings());
-    let lets_in = |client: &Identity| backs_up(&etcd, &shown(client));
+    let lets_in = |client: &Identity| backs_up(&etcd, &options(client));
     generate("p521", "secp521r1");
     lets_in(&openssl.issue("p521", "extendedKeyUsage=clientAuth\n"));
     generate("policies", "secp384r1");
@@ -626,11 +626,15 @@ fn a_server_that_refuses_a_client_certificate_says_why() {
     let (authority, etcd) = guarded_member(Version::V3_6_14);
     let elsewhere = Authority::new();
     let other = elsewhere.issue(Leaf::client(Some("backup")));
-    is_refused(&etcd, &shown(&authority, &other), &["does not trust the authority", "client"]);
+    is_refused(
+        &etcd,
+        &identified_by(&authority, &other),
+        &["does not trust the authority", "client"],
+    );
     let unfit = authority.issue(Leaf::client(Some("backup")).without_client_usage());
     is_refused(
         &etcd,
-        &shown(&authority, &unfit),
+        &identified_by(&authority, &unfit),
         &["refused the client certificate", "`clientAuth`"],
     );
 }
@@ -651,7 +655,7 @@ fn a_handshake_that_stalls_ends_with_the_time_for_connecting() {
     let location = format!("etcd+https://{}", silent.local_addr().expect("an address"));
     let server = std::thread::spawn(move || {
         let (mut stream, _) = silent.accept().expect("a connection");
-        // Takes the greeting, and never answers it.
+        // Reads the greeting, and never sends anything.
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let authority = Authority::new();
@@ -694,7 +698,7 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
     for version in [Version::V3_5_33, Version::V3_6_14] {
         let (authority, etcd) = guarded_member(version);
         etcd.enable_authentication("a password");
-        let named = shown(&authority, &authority.issue(Leaf::client(Some("root"))));
+        let named = identified_by(&authority, &authority.issue(Leaf::client(Some("root"))));
         for (proof, is_known) in
             [("proof=off", serde_json::Value::Null), ("proof=auto", true.into())]
         {
@@ -713,7 +717,7 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
         outcome.assert_failed(ErrorKind::Unsupported, &[&etcd.secure_endpoint(), "CommonName"]);
         target.assert_nothing_left();
 
-        let nameless = shown(&authority, &authority.issue(Leaf::client(None)));
+        let nameless = identified_by(&authority, &authority.issue(Leaf::client(None)));
         let login = ["transport=gateway", "username=root", "password=a password"].map(String::from);
         let BackedUp { outcome, target } =
             Backup::of(etcd.secure_location()).options(&nameless).options(&login).run();
@@ -736,7 +740,7 @@ fn a_common_name_that_is_not_roots_is_told_by_ping_and_backup_alike() {
             (Some("reader"), ErrorKind::PermissionDenied),
             (None, ErrorKind::Unauthenticated),
         ] {
-            let options = shown(&authority, &authority.issue(Leaf::client(name)));
+            let options = identified_by(&authority, &authority.issue(Leaf::client(name)));
             let location = etcd.secure_location();
             let place = etcd.secure_endpoint();
             let backup = Backup::of(&location).options(&options);

@@ -19,9 +19,9 @@ pub(crate) enum Behaviour {
     SpinInSize,
     /// Takes memory until there is no more.
     HogMemory,
-    /// Answers one byte more than was asked for.
+    /// Returns one byte more than was asked for.
     OversizedRead,
-    /// Answers no bytes instead of an end.
+    /// Returns no bytes instead of an end.
     EmptyRead,
     /// Awaits acknowledgements when there are none to come.
     AwaitNothing,

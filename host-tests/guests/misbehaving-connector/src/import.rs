@@ -36,7 +36,7 @@ pub(crate) struct Running {
     facts: RefCell<Vec<Fact>>,
 }
 
-/// What `next` answers next.
+/// What `next` returns next.
 #[derive(Clone, Copy)]
 enum Next {
     /// The root directory.

@@ -7,7 +7,7 @@ use wasip2::io::streams::StreamError;
 /// Between two bytes of an answer, in nanoseconds.
 const PATIENCE: u64 = 2_000_000_000;
 
-/// GETs a URL and reads the answer to its end; answers status and length, or
+/// GETs a URL and reads the answer to its end; returns status and length, or
 /// what went wrong. `grpc` in place of `http` makes it a request of gRPC's type, which
 /// goes over HTTP/2.
 pub(crate) fn get(url: &str) -> Result<String, String> {

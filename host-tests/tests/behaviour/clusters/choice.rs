@@ -21,7 +21,7 @@ fn orders(members: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// Fails unless each backup from these members, in every order of typing, is one
-/// of the well member; answers how many there were.
+/// of the well member; returns how many there were.
 #[track_caller]
 fn assert_chosen_in_every_order(cluster: &Cluster, well: usize, sick: &[usize]) -> usize {
     let orders = orders(&[&[well], sick].concat());

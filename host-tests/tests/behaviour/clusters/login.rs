@@ -18,7 +18,7 @@ fn login(password: &NamedTempFile) -> [String; 2] {
     ["username=backup".into(), format!("password_file={}", password.path().display())]
 }
 
-/// Logs in to a cluster of three; answers how often the leader, the follower that
+/// Logs in to a cluster of three; returns how often the leader, the follower that
 /// was typed first and the other one were asked for a token.
 fn logins_at_leader_and_followers(version: Version, proof: &str) -> [u64; 3] {
     let cluster = Cluster::start(version, 3);

@@ -25,7 +25,7 @@ fn endpoints(cluster: &Cluster, members: &[usize]) -> Vec<String> {
     members.iter().map(|&index| cluster.endpoint(index)).collect()
 }
 
-/// Some keys with history; answers once every member has them.
+/// Some keys with history; returns once every member has them.
 fn fill(cluster: &Cluster) {
     let leader = cluster.client(cluster.leader());
     let last = (0..50).map(|key| leader.put(&format!("key/{}", key % 10), "value")).max();

@@ -146,6 +146,7 @@ fn a_plugin_that_cannot_find_its_component_says_why() {
     let plakar = Plakar::misbehaving_without_proc();
     let outcome = plakar.backup("test://127.0.0.1", &[]).wait();
     // Said by plakar, which asked, and not only on the plugin's standard error.
-    let words = "failed to create an importer for test://127.0.0.1: cannot find the directory of this";
+    let words =
+        "failed to create an importer for test://127.0.0.1: cannot find the directory of this";
     plakar.assert_failed(&outcome, &[words, "/proc"]);
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A story that is run to its end with this version's programs.
-fn tell(story: &str, version: Version, variables: &[(&str, &str)]) -> Outcome {
+fn run_story(story: &str, version: Version, variables: &[(&str, &str)]) -> Outcome {
     let world = TempDir::with_prefix("hosts-").expect("the temporary directory can be written");
     let programs = world.path().join("programs");
     fs::create_dir(&programs).expect("the folder is ours");
@@ -97,7 +97,7 @@ pub(crate) fn restore(version: Version, guide: &str, dump: &Path, data: &Path) -
 }
 
 fn one_member_comes_back(version: Version, variant: &str) {
-    tell(include_str!("one.sh"), version, &[("VARIANT", variant)]);
+    run_story(include_str!("one.sh"), version, &[("VARIANT", variant)]);
 }
 
 #[test]
@@ -122,27 +122,27 @@ fn one_member_of_3_7_with_its_log_elsewhere_comes_back() {
 
 #[test]
 fn three_members_with_names_tls_and_authentication_come_back() {
-    tell(include_str!("three.sh"), Version::V3_6_14, &[]);
+    run_story(include_str!("three.sh"), Version::V3_6_14, &[]);
 }
 
 #[test]
 fn members_of_one_name_come_back_without_a_learner_and_with_their_alarm() {
-    tell(include_str!("odd.sh"), Version::V3_4_23, &[]);
+    run_story(include_str!("odd.sh"), Version::V3_4_23, &[]);
 }
 
 #[test]
 fn whoever_is_left_over_of_an_earlier_restore_stays_out() {
-    tell(include_str!("again.sh"), Version::V3_5_33, &[]);
+    run_story(include_str!("again.sh"), Version::V3_5_33, &[]);
 }
 
 #[test]
 fn control_planes_of_kubeadm_come_back() {
-    tell(include_str!("kubeadm.sh"), Version::V3_6_14, &[]);
+    run_story(include_str!("kubeadm.sh"), Version::V3_6_14, &[]);
 }
 
 #[test]
 fn members_that_a_proxy_hid_come_back_under_the_names_that_are_given() {
-    tell(include_str!("proxy.sh"), Version::V3_6_14, &[]);
+    run_story(include_str!("proxy.sh"), Version::V3_6_14, &[]);
 }
 
 /// If the member list was refused, the operator fills in the names.
