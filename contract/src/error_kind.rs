@@ -52,6 +52,23 @@ impl ErrorKind {
         }
     }
 
+    /// What it means, in one line of help.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            ErrorKind::InvalidConfig => {
+                "wrong arguments, options or location; nothing was contacted"
+            }
+            ErrorKind::Unreachable => "no connection could be made",
+            ErrorKind::TimedOut => "a time limit was exceeded",
+            ErrorKind::Unauthenticated => "credentials are missing or wrong",
+            ErrorKind::PermissionDenied => "the credentials are valid but not sufficient",
+            ErrorKind::Unsupported => "not supported by the server, the connector or the host",
+            ErrorKind::Interrupted => "the content ended early",
+            ErrorKind::Corrupt => "the content is complete but wrong",
+            ErrorKind::Other => "any other failure",
+        }
+    }
+
     /// The exit code of a program that ends for this reason, the component's own
     /// command line and the host's alike. 2 is what command lines use for a
     /// wrong call; codes from 10 on are a program's own.

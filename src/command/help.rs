@@ -53,13 +53,14 @@ pub(super) fn help() -> String {
          --password-env NAME   read it from the variable NAME (`wasmtime run --env NAME`)\n\n\
          Private certificate authorities, client certificates and an enforced list of\n\
          endpoints need the host `plakar-wasm`: `wasmtime` lets a command reach any address.\n\n\
-         Exit codes:\n  0  success",
+         Exit codes:\n   0  success\n",
     );
-    for kind in ErrorKind::ALL {
-        let _ = write!(text, "\n  {}  {}", kind.exit_code(), kind.name());
+    let mut kinds = ErrorKind::ALL;
+    kinds.sort_by_key(|kind| kind.exit_code());
+    for kind in kinds {
+        let _ = writeln!(text, "  {:>2}  {}", kind.exit_code(), kind.meaning());
     }
-    let _ = write!(text, "\n  {ABSENT_EXIT_CODE}  the key does not exist");
-    text.push('\n');
+    let _ = writeln!(text, "  {ABSENT_EXIT_CODE}  the key does not exist");
     text
 }
 
@@ -77,7 +78,7 @@ mod tests {
             assert!(help.contains(&format!("{}://", protocol.name)));
         }
         for kind in ErrorKind::ALL {
-            assert!(help.contains(&format!("{}  {}", kind.exit_code(), kind.name())));
+            assert!(help.contains(&format!("{}  {}", kind.exit_code(), kind.meaning())));
         }
         assert!(help.lines().all(|line| line.len() <= 110), "a line is too long");
     }

@@ -82,7 +82,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         },
         Some("help") => Command::Print(help()),
         Some(other) => return Err(wrong_call(format!("unknown command `{other}`"))),
-        None => return Err(wrong_call("there is no command".into())),
+        None => return Err(wrong_call("no command is given".into())),
     };
     let unused = bundle || json || file.is_some() || !config.is_empty() || password.is_some();
     if unused || words.next().is_some() {

@@ -1,16 +1,14 @@
-//! What etcd's buckets hold (`server/storage/schema`).
+//! The keys of a database, and what else was found in it.
 
 use super::Fault;
 use super::blocks::{Budget, Table};
-use super::candidates::{Observer, Revision, Seen, revision_key};
+use super::buckets::Buckets;
+use super::candidates::{Observer, Revision, Seen};
 use super::hashkv::Joined;
-use super::page::{self, Meta};
-use super::walk::{Elements, Leaf, Walk};
-use crate::etcd::alarm::{Alarm, AlarmType};
-use crate::etcd::messages::{AlarmMember, Member};
-use prost::Message;
-use serde::Deserialize;
-use std::collections::{BTreeMap, HashSet};
+use super::page::Meta;
+use crate::etcd::alarm::Alarm;
+use crate::etcd::messages::Member;
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -82,136 +80,24 @@ impl fmt::Display for Found {
     }
 }
 
-/// A bucket: the page of its root, or the page that it is.
-enum Bucket<'a> {
-    At(u64),
-    Inline(Elements<'a>),
-}
-
 impl<O: Observer> Keyspace<O> {
     /// Reads the buckets of a database of which all pages were seen.
     pub fn read(mut seen: Seen<O>, meta: &Meta) -> Result<Self, Fault> {
         let mut leaves = Table::empty();
-        let mut inline = Vec::new();
-        let mut found = {
+        let (mut found, inline) = {
             let mut budget = seen.budget;
-            let mut walk = Walk::new(&seen, meta)?;
-            let buckets = buckets(&mut walk, meta.root)?;
-            let mut each = |name: &[u8], visit: Visit| -> Result<(), Fault> {
-                let mut leaf = |leaf: Leaf<'_>| match leaf {
-                    Leaf::Revisions(_, count) => visit(u64::from(count), None),
-                    Leaf::Bytes(elements) => {
-                        for (flags, key, value) in elements.pairs() {
-                            if flags != 0 {
-                                return Err(unread(&String::from_utf8_lossy(name)));
-                            }
-                            visit(1, key.zip(value))?;
-                        }
-                        Ok(())
-                    }
-                };
-                match buckets.get(name) {
-                    None => Ok(()),
-                    Some(Bucket::At(root)) => walk.tree(*root, leaf),
-                    Some(Bucket::Inline(elements)) => leaf(Leaf::Bytes(*elements)),
-                }
-            };
-            let mut found = Found { compact_revision: -1, ..Found::default() };
-            let mut finished = -1;
-            each(b"meta", &mut |_, pair| {
-                let Some((key, value)) = pair else { return Ok(()) };
-                let number = || {
-                    (value.len() == 8)
-                        .then(|| u64::from_be_bytes(value.try_into().unwrap_or_default()))
-                };
-                match key {
-                    b"consistent_index" => found.consistent_index = number(),
-                    b"term" => found.term = number(),
-                    b"scheduledCompactRev" => found.compact_revision = main(value)?,
-                    b"finishedCompactRev" => finished = main(value)?,
-                    b"storageVersion" => {
-                        found.storage_version = std::str::from_utf8(value).ok().map(String::from);
-                    }
-                    _ => {}
-                }
-                Ok(())
-            })?;
-            found.is_compacting = found.compact_revision > finished;
-            found.compact_revision = found.compact_revision.max(finished);
-            each(b"members", &mut |_, pair| {
-                let (_, value) = pair.ok_or_else(|| unread("members"))?;
-                let member = serde_json::from_slice(value).map_err(|_| damaged("members"))?;
-                found.members.push(MemberJson::into(member));
-                Ok(())
-            })?;
-            each(b"alarm", &mut |_, pair| {
-                let (key, _) = pair.ok_or_else(|| unread("alarm"))?;
-                let AlarmMember { member_id, alarm } =
-                    AlarmMember::decode(key).map_err(|_| damaged("alarm"))?;
-                found.alarms.push(Alarm { member_id, alarm: AlarmType::numbered(alarm) });
-                Ok(())
-            })?;
-            each(b"auth", &mut |_, pair| {
-                if let Some((b"authEnabled", value)) = pair {
-                    found.auth_enabled = value == [1];
-                }
-                Ok(())
-            })?;
-            for (name, count) in [
-                (b"authUsers".as_slice(), &mut found.users),
-                (b"authRoles".as_slice(), &mut found.roles),
-                (b"lease".as_slice(), &mut found.leases),
-            ] {
-                each(name, &mut |number, _| {
-                    *count += number;
-                    Ok(())
-                })?;
-            }
-            for name in buckets.keys() {
-                const READ: [&[u8]; 8] = [
-                    b"alarm",
-                    b"auth",
-                    b"authRoles",
-                    b"authUsers",
-                    b"key",
-                    b"lease",
-                    b"members",
-                    b"meta",
-                ];
-                if !READ.contains(&name.as_slice()) {
-                    each(name, &mut |_, _| Ok(()))?;
-                }
-            }
-            match buckets.get(b"key".as_slice()) {
-                Some(Bucket::At(root)) => walk.tree(*root, |leaf| match leaf {
-                    Leaf::Revisions(first, count) => Ok(leaves.push(&mut budget, (first, count))?),
-                    Leaf::Bytes(elements) if elements.count() == 0 => Ok(()),
-                    Leaf::Bytes(_) => Err(damaged("key")),
-                })?,
-                Some(Bucket::Inline(elements)) => {
-                    for (flags, key, value) in elements.pairs() {
-                        match (flags, key, value) {
-                            (0, Some(key), Some(value)) => {
-                                inline.push([key, value].map(<[u8]>::to_vec));
-                            }
-                            _ => return Err(damaged("key")),
-                        }
-                    }
-                }
-                None => {
-                    return Err(Fault::Corrupt(
-                        "the database has no bucket `key`: it is not etcd's".into(),
-                    ));
-                }
-            }
+            let mut buckets = Buckets::new(&seen, meta)?;
+            let mut found = buckets.found()?;
+            buckets.check_others()?;
+            let inline = buckets.revisions(|leaf| Ok(leaves.push(&mut budget, leaf)?))?;
             found.page_size = meta.page_size;
-            found.live_pages = walk.live();
-            found.free_pages = meta.high_water - walk.live();
-            found
+            found.live_pages = buckets.live_pages();
+            found.free_pages = meta.high_water - found.live_pages;
+            (found, inline)
         };
         if !inline.is_empty() {
-            let (first, count) = seen.inline(&inline)?;
-            leaves.push(&mut seen.budget, (first, count))?;
+            let leaf = seen.inline(&inline)?;
+            leaves.push(&mut seen.budget, leaf)?;
         }
         let mut keyspace = Self { found: Found::default(), seen, leaves };
         keyspace.mark_newest();
@@ -301,89 +187,12 @@ impl<O: Observer> Keyspace<O> {
     }
 }
 
-/// What is done with the pairs of a bucket: their number, and a pair if there is one and it
-/// was kept.
-type Visit<'v> = &'v mut dyn FnMut(u64, Option<(&[u8], &[u8])>) -> Result<(), Fault>;
-
 fn indexes(leaves: &Table<(u32, u16)>) -> impl DoubleEndedIterator<Item = usize> {
     (0..leaves.count()).flat_map(|leaf| {
         let (first, count) = leaves.get(leaf);
         let first = first as usize;
         first..first + usize::from(count)
     })
-}
-
-/// The buckets that the root bucket names.
-fn buckets<'a, O>(
-    walk: &mut Walk<'a, O>,
-    root: u64,
-) -> Result<BTreeMap<Vec<u8>, Bucket<'a>>, Fault> {
-    let mut buckets = BTreeMap::new();
-    walk.tree(root, |leaf| {
-        let Leaf::Bytes(elements) = leaf else { return Err(damaged("root")) };
-        for (flags, key, value) in elements.pairs() {
-            let (Some(key), Some(value)) = (key, value) else {
-                return Err(Fault::Unread("the root bucket is too large".into()));
-            };
-            if flags != page::BUCKET || value.len() < page::HEADER {
-                return Err(damaged("root"));
-            }
-            let bucket = match page::u64_at(value, 0) {
-                0 => Bucket::Inline(
-                    Elements::inline(&value[page::HEADER..]).ok_or_else(|| damaged("root"))?,
-                ),
-                root => Bucket::At(root),
-            };
-            buckets.insert(key.to_vec(), bucket);
-        }
-        Ok(())
-    })?;
-    Ok(buckets)
-}
-
-fn damaged(bucket: &str) -> Fault {
-    Fault::Corrupt(format!(
-        "the bucket `{bucket}` of the database contains something that etcd does not write"
-    ))
-}
-
-/// The main part of a revision that is a value of the bucket `meta`.
-fn main(value: &[u8]) -> Result<i64, Fault> {
-    revision_key(value)
-        .and_then(|(main, ..)| i64::try_from(main).ok())
-        .ok_or_else(|| damaged("meta"))
-}
-
-fn unread(bucket: &str) -> Fault {
-    Fault::Unread(format!(
-        "the bucket `{bucket}` of the database has a form that this version does not support"
-    ))
-}
-
-/// A member as the bucket `members` has it (`server/etcdserver/api/membership/member.go`).
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct MemberJson {
-    id: u64,
-    name: String,
-    #[serde(rename = "peerURLs")]
-    peer_urls: Option<Vec<String>>,
-    #[serde(rename = "clientURLs")]
-    client_urls: Option<Vec<String>>,
-    #[serde(rename = "isLearner")]
-    is_learner: bool,
-}
-
-impl MemberJson {
-    fn into(self) -> Member {
-        Member {
-            id: self.id,
-            name: self.name,
-            peer_urls: self.peer_urls.unwrap_or_default(),
-            client_urls: self.client_urls.unwrap_or_default(),
-            is_learner: self.is_learner,
-        }
-    }
 }
 
 /// The hasher of what is a hash already.

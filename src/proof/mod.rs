@@ -11,7 +11,8 @@
 //! | [`blocks`] | tables that stay within a budget of memory |
 //! | [`candidates`] | what is kept of each page that passes |
 //! | [`walk`] | the way from the root: which pages count |
-//! | [`keyspace`] | what etcd keeps in them |
+//! | [`buckets`] | etcd's buckets, read from the root |
+//! | [`keyspace`] | the keys, and what else was found |
 //! | [`hashkv`] | the hash over it |
 //!
 //! One pass, in the order of the file. The memory grows with the number of revisions, not with
@@ -19,6 +20,7 @@
 //! never the backup.
 
 pub mod blocks;
+mod buckets;
 pub mod candidates;
 pub mod hashkv;
 pub mod keyspace;

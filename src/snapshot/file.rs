@@ -48,6 +48,10 @@ pub(crate) fn verify<O: Observer>(
             }
         }
     }
+    if size == 0 {
+        return Err(Error::new(ErrorKind::Interrupted, "the dump is empty")
+            .remedy("check the command that writes it, and its exit code"));
+    }
     let database = size.saturating_sub(DIGEST_SIZE);
     check_size(database).map_err(|_| {
         Error::new(

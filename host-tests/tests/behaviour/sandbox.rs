@@ -68,7 +68,7 @@ fn every_breach_of_the_contract_is_named() {
         ("unclean-path", &["`/../data`"]),
         ("short-of-its-size", &["1000000", "1000001"]),
         ("file-for-directory", &["`/in` is a file, and another record is inside it"]),
-        ("late-directory", &["the directory `/in` comes after what lies in it"]),
+        ("late-directory", &["the directory `/in` comes after its content"]),
         ("setuid-mode", &["mode 0o4600"]),
         ("duplicate-fact", &["`stored-bytes` occurs twice"]),
     ] {

@@ -22,25 +22,10 @@ const OWN: [(u8, &str); 5] = [
     (TERMINATED, "terminated (SIGTERM); nothing was kept"),
 ];
 
-/// What a kind of failure means, for the help.
-fn meaning(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidConfig => "wrong arguments, options or location; nothing was contacted",
-        ErrorKind::Unreachable => "no connection could be made",
-        ErrorKind::TimedOut => "a time limit was exceeded",
-        ErrorKind::Unauthenticated => "credentials are missing or wrong",
-        ErrorKind::PermissionDenied => "the credentials are valid but not sufficient",
-        ErrorKind::Unsupported => "not supported by the server, the connector or this host",
-        ErrorKind::Interrupted => "the content ended early",
-        ErrorKind::Corrupt => "the content is complete but wrong",
-        ErrorKind::Other => "any other failure",
-    }
-}
-
 /// Every exit code with its meaning, for the end of the help.
 pub(crate) fn help() -> String {
-    let mut rows = vec![(0, "it worked")];
-    rows.extend(ErrorKind::ALL.map(|kind| (kind.exit_code(), meaning(kind))));
+    let mut rows = vec![(0, "success")];
+    rows.extend(ErrorKind::ALL.map(|kind| (kind.exit_code(), kind.meaning())));
     rows.extend(OWN);
     rows.sort_by_key(|(code, _)| *code);
     let rows: Vec<String> =

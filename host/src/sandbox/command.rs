@@ -45,9 +45,10 @@ impl Loaded {
         let command = Command::instantiate_async(&mut store, &self.component, &self.linker)
             .await
             .map_err(|error| {
-            let none = "the connector has no command line";
-            shortage(&error)
-                .unwrap_or_else(|| Error::unsupported(format!("{none}: {}", root_cause(&error))))
+            shortage(&error).unwrap_or_else(|| {
+                let what = format!("the connector has no command line ({})", root_cause(&error));
+                Error::unsupported(what).remedy("use `plakar-wasm backup`")
+            })
         })?;
         let call = command.wasi_cli_run().call_run(&mut store);
         let ended = timeout(max_duration.saturating_add(LATE), call).await.map_err(|_| {

@@ -56,7 +56,7 @@ $(block 7 | sed '/^( set -eu/,$d')
 $(block 8)" > added
 JOIN=$(sed -n 's/^ETCD_INITIAL_CLUSTER="\(.*\)"$/\1/p' added)
 export JOIN
-refused 'is there: section 4' step m2 6 'By hand'
+refused 'exists: run section 4 first' step m2 6 'By hand'
 step m2 4
 start m2 "$(block 1)
 $(block 6 'By hand')"

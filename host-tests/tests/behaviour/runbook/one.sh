@@ -53,7 +53,7 @@ echo \"\$PEER_URLS\"" | grep -qx http://10.0.0.7:2380
 refused 'an etcd still runs' step m1 4
 etcdctl get 30 | grep -q value
 stop m1
-refused 'is there: section 4' step m1 5
+refused 'exists: run section 4 first' step m1 5
 # Neither is the old data started, nor is it overlooked.
 { block 1; block 6 'By hand'; } > /run/blocks
 refused 'or with the old data' on m1 'exec timeout 20 sh /run/blocks'
@@ -89,7 +89,7 @@ export ETCD_NAME=other ETCD_DATA_DIR=/var/lib/other ETCD_CONFIG_FILE=/var/lib/no
 step m1 5 | grep -q 'restored m1'
 [ "$(find m1/lib/etcd/member m1/lib/wal/*.wal ! -user 12345 2> /dev/null)" = '' ] ||
     die 'the restored files have another owner'
-refused 'is there: section 4' step m1 5
+refused 'exists: run section 4 first' step m1 5
 start m1 "$(block 1)
 $(block 6 'By hand')"
 WAIT=30 step m1 7 > look

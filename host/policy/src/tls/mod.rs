@@ -116,13 +116,12 @@ impl Tls {
             Some(name) if !secure => Err(Error::invalid(format!(
                 "option `{name}`: no endpoint uses TLS"
             ))
-            .remedy(format!(
-                "{}",
+            .remedy(
                 match description.protocols.iter().find(|protocol| protocol.tls) {
                     Some(protocol) => format!("use `{}://`, or remove the option", protocol.name),
                     None => "this connector has no protocol with TLS: remove the option".into(),
-                }
-            ))),
+                },
+            )),
             _ => Ok(Some(Self {
                 trust: options.pem(CA)?.map(trust).transpose()?,
                 certificate: certificate(options)?,
