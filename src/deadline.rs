@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_whose_time_is_over_is_told_so() {
+    fn a_run_that_took_too_long_says_so() {
         assert_eq!(
             Deadline::after(Duration::ZERO).check().expect_err("over").kind,
             ErrorKind::TimedOut

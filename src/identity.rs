@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_first_is_filled_in_later_and_contradicts_nothing() {
+    fn what_is_missing_first_is_filled_in_later_and_contradicts_nothing() {
         let mut identity = Identity::of_cluster(0);
         identity.add(header(0, 0), Some("1")).expect("an answer without ids");
         identity.add(header(1, 0), None).expect("the cluster");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reason_why_a_member_is_hidden_is_told() {
+    fn the_first_reason_why_a_member_is_hidden_is_reported() {
         let mut identity = Identity::default();
         identity.hide("one");
         identity.hide("two");

@@ -424,7 +424,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_revision_is_told_as_far_as_it_is_known() {
+    fn a_revision_is_printed_as_far_as_it_is_known() {
         for (before, after, exact, reported) in [
             (Some(42), Some(42), None, "42"),
             (Some(42), Some(45), None, "42 to 45"),

@@ -2,7 +2,7 @@
 //! order they are tried, and which are not to be trusted at all.
 
 use crate::error::{Error, quote};
-use crate::etcd::alarm::{Alarm, AlarmType, Troubles, tells_of_no_leader};
+use crate::etcd::alarm::{Alarm, AlarmType, Troubles, reports_no_leader};
 use crate::etcd::messages::{Id, Status};
 use crate::etcd::transport::Transport;
 use plakar_connector::{Authority, ErrorKind};
@@ -44,7 +44,7 @@ impl fmt::Display for Role {
 pub(crate) fn role(status: &Status) -> Role {
     if status.is_learner {
         Role::Learner
-    } else if status.leader == 0 || status.errors.iter().any(|e| tells_of_no_leader(e)) {
+    } else if status.leader == 0 || status.errors.iter().any(|e| reports_no_leader(e)) {
         Role::Leaderless
     } else {
         match status.header().member_id {
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_against_a_member_is_told() {
+    fn what_speaks_against_a_member_is_reported() {
         let full = |s: &mut Status| s.errors = vec!["memberID:3 alarm:NOSPACE ".into()];
         let mut candidates =
             [candidate(2, |s| s.raft_applied_index = 1), candidate(3, full), candidate(1, |_| {})];

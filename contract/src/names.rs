@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_option_is_told_the_near_one_and_all_of_them() {
+    fn a_misspelt_option_is_an_error_that_suggests_the_nearest_and_lists_all() {
         let message = unknown_option("conect_timeout", ["endpoints", "connect_timeout"]);
         assert_eq!(
             message,
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_lacks_a_word_is_told_the_whole_one() {
+    fn a_name_that_lacks_a_word_gets_the_complete_one_suggested() {
         let known = ["tls_ca_file", "tls_cert_file", "tls_private_key_file", "connect_timeout"];
         assert_eq!(suggest("tls_key_file", known), Some("tls_private_key_file"));
         assert_eq!(suggest("tls_cart_file", known), Some("tls_cert_file"));

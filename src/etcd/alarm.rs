@@ -42,7 +42,7 @@ impl AlarmType {
 
     /// Whether it is this one. Whatever has corruption in its name is taken for that.
     pub fn is(&self, alarm: &AlarmType) -> bool {
-        self == alarm || (*alarm == AlarmType::Corrupt && tells_of_corruption(self.name()))
+        self == alarm || (*alarm == AlarmType::Corrupt && mentions_corruption(self.name()))
     }
 
     /// Its name, as etcd writes it.
@@ -109,7 +109,7 @@ fn id(text: &str) -> Option<u64> {
 }
 
 /// Whether a text speaks of corruption; in whatever words, it must not get lost.
-pub(crate) fn tells_of_corruption(text: &str) -> bool {
+pub(crate) fn mentions_corruption(text: &str) -> bool {
     text.to_ascii_uppercase().contains(AlarmType::Corrupt.name())
 }
 
@@ -139,7 +139,7 @@ impl Troubles {
         for error in &status.errors {
             match Alarm::read(error) {
                 Some(alarm) => troubles.add_alarm(alarm),
-                None if tells_of_no_leader(error) => {}
+                None if reports_no_leader(error) => {}
                 None => troubles.add_other(plain(error)),
             }
         }
@@ -169,7 +169,7 @@ impl Troubles {
     /// the member is enough, though it cannot be read as an alarm.
     pub(crate) fn concerns(&self, alarm: AlarmType, member_id: u64) -> bool {
         let reported =
-            |other: &String| tells_of_corruption(other) && names_member(other, member_id);
+            |other: &String| mentions_corruption(other) && names_member(other, member_id);
         let is_told = alarm == AlarmType::Corrupt && self.others.iter().any(reported);
         let is_on = |on: &Alarm| on.member_id == member_id && on.alarm.is(&alarm);
         member_id != 0 && (is_told || self.alarms.iter().any(is_on))
@@ -177,7 +177,7 @@ impl Troubles {
 }
 
 /// Whether an entry says what a status without a leader says.
-pub(crate) fn tells_of_no_leader(error: &str) -> bool {
+pub(crate) fn reports_no_leader(error: &str) -> bool {
     error.trim() == NO_LEADER
 }
 
@@ -293,7 +293,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_is_told_twice() {
+    fn nothing_is_reported_twice() {
         let mut all = troubles(&["alarm:CORRUPT", "alarm:CORRUPT ", "odd", "odd"]);
         all.add(troubles(&["alarm:CORRUPT", "memberID:7 alarm:CORRUPT", "odd", "odder"]));
         assert_eq!(all.alarms, [corrupt(0), corrupt(7)]);
@@ -314,7 +314,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn whatever_a_status_lists_is_an_alarm_or_told_as_it_stands() {
+    fn whatever_a_status_lists_is_an_alarm_or_reported_as_it_is() {
         let mut kinds = [0, 0, 0];
         for seed in 0..1000 {
             let random = &mut fastrand::Rng::with_seed(seed);

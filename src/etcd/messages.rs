@@ -3,7 +3,7 @@
 //! Both encoders that etcd's gateways ever used leave zero values out, write
 //! 64-bit numbers as strings and 32-bit ones bare; a reader takes either.
 
-use crate::etcd::alarm::{names_member, tells_of_corruption};
+use crate::etcd::alarm::{mentions_corruption, names_member};
 use bytes::Bytes;
 use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
@@ -119,7 +119,7 @@ impl Answer for Status {
         // What speaks of corruption is kept whatever else there is, that of this member
         // before that of others.
         let id = self.header().member_id;
-        self.errors.sort_by_cached_key(|error| match tells_of_corruption(error) {
+        self.errors.sort_by_cached_key(|error| match mentions_corruption(error) {
             true => u8::from(!names_member(error, id)),
             false => 2,
         });

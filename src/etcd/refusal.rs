@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_login_is_told_from_a_missing_permission_in_every_version() {
+    fn a_missing_login_and_a_missing_permission_differ_in_every_version() {
         for (status, code, prefix) in
             [(500, 2, "auth"), (400, 3, "etcdserver"), (401, 16, "etcdserver")]
         {
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_code_is_told_as_a_proxys() {
+    fn what_has_no_code_is_reported_as_a_proxys() {
         for (status, message, kind, words) in [
             (302, "", ErrorKind::Unsupported, "redirect"),
             (
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_stream_is_told_with_who_may_have_ended_it() {
+    fn the_end_of_a_stream_is_reported_with_who_may_have_ended_it() {
         let end = |code, message| {
             refusal(200, code, message).into_stream_error(Duration::from_millis(3012))
         };

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_is_told_how_long_it_may_send() {
+    fn the_server_gets_the_time_that_it_may_send() {
         for (budget, header) in [(3600, "3600001m"), (200_000, "200001S"), (0, "1m")] {
             let call = Call::Snapshot { budget: Duration::from_secs(budget) };
             assert_eq!(call.timeout().as_deref(), Some(header));

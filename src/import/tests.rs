@@ -338,7 +338,7 @@ fn a_forbidden_status_is_no_obstacle() {
 }
 
 #[test]
-fn a_missing_login_is_told_before_the_first_record() {
+fn a_missing_login_is_reported_before_the_first_record() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     network.json(
@@ -375,7 +375,7 @@ fn endpoints_of_two_clusters_are_refused() {
 }
 
 #[test]
-fn all_reasons_are_told_where_no_member_is_left() {
+fn all_reasons_are_reported_if_no_member_is_left() {
     let network = Scripted::default();
     network.on("a", STATUS, |_| Err::<Reply, _>(NetworkError::Refused));
     network.on("b", STATUS, |_| Err::<Reply, _>(NetworkError::Dns));

@@ -267,7 +267,7 @@ fn a_value_leaves_raw_on_a_pipe_and_escaped_on_a_terminal() {
 }
 
 #[test]
-fn a_key_that_is_not_there_is_told_from_one_that_was_deleted() {
+fn a_missing_key_and_a_deleted_key_are_different_errors() {
     let files = Files::new();
     let mut database = Database::etcd();
     database.put(2, "/gone", b"1");
@@ -289,7 +289,7 @@ fn a_key_that_is_not_there_is_told_from_one_that_was_deleted() {
 }
 
 #[test]
-fn what_the_pages_say_is_told_in_words_and_as_the_manifest_has_it() {
+fn what_the_pages_say_is_printed_in_words_and_as_in_the_manifest() {
     let files = Files::new();
     let mut database = Database::etcd();
     database.pages = 100;

@@ -17,7 +17,7 @@ fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version)
     etcd.raise(own, "NOSPACE");
     let texts = [(0, "CORRUPT"), (7, "CORRUPT"), (own, "NOSPACE")]
         .map(|(id, alarm)| recorded::alarm(version, id, alarm));
-    assert_tells(&etcd, &texts);
+    assert_reports(&etcd, &texts);
     for transport in TRANSPORTS {
         let BackedUp { outcome, target } = Backup::of(etcd.location()).option(transport).run();
         outcome.assert_ok();
@@ -38,7 +38,7 @@ fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version)
         ping.assert_ok();
     }
     etcd.raise(own, "CORRUPT");
-    assert_tells(&etcd, &[recorded::alarm(version, own, "CORRUPT")]);
+    assert_reports(&etcd, &[recorded::alarm(version, own, "CORRUPT")]);
     for transport in TRANSPORTS {
         let BackedUp { outcome, target } = Backup::of(etcd.location()).option(transport).run();
         let place = format!("`{}`: probe: ", etcd.endpoint());
@@ -54,7 +54,7 @@ fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version)
 
 /// The texts that the fakes send are the ones that real members send.
 #[track_caller]
-fn assert_tells(etcd: &Etcd, texts: &[String]) {
+fn assert_reports(etcd: &Etcd, texts: &[String]) {
     let errors = etcd.status()["errors"].clone();
     let errors: Vec<&str> =
         errors.as_array().expect("a list").iter().filter_map(|error| error.as_str()).collect();

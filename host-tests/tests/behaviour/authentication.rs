@@ -273,7 +273,7 @@ fn a_token_that_dies_in_the_middle_costs_one_login_and_nothing_else() {
 }
 
 #[test]
-fn a_user_whose_password_is_another_afterwards_has_a_backup_and_is_told_what_is_unknown() {
+fn a_password_that_changes_during_the_backup_is_a_warning() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.fill(MORE_THAN_BUFFERS_HOLD);
     etcd.enable_authentication(PASSWORD);

@@ -34,7 +34,7 @@ fn refused(options: &[&str], words: &[&str]) -> Outcome {
 }
 
 #[test]
-fn an_unknown_option_is_told_the_near_one_and_all_others() {
+fn an_unknown_option_gets_the_nearest_suggested_and_all_listed() {
     let words =
         ["`conect_timeout`", "did you mean `connect_timeout`?", "`endpoints`", "`password_file`"];
     refused(&["conect_timeout=5s"], &words);
@@ -152,7 +152,7 @@ fn bad_endpoints_are_named() {
 }
 
 #[test]
-fn bad_durations_are_told_the_right_form() {
+fn bad_durations_are_errors_that_show_the_right_form() {
     for option in ["connect_timeout", "stall_timeout", "store_timeout", "max_duration"] {
         for value in ["0s", "5", "-5s", "soon", "", "1e9s", "5 parsecs"] {
             let words = [&format!("`{option}`"), "`30s`"];
@@ -255,7 +255,7 @@ fn a_password_that_is_typed_in_place_of_its_file_is_not_shown() {
 }
 
 #[test]
-fn bad_values_are_told_the_good_ones() {
+fn bad_values_are_errors_that_list_the_good_ones() {
     refused(&["transport=carrier-pigeon"], &["`transport`", "`gateway`"]);
     refused(&["username=root"], &["`password_file`"]);
     refused(&["password=hunter2"], &["`username`"]);

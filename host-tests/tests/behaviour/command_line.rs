@@ -19,7 +19,7 @@ fn healthy() -> Gateway {
 }
 
 #[test]
-fn a_ping_tells_who_answers() {
+fn a_ping_reports_who_responds() {
     let gateway = healthy();
     let outcome = Backup::of(gateway.location()).ping().wait();
     outcome.assert_ok();
@@ -27,7 +27,7 @@ fn a_ping_tells_who_answers() {
 }
 
 #[test]
-fn a_ping_tells_that_nobody_answers() {
+fn a_ping_fails_if_nothing_responds() {
     let endpoint = format!("127.0.0.1:{}", free_port());
     let outcome = Backup::of(format!("etcd://{endpoint}")).ping().wait();
     outcome

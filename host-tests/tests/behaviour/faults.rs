@@ -121,7 +121,7 @@ fn a_reader_that_is_killed_frees_the_member_at_once() {
 }
 
 #[test]
-fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
+fn a_member_without_a_gateway_is_an_error_that_names_the_flag() {
     for version in [Version::V3_5_33, Version::V3_6_14, Version::V3_7_1] {
         let etcd =
             Etcd::start_with(version, Settings::default().flag("--enable-grpc-gateway=false"));
@@ -139,7 +139,7 @@ fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
 }
 
 #[test]
-fn a_host_name_that_is_not_whitelisted_is_told_the_flag() {
+fn a_host_name_that_is_not_whitelisted_is_an_error_that_names_the_flag() {
     let etcd =
         Etcd::start_with(Version::V3_6_14, Settings::default().flag("--host-whitelist=127.0.0.1"));
     let target = Target::new();
@@ -153,7 +153,7 @@ fn a_host_name_that_is_not_whitelisted_is_told_the_flag() {
 
 /// `/health` says 503 then, and a backup was never needed more.
 #[test]
-fn a_member_that_ran_out_of_space_is_backed_up_and_the_way_out_is_told() {
+fn a_member_that_ran_out_of_space_is_backed_up_with_a_warning() {
     let flags = Settings::default().flag("--quota-backend-bytes=8388608");
     let etcd = Etcd::start_with(Version::V3_6_14, flags);
     let value = "A".repeat(4 << 20);

@@ -141,7 +141,7 @@ fn what_a_fragmented_member_holds_is_what_its_dump_holds() {
 }
 
 #[test]
-fn what_changed_between_two_dumps_is_told() {
+fn what_changed_between_two_dumps_is_printed() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.put_many("/registry/small", 500, 100);
     etcd.put("/gone", "1");
@@ -227,7 +227,7 @@ fn a_bundle_is_looked_into_like_a_dump() {
 }
 
 #[test]
-fn nothing_is_told_of_a_dump_that_is_damaged_or_cut() {
+fn nothing_is_printed_of_a_dump_that_is_damaged_or_cut() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.put("/registry/wanted", "the value");
     let files = Files::new();

@@ -193,7 +193,7 @@ fn what_a_killed_run_was_writing_to_the_cache_is_in_nobody_s_way() {
 
 /// Code that has changed on the disk would be run as it is.
 #[test]
-fn a_cache_that_was_damaged_is_made_anew() {
+fn a_damaged_cache_is_compiled_again() {
     let cache = tempfile::tempdir().expect("a temporary directory");
     inspect(cache.path()).assert_ok();
     let [file] = &compiled(cache.path())[..] else { panic!("one component, one file") };

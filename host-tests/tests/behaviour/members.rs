@@ -55,7 +55,7 @@ fn the_leader_is_preferred_to_a_learner() {
 }
 
 #[test]
-fn a_member_without_leader_is_the_last_resort_and_is_told_of() {
+fn a_member_without_a_leader_is_the_last_choice_and_a_warning() {
     let alone = Gateway::start(member(2).numbered(2, 0));
     let backup = back_up(&endpoints(&[&alone]), &[]);
     assert_backed_up_from(&alone, &backup);
@@ -100,7 +100,7 @@ fn a_member_with_a_corrupt_alarm_of_its_own_is_never_backed_up() {
 }
 
 #[test]
-fn alarms_of_others_are_told_and_recorded() {
+fn alarms_of_others_are_warned_of_and_recorded() {
     for alarm in [(0, "CORRUPT"), (9, "CORRUPT"), (2, "NOSPACE")] {
         let gateway = Gateway::start(member(2).alarmed(alarm.0, alarm.1));
         let backup = back_up(&endpoints(&[&gateway]), &[]);
@@ -212,7 +212,7 @@ fn a_missing_permission_is_not_tried_around() {
 }
 
 #[test]
-fn where_no_endpoint_is_left_each_one_s_reason_is_told() {
+fn if_no_endpoint_is_left_the_reason_of_each_is_reported() {
     let page = Answer::new(200, "text/html", "<html>");
     let odd = Gateway::start(member(2).on("/v3/maintenance/status", page));
     let dead = format!("127.0.0.1:{}", free_port());

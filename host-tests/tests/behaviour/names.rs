@@ -96,7 +96,7 @@ fn an_address_that_connects_and_never_answers_ends_a_backup_with_its_limit() {
 }
 
 #[test]
-fn a_name_that_nobody_knows_is_told() {
+fn an_unknown_name_is_reported() {
     // Nobody listens there.
     let resolver = "nameserver 127.0.0.10\n";
     let target = Target::new();
@@ -173,7 +173,7 @@ fn sent(cluster: &Cluster) -> [u64; 3] {
 }
 
 #[track_caller]
-fn assert_told_of_several_members(balancer: &Balancer, BackedUp { outcome, target }: &BackedUp) {
+fn assert_refused_as_several_members(balancer: &Balancer, BackedUp { outcome, target }: &BackedUp) {
     let place = format!(
         "`{}`: probe: two different members responded here, first member ",
         balancer.endpoint()
@@ -191,7 +191,7 @@ fn behind_a_balancer_a_backup_is_of_the_member_that_it_names_or_none() {
         let before = sent(&cluster);
         let backup = behind(&balancer).option(transport).run();
         if backup.outcome.code != 0 {
-            assert_told_of_several_members(&balancer, &backup);
+            assert_refused_as_several_members(&balancer, &backup);
             continue;
         }
         backed_up += 1;
@@ -214,7 +214,7 @@ fn behind_a_balancer_a_backup_is_of_the_member_that_it_names_or_none() {
 fn a_balancer_that_leads_each_request_to_another_member_is_noticed_before_the_snapshot() {
     let (cluster, balancer) = balanced(Lasting::ForOneAnswer);
     for transport in TRANSPORTS {
-        assert_told_of_several_members(&balancer, &behind(&balancer).option(transport).run());
+        assert_refused_as_several_members(&balancer, &behind(&balancer).option(transport).run());
     }
     assert_eq!(sent(&cluster), [0, 0, 0]);
 }
@@ -233,7 +233,7 @@ fn a_balancer_that_leads_elsewhere_for_the_snapshot_alone_is_not_believed() {
             let backup = behind(&balancer).option(transport).run();
             match backup.outcome.code {
                 0 => assert_is_of_an_unknown_member(&backup),
-                _ => assert_told_of_several_members(&balancer, &backup),
+                _ => assert_refused_as_several_members(&balancer, &backup),
             }
         }
     }
@@ -309,7 +309,7 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
 fn a_balancer_that_leads_elsewhere_after_the_snapshot_is_noticed() {
     let (cluster, balancer) = balanced(Lasting::UntilTheSnapshotEnds);
     for transport in TRANSPORTS {
-        assert_told_of_several_members(&balancer, &behind(&balancer).option(transport).run());
+        assert_refused_as_several_members(&balancer, &behind(&balancer).option(transport).run());
     }
     assert_eq!(sent(&cluster).iter().sum::<u64>(), 2);
 }

@@ -166,7 +166,7 @@ fn a_message_of_more_than_a_mebibyte_commits_nothing() {
 }
 
 #[test]
-fn refusals_are_told_with_their_remedy_in_every_version() {
+fn refusals_are_reported_with_their_remedy_in_every_version() {
     for (code, message, kind, words) in [
         (2, "auth: user name is empty", ErrorKind::Unauthenticated, "`username`"),
         (3, "etcdserver: user name is empty", ErrorKind::Unauthenticated, "`username`"),

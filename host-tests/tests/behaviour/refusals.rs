@@ -48,7 +48,7 @@ fn an_answer_without_a_type_is_not_taken_for_a_snapshot() {
 }
 
 #[test]
-fn a_member_whose_gateway_is_off_is_told_how_to_turn_it_on() {
+fn a_member_without_a_gateway_is_an_error_that_names_the_flag() {
     let off = Answer::new(404, "text/plain; charset=utf-8", "404 page not found\n");
     refused(off, ErrorKind::Unsupported, &["no JSON gateway", "`--enable-grpc-gateway=false`"]);
 }
@@ -61,7 +61,7 @@ fn a_server_without_etcds_api_is_named_as_such() {
 }
 
 #[test]
-fn a_host_that_is_not_whitelisted_is_told_the_flag() {
+fn a_host_that_is_not_whitelisted_is_an_error_that_names_the_flag() {
     let misdirected = Answer::new(421, "text/plain", "misdirected\n");
     refused(misdirected, ErrorKind::PermissionDenied, &["`--host-whitelist`"]);
 }
@@ -75,7 +75,7 @@ fn a_member_that_is_not_available_says_why() {
 }
 
 #[test]
-fn a_gateway_that_cannot_reach_its_own_port_is_told_the_certificate() {
+fn a_gateway_that_cannot_reach_its_own_port_is_an_error_that_names_the_certificate() {
     let message = "connection error: desc = \"error reading server preface: remote error: tls: bad certificate\"";
     refused(Answer::refusal(V2, 503, 14, message), ErrorKind::Unreachable, &["clientAuth"]);
 }
@@ -158,7 +158,7 @@ fn control_characters_of_a_server_do_not_reach_the_terminal() {
 }
 
 #[test]
-fn a_missing_login_is_told_the_options_in_every_version() {
+fn a_missing_login_is_an_error_that_names_the_options_in_every_version() {
     for (style, status, code, message) in
         [(V1, 500, 2, "auth: user name is empty"), (V2, 400, 3, "etcdserver: user name is empty")]
     {
@@ -177,7 +177,7 @@ fn a_missing_login_is_told_the_options_in_every_version() {
 }
 
 #[test]
-fn a_missing_permission_is_told_the_role_in_every_version() {
+fn a_missing_permission_is_an_error_that_names_the_role_in_every_version() {
     for (style, status, code, message) in
         [(V1, 500, 2, "auth: permission denied"), (V2, 403, 7, "etcdserver: permission denied")]
     {
@@ -221,7 +221,7 @@ fn a_port_behind_a_firewall_is_given_up_after_connect_timeout() {
 
 /// By a routing table that says so in each of its ways, or says nothing.
 #[test]
-fn an_address_without_a_route_is_told_as_such() {
+fn an_address_without_a_route_is_reported_as_such() {
     for route in ["unreachable", "prohibit", "blackhole", "none"] {
         let target = Target::new();
         let script = r#"ip link set lo up && { [ "$1" = none ] || ip route add "$1" 192.0.2.0/24; } \

@@ -27,7 +27,7 @@ fn snapshot_request(options: &[&str]) -> Request {
 /// A server that knows when to stop frees its read transaction, even if the
 /// reader's machine vanishes.
 #[test]
-fn the_member_is_told_how_long_a_snapshot_may_take() {
+fn the_member_gets_the_time_that_a_snapshot_may_take() {
     let request = snapshot_request(&["max_duration=90s"]);
     let budget = request.header("grpc-timeout").expect("a time limit");
     let millis: u64 = budget.strip_suffix('m').and_then(|n| n.parse().ok()).expect("milliseconds");

@@ -220,7 +220,7 @@ fn a_location_that_endpoints_go_before_is_not_granted() {
 }
 
 #[test]
-fn a_refused_request_is_told_with_what_was_granted() {
+fn a_refused_request_is_logged_with_the_grant() {
     let BackedUp { outcome, .. } = Backup::misbehaving("reach=http://127.0.0.1:1/").run();
     outcome.assert_ok();
     assert!(outcome.stderr.contains("`http://127.0.0.1:1`"), "{outcome}");

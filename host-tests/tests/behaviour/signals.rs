@@ -204,7 +204,7 @@ fn a_signal_ends_a_run_that_cannot_end_in_order() {
 
 /// The member often runs on the same machine, and has heartbeats to keep.
 #[test]
-fn a_backup_gives_way_to_whoever_shares_the_machine() {
+fn a_backup_lowers_its_priority() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.fill(MORE_THAN_BUFFERS_HOLD);
     let target = Target::new();

@@ -172,7 +172,7 @@ fn a_bundle_whose_dump_is_another_one_is_found_out() {
 }
 
 #[test]
-fn the_exit_code_tells_the_kind() {
+fn the_exit_code_shows_the_kind() {
     let with = |path: &str, answer| Gateway::start(Member::with(&database(2)).on(path, answer));
     let snapshot = "/v3/maintenance/snapshot";
     let style = host_tests::etcd::GatewayStyle::V2;
@@ -256,7 +256,7 @@ fn bad_input_is_refused_before_anything_is_contacted() {
 }
 
 #[test]
-fn help_and_version_are_told() {
+fn help_and_version_are_printed() {
     let outcome = Run::wasmtime(["--help"]).wait();
     outcome.assert_ok();
     for words in ["backup", "verify", "--password-stdin", "Exit codes", "etcd+https://"] {

@@ -301,7 +301,7 @@ fn an_error_at_the_end_commits_nothing_even_without_newline() {
 }
 
 #[test]
-fn a_time_limit_of_others_is_not_told_as_ours() {
+fn a_time_limit_of_others_is_not_reported_as_ours() {
     for (style, message) in [
         (GatewayStyle::V1, "stream terminated by RST_STREAM with error code: CANCEL"),
         (GatewayStyle::V2, "context deadline exceeded"),

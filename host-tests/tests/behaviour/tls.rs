@@ -602,7 +602,7 @@ fn a_server_out_of_its_time_is_not_believed() {
 }
 
 #[test]
-fn whoever_skips_the_check_is_warned_each_time() {
+fn skipping_verification_is_warned_of_on_every_run() {
     let (_authority, etcd) = member(Leaf::server(&["elsewhere"]).valid(2000, 2001));
     let BackedUp { outcome, target } =
         Backup::of(etcd.secure_location()).option("tls_insecure_skip_verify=true").run();
@@ -617,7 +617,7 @@ fn a_server_that_misses_a_client_certificate_says_so() {
     is_refused(
         &etcd,
         &[authority.option()],
-        &["wants a client certificate", "`tls_cert_file` and `tls_private_key_file`"],
+        &["requires a client certificate", "`tls_cert_file` and `tls_private_key_file`"],
     );
 }
 
@@ -635,12 +635,12 @@ fn a_server_that_refuses_a_client_certificate_says_why() {
     is_refused(
         &etcd,
         &identified_by(&authority, &unfit),
-        &["refused the client certificate", "`clientAuth`"],
+        &["rejected the client certificate", "`clientAuth`"],
     );
 }
 
 #[test]
-fn plain_and_secure_are_told_apart() {
+fn plain_and_secure_are_distinguished() {
     let (authority, etcd) = member(Leaf::server(&HERE));
     let BackedUp { outcome, .. } =
         Backup::of(format!("etcd+https://{}", etcd.endpoint())).option(authority.option()).run();
@@ -729,7 +729,7 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
 /// Over gRPC a client certificate is a login, be its CommonName a user or not. What
 /// `ping` says of it is what a backup comes to, and a password beside it counts.
 #[test]
-fn a_common_name_that_is_not_roots_is_told_by_ping_and_backup_alike() {
+fn ping_and_backup_report_a_common_name_without_the_role_root() {
     for version in Version::ALL {
         let (authority, etcd) = guarded_member(version);
         etcd.put("a", "b");

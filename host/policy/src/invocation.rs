@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dry_run_is_told_by_its_flag() {
+    fn a_dry_run_is_known_by_its_flag() {
         for line in [
             "backup -dry-run x://h",
             "backup --dry-run x://h",

@@ -503,7 +503,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_unknown_option_is_told_the_near_one() {
+    fn an_unknown_option_gets_the_nearest_one_suggested() {
         assert!(refused(&[("pasword", "x")]).contains("did you mean `password`?"));
         assert!(refused(&[("pasword_file", "/no/such")]).contains("did you mean `password_file`?"));
         assert!(refused(&[("endpoints", "x")]).contains("one endpoint"));

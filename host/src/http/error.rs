@@ -43,7 +43,7 @@ fn of_connection(error: &legacy::Error) -> Error {
         ) => Error::DestinationIpUnroutable,
         Some(ErrorKind::PermissionDenied) => Error::DestinationIpProhibited,
         // TCP is set up or refused; only a handshake can be cut short.
-        Some(kind) if is_cut(kind) => Error::InternalError(Some(tls::CUT.into())),
+        Some(kind) if is_cut(kind) => Error::InternalError(Some(tls::cut().to_string())),
         _ => Error::InternalError(Some(format!("connect: {}", innermost(error)))),
     }
 }

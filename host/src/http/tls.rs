@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_native_certs::ErrorKind;
 use std::sync::Arc;
 
-pub(super) use plakar_policy::tls::{CUT, MARK};
+pub(super) use plakar_policy::tls::{MARK, cut};
 
 /// The configuration for these connections; where there are none over TLS, one
 /// that trusts nobody.
@@ -70,5 +70,5 @@ pub(super) fn explain_failure(
 ) -> Option<String> {
     let error: &rustls::Error = error::find(error)?;
     tracing::debug!("TLS failed: {error}");
-    Some(explain(error, http2))
+    Some(explain(error, http2).to_string())
 }

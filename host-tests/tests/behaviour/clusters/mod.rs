@@ -176,7 +176,7 @@ fn a_frozen_member_behind_tls_is_passed_over_until_it_thaws() {
 }
 
 #[test]
-fn a_learner_is_asked_only_where_nobody_else_is_and_is_told_of() {
+fn a_learner_is_used_only_without_another_member_and_with_a_warning() {
     let mut cluster = Cluster::start(VERSION, 1);
     fill(&cluster);
     let learner = cluster.add_learner();

@@ -59,7 +59,7 @@ fn a_ping_says_what_is_wrong() {
 }
 
 #[test]
-fn what_is_typed_wrong_is_told_before_anything_is_contacted() {
+fn what_is_typed_wrong_is_reported_before_anything_is_contacted() {
     let plakar = Plakar::new();
     for (location, options, words) in [
         ("etcd://127.0.0.1:1", &["-o", "pasword=x"][..], "did you mean `password`?"),

@@ -127,7 +127,7 @@ fn what_is_left_out_fails_the_backup_and_is_named() {
         plakar.assert_failed(&outcome, &["`/dump` was excluded"]);
     }
     let outcome = plakar.backup(&etcd.location(), &["-ignore", "*.md"]).wait();
-    plakar.assert_failed(&outcome, &["`/RESTORE.md` was left out"]);
+    plakar.assert_failed(&outcome, &["`/RESTORE.md` was excluded"]);
 }
 
 /// plakar takes what has a path below its own store for the store itself, and goes

@@ -59,7 +59,7 @@ fn a_second_backup_of_an_unchanged_member_adds_less_than_a_hundredth() {
 }
 
 #[test]
-fn clusters_in_one_store_are_told_apart_and_each_backup_is_new() {
+fn clusters_in_one_store_are_distinguished_and_each_backup_is_new() {
     let (one, two) = (Etcd::start(Version::V3_6_14), Etcd::start(Version::V3_6_14));
     let plakar = Plakar::new();
     for round in ["first", "second"] {

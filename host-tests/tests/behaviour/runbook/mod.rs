@@ -131,7 +131,7 @@ fn members_of_one_name_come_back_without_a_learner_and_with_their_alarm() {
 }
 
 #[test]
-fn whoever_is_left_over_of_an_earlier_restore_stays_out() {
+fn a_member_left_over_from_an_earlier_restore_stays_out() {
     run_story(include_str!("again.sh"), Version::V3_5_33, &[]);
 }
 

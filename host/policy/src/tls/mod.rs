@@ -15,7 +15,7 @@ mod refusal;
 mod trust;
 mod x509;
 
-pub use refusal::{CUT, MARK, explain};
+pub use refusal::{MARK, cut, explain};
 pub use trust::{Trust, Verifier};
 
 use crate::options::{Given, Loaded};
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_believes_anybody_is_warned() {
+    fn skipping_verification_is_warned_of() {
         let tls = read(&[("tls_insecure_skip_verify", "true")]).expect("good").expect("secure");
         assert!(tls.warning().is_some());
     }

@@ -13,6 +13,7 @@
 
 use super::refusal::Refusal;
 use super::x509::{Certificate, Unfit, date, rsa_bits};
+use plakar_connector::Message;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
@@ -86,10 +87,13 @@ impl Trust {
     ) -> Result<(), Error> {
         let leaf = Certificate::read(shown).ok_or(CertificateError::BadEncoding)?;
         if leaf.version < 3 {
-            return Err(Refusal::error(format!(
-                "the server's certificate is X.509 version {}, which has no names; issue one of version 3 with subject alternative names",
-                leaf.version
-            )));
+            return Err(Refusal::error(
+                Message::new(format!(
+                    "the server's certificate is X.509 version {}, which has no names",
+                    leaf.version
+                ))
+                .remedy("issue one of version 3 with subject alternative names"),
+            ));
         }
         strong_enough(leaf.rsa_bits(), "the server's certificate")?;
         let as_leaf = CertificateDer::from(leaf.as_leaf());
@@ -145,10 +149,7 @@ impl Trust {
                 Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
                     let path = std::iter::once(leaf).chain(&between);
                     self.unfit(path, now).unwrap_or_else(|| match leaf.issuer() == leaf.subject() {
-                        true => Refusal::error(
-                            "the server's certificate is signed by itself, an authority that is \
-                             not trusted here; make sure that it is the server's, and set it as `tls_ca_file`",
-                        ),
+                        true => Refusal::error(Message::new("the server's certificate is signed by itself, an authority that is not trusted here").remedy("make sure that it is the server's, and set it as `tls_ca_file`")),
                         false => error,
                     })
                 }
@@ -167,39 +168,45 @@ impl Trust {
         let why = trusted
             .filter(|trusted| issuers.contains(&trusted.subject()))
             .find_map(|trusted| trusted.vouches(now).err())?;
-        let why = match why {
-            Unfit::Expired(end) => format!("expired on {}; use a newer one", date(end)),
+        let (what, remedy) = match why {
+            Unfit::Expired(end) => (format!("expired on {}", date(end)), "use a newer one"),
             Unfit::NotYet(begin) => {
-                format!("is not valid before {}; check this machine's clock", date(begin))
+                (format!("is not valid before {}", date(begin)), "check this machine's clock")
             }
-            Unfit::NoAuthority => {
-                "is not an authority's (CA:FALSE); use the authority's, or the server's current one"
-                    .into()
+            Unfit::NoAuthority => (
+                "is not an authority's (CA:FALSE)".into(),
+                "use the authority's, or the server's current one",
+            ),
+            Unfit::NoCertSign => {
+                ("may not sign certificates (key usage without `keyCertSign`)".into(), ANOTHER)
             }
-            Unfit::NoCertSign => "may not sign certificates (key usage without `keyCertSign`); \
-                 issue another one for the authority"
-                .into(),
-            Unfit::NotForServers => "is not meant for servers (extended key usage without \
-                 `serverAuth`); issue another one for the authority"
-                .into(),
-            Unfit::Critical => "has a critical extension that is unknown here; \
-                 issue another one for the authority"
-                .into(),
+            Unfit::NotForServers => (
+                "is not meant for servers (extended key usage without `serverAuth`)".into(),
+                ANOTHER,
+            ),
+            Unfit::Critical => ("has a critical extension that is unknown here".into(), ANOTHER),
         };
-        Some(Refusal::error(format!(
-            "the certificate of the authority that signed the server's is among {}, but {why}",
-            self.from
-        )))
+        let from = &self.from;
+        let what = format!(
+            "the certificate of the authority that signed the server's is among {from}, but {what}"
+        );
+        Some(Refusal::error(Message::new(what).remedy(remedy)))
     }
 }
 
+/// What to do about an authority's certificate that cannot sign.
+const ANOTHER: &str = "issue another one for the authority";
+
 fn strong_enough(bits: Option<usize>, whose: &str) -> Result<(), Error> {
     match bits {
-        Some(bits) if !RSA_BITS.contains(&bits) => Err(Refusal::error(format!(
-            "{whose} has an RSA key of {bits} bits, and only {} to {} bits are supported; issue one with such a key, or with an ECDSA key",
-            RSA_BITS.start(),
-            RSA_BITS.end()
-        ))),
+        Some(bits) if !RSA_BITS.contains(&bits) => Err(Refusal::error(
+            Message::new(format!(
+                "{whose} has an RSA key of {bits} bits, and only {} to {} bits are supported",
+                RSA_BITS.start(),
+                RSA_BITS.end()
+            ))
+            .remedy("issue one with such a key, or with an ECDSA key"),
+        )),
         _ => Ok(()),
     }
 }
@@ -270,9 +277,7 @@ impl Verifier {
             ) => {
                 let weak = strong_enough(certificate.rsa_bits(), "the server's certificate");
                 weak.err().unwrap_or_else(|| {
-                    Refusal::error(
-                        "the server does not have the key of the certificate that it sends; check its certificate and key, and any proxy in between",
-                    )
+                    Refusal::error(Message::new("the server does not have the key of the certificate that it sends").remedy("check its certificate and key, and any proxy in between"))
                 })
             }
             other => other,
@@ -405,7 +410,7 @@ mod tests {
         verifier
             .verify_server_cert(&path[0], &path[1..], &name, &[], UnixTime::now())
             .map(drop)
-            .map_err(|error| explain(&error, true))
+            .map_err(|error| explain(&error, true).to_string())
     }
 
     #[track_caller]
@@ -569,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_skips_the_check_takes_any_certificate() {
+    fn without_verification_any_certificate_is_accepted() {
         let verifier = Verifier::new(None, Arc::new(provider()));
         let name = ServerName::try_from("node1").expect("a name");
         let nonsense = CertificateDer::from(vec![1, 2, 3]);
