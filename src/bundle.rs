@@ -18,7 +18,7 @@ impl<W: Write> Bundle<W> {
         Self { archive: tar::Builder::new(out) }
     }
 
-    /// Appends a record, read to its end. Answers the size of its content.
+    /// Appends a record, read to its end. Returns the size of its content.
     pub(crate) fn append<N: Network>(&mut self, record: Record<N>, most: usize) -> Result<u64> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(record.mode);

@@ -3,7 +3,7 @@
 //! A snapshot does not name its sender. The responses around it do: by
 //! the ids in their headers, and by the connections that they came over, where the
 //! host numbers those. Behind one name there may be several members: then the
-//! answers disagree sooner or later, and that is refused. Where nobody can tell,
+//! answers disagree sooner or later, and that is refused. Where it cannot be determined,
 //! the member is recorded as unknown; it is never guessed.
 
 use crate::error::{Error, Result};
@@ -29,12 +29,12 @@ const PROGRESS: [&str; 3] = ["revision", "raft term", "applied index"];
 
 impl Identity {
     /// An identity of which nothing is known but the cluster, by the answers of other
-    /// endpoints; zero where not even that is.
+    /// endpoints; zero if not even that is.
     pub(crate) fn of_cluster(cluster_id: u64) -> Self {
         Self { cluster_id, ..Self::default() }
     }
 
-    /// Takes in an answer that came over this connection. An error where another
+    /// Takes in an answer that came over this connection. An error if another
     /// member or another cluster gave it.
     pub(crate) fn add(&mut self, header: Header, connection: Option<&str>) -> Result<()> {
         agree("cluster", &mut self.cluster_id, header.cluster_id)?;
@@ -47,7 +47,7 @@ impl Identity {
         Ok(())
     }
 
-    /// Takes in statuses that were asked for at one time. An error where another
+    /// Takes in statuses that were asked for at one time. An error if another
     /// member gave one of them, or the member is not as far as it was before: then it
     /// was created again, or its data was rolled back.
     pub(crate) fn add_statuses<'a>(
@@ -81,7 +81,7 @@ impl Identity {
         Ok(())
     }
 
-    /// Says that nobody can tell which member answers here, and why.
+    /// Says that it cannot be determined which member responds here, and why.
     pub(crate) fn hide(&mut self, why: &'static str) {
         self.hidden.get_or_insert(why);
     }
@@ -95,17 +95,17 @@ impl Identity {
         }
     }
 
-    /// Why nobody can tell which member answers here, where that is so.
+    /// Why it cannot be determined which member responds here, where that is so.
     pub(crate) fn hidden(&self) -> Option<&'static str> {
         self.hidden
     }
 
-    /// The id of the member that answers here; zero where it is unknown.
+    /// The id of the member that responds here; zero if it is unknown.
     pub(crate) fn member_id(&self) -> u64 {
         if self.hidden.is_some() { 0 } else { self.member_id }
     }
 
-    /// The cluster's id; zero where it is unknown.
+    /// The cluster's id; zero if it is unknown.
     pub(crate) fn cluster_id(&self) -> u64 {
         self.cluster_id
     }

@@ -29,8 +29,8 @@
 //! | [`error`], [`net`], [`deadline`] | the one error; the one way out; the one clock |
 //! | [`json`] | how JSON is written |
 //!
-//! The **rim**, `wasi`, is built for `wasm32-wasip2` alone and decides nothing:
-//! it exports `plakar:connector/importer` and `wasi:cli/run`, and implements the
+//! The **adapters**, `wasi`, are built for `wasm32-wasip2` only and decide nothing:
+//! they export `plakar:connector/importer` and `wasi:cli/run`, and implement the
 //! network over `wasi:http`.
 //!
 //! Three promises order every decision; where two conflict, the earlier wins:

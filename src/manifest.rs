@@ -42,12 +42,12 @@ pub(crate) struct Manifest {
     /// The endpoint that sent the snapshot.
     pub endpoint: String,
     transport: String,
-    /// The member that sent it; `null` where nobody can tell which one did.
+    /// The member that sent it; `null` where it cannot be determined which one did.
     member: Option<MemberInfo>,
-    /// Why that member; `null` where nobody can tell which one it is.
+    /// Why that member; `null` where it cannot be determined which one it is.
     choice: Option<String>,
     cluster_id: Option<Id>,
-    /// The version of that member's binary; empty where unknown.
+    /// The version of that member's binary; empty if unknown.
     pub etcd_version: String,
     storage_version: Option<String>,
     /// The revisions that the snapshot lies between.
@@ -87,7 +87,7 @@ struct Connector {
 pub(crate) struct MemberInfo {
     /// Its id.
     pub id: Option<Id>,
-    /// Its name; empty where it never started.
+    /// Its name; empty if it never started.
     pub name: Option<String>,
     /// What it was when the backup began; only known of the member asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,9 +186,9 @@ impl DatabaseInfo {
 /// What is known of the content of a dump.
 #[derive(Default)]
 pub(crate) struct Evidence {
-    /// What its pages say; `None` where they were not read.
+    /// What its pages say; `None` if they were not read.
     pub database: Option<(Found, DatabaseInfo)>,
-    /// How far it is proven; `None` where that was not wanted.
+    /// How far it is proven; `None` if that was not wanted.
     pub outcome: Option<Outcome>,
     /// What the members say.
     pub votes: Vec<Vote>,
@@ -256,7 +256,7 @@ struct Raft {
 /// An active alarm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct AlarmInfo {
-    /// The member that it is about; zero where etcd names none.
+    /// The member that it is about; zero if etcd names none.
     pub member_id: Id,
     /// What is wrong, by etcd's name.
     #[serde(serialize_with = "alarm_name")]
@@ -301,7 +301,7 @@ impl Manifest {
     ) -> Self {
         let evidence = &dumped.evidence;
         let database = evidence.database.as_ref();
-        // Figures of a member say nothing where it is unknown whose they are, and zero
+        // Figures of a member say nothing if it is unknown whose they are, and zero
         // is not a figure: it is what a response leaves out.
         let known = chosen.identity.hidden().is_none();
         let before = chosen.candidate.status.as_ref().filter(|_| known);

@@ -95,7 +95,7 @@ pub const SMALL_BODY: usize = 1 << 20;
 
 /// A response's body, as it comes.
 pub trait Body {
-    /// The next bytes, maybe none, or `None` where the body ended cleanly: by
+    /// The next bytes, maybe none, or `None` if the body ended cleanly: by
     /// its last chunk, its announced length or the end of the stream.
     fn read(&mut self) -> Result<Option<Vec<u8>>, NetworkError>;
 
@@ -112,7 +112,7 @@ pub trait Network: Clone + 'static {
     fn send(&self, request: Request) -> Result<(Head, Self::Body), NetworkError>;
 
     /// Sends all requests at once and waits for all small responses, no longer
-    /// than `within`. Answers come in the order of the requests.
+    /// than `within`. Returns come in the order of the requests.
     fn exchange(
         &self,
         requests: Vec<Request>,

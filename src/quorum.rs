@@ -48,7 +48,7 @@ impl Verdict {
 pub(crate) struct Vote {
     /// Where it was asked.
     pub endpoint: Authority,
-    /// Who answered; zero where nobody says.
+    /// Who answered; zero if nobody says.
     pub member_id: u64,
     /// What it answered.
     pub reported: Option<HashKv>,
@@ -97,8 +97,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What follows from the answers for bytes that came from `sender` (zero where that is
-/// unknown), in a cluster of these voters. An error where a majority holds something else.
+/// What follows from the answers for bytes that came from `sender` (zero if that is
+/// unknown), in a cluster of these voters. An error if a majority holds something else.
 pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outcome> {
     let of = |verdict: Verdict| {
         let mut ids: Vec<u64> = votes

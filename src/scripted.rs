@@ -1,4 +1,4 @@
-//! A network that answers from a script, for unit tests of the core.
+//! A network that responds from a script, for unit tests of the core.
 
 use crate::net::{Body, Head, Network, NetworkError, Request, Response, Trailers};
 use sha2::{Digest, Sha256};

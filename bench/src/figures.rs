@@ -10,7 +10,7 @@ pub(crate) struct Figure {
     pub(crate) what: &'static str,
     /// What it should be at most.
     pub(crate) limit: f64,
-    /// What it is; `None` where it was not measured.
+    /// What it is; `None` if it was not measured.
     pub(crate) value: Option<f64>,
     unit: Unit,
 }
@@ -163,7 +163,7 @@ fn connect_timeout() -> f64 {
 }
 
 impl Figure {
-    /// Whether it was reached; `None` where it was not measured.
+    /// Whether it was reached; `None` if it was not measured.
     pub(crate) fn is_reached(&self) -> Option<bool> {
         self.value.map(|value| value <= self.limit)
     }

@@ -36,7 +36,7 @@ pub(crate) struct Puts {
 }
 
 impl Puts {
-    /// Begins to put; answers once the first put is done.
+    /// Begins to put; returns once the first put is done.
     pub(crate) fn start(endpoint: String) -> Result<Puts, String> {
         let end = Arc::new(OnceLock::new());
         let ends = Arc::clone(&end);

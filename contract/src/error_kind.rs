@@ -7,19 +7,19 @@ pub enum ErrorKind {
     InvalidConfig,
     /// No connection could be made.
     Unreachable,
-    /// Something took longer than its limit.
+    /// A time limit was exceeded.
     TimedOut,
     /// Credentials are missing or wrong.
     Unauthenticated,
-    /// The credentials are right but may not do this.
+    /// The credentials are valid but not sufficient.
     PermissionDenied,
     /// The server, the component or the host cannot do what was asked.
     Unsupported,
-    /// The content was cut short.
+    /// The content ended early.
     Interrupted,
-    /// The content came whole, but is not what it should be.
+    /// The content is complete but wrong.
     Corrupt,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 

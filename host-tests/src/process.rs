@@ -51,7 +51,7 @@ impl Process {
         kill_process(self.pid(), signal).expect("a child not yet reaped takes signals");
     }
 
-    /// Waits for its end, no longer than `limit`; `None` where it still runs.
+    /// Waits for its end, no longer than `limit`; `None` if it still runs.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let limit = Timespec::try_from(limit).expect("a limit of a human scale");
         let mut ends = [PollFd::new(&self.exit, PollFlags::IN)];

@@ -11,7 +11,7 @@ use std::io::Write;
 const PIECE: usize = 256 << 10;
 
 /// Writes a backup to `out`. `progress` is called after each piece: bytes written,
-/// and bytes in all where that is known.
+/// and bytes in all if that is known.
 pub(crate) fn backup<N: Network>(
     import: &mut Import<N>,
     bundle: bool,

@@ -58,7 +58,7 @@ impl AlarmType {
 /// An active alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
-    /// The member that it is about; zero where etcd names none, since it is about the
+    /// The member that it is about; zero if etcd names none, since it is about the
     /// whole cluster.
     pub member_id: u64,
     /// What is wrong.
@@ -66,7 +66,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Reads the text of an alarm; `None` where it is not one.
+    /// Reads the text of an alarm; `None` if it is not one.
     fn read(text: &str) -> Option<Self> {
         let (mut member_id, mut alarm) = (None, None);
         let text: String = text

@@ -173,7 +173,7 @@ impl Frames {
         self.piece = bytes.into();
     }
 
-    /// The next whole message, or `None` where more bytes are needed.
+    /// The next whole message, or `None` if more bytes are needed.
     fn next(&mut self) -> Result<Option<Bytes>> {
         if self.partial.is_empty() {
             return match wanted(&self.piece)? {

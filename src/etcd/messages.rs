@@ -46,7 +46,7 @@ pub(crate) struct Status {
     #[prost(int64, tag = "3")]
     #[serde(rename = "dbSize", deserialize_with = "number")]
     pub db_size: i64,
-    /// The leader's id; zero where this member knows none.
+    /// The leader's id; zero if this member knows none.
     #[prost(uint64, tag = "4")]
     #[serde(deserialize_with = "number")]
     pub leader: u64,
@@ -73,7 +73,7 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    /// Who answered; all zero where the answer does not tell.
+    /// Who answered; all zero if the answer does not tell.
     pub(crate) fn header(&self) -> Header {
         self.header.unwrap_or_default()
     }
@@ -187,7 +187,7 @@ pub struct Member {
     #[prost(uint64, tag = "1")]
     #[serde(rename = "ID", deserialize_with = "number")]
     pub id: u64,
-    /// Its name; empty where it never started.
+    /// Its name; empty if it never started.
     #[prost(string, tag = "2")]
     pub name: String,
     /// Where its peers reach it.
@@ -207,7 +207,7 @@ pub struct Member {
 /// `AlarmMember`: an active alarm, as the database keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(crate) struct AlarmMember {
-    /// The member that it is about; zero where that is the whole cluster.
+    /// The member that it is about; zero if that is the whole cluster.
     #[prost(uint64, tag = "1")]
     pub member_id: u64,
     /// What is wrong.

@@ -165,7 +165,7 @@ impl Transport {
 pub struct Message<'a> {
     /// Bytes of the database still to come after this message.
     pub remaining: u64,
-    /// The storage version; empty where etcd does not tell.
+    /// The storage version; empty if etcd does not tell.
     pub storage_version: &'a str,
 }
 

@@ -99,12 +99,12 @@ struct Copies {
 struct Copy {
     /// The index of its row.
     index: u32,
-    /// The value as etcd encodes it; `None` where it does not fit into the memory.
+    /// The value as etcd encodes it; `None` if it does not fit into the memory.
     value: Option<Bytes>,
 }
 
 impl Copies {
-    /// The value of the row of this index; `None` where it did not fit into the memory.
+    /// The value of the row of this index; `None` if it did not fit into the memory.
     fn value(self, index: u32) -> Option<Bytes> {
         self.copies.into_iter().find(|copy| copy.index == index).and_then(|copy| copy.value)
     }

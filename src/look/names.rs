@@ -147,7 +147,7 @@ impl Listed {
         self.texts.get(key.name)
     }
 
-    /// What its value says; `None` where that was not wanted or cannot be read.
+    /// What its value says; `None` if that was not wanted or cannot be read.
     pub(crate) fn detail(&self, key: &Live) -> Option<Detail> {
         let (mut low, mut high) = (0, self.details.count());
         while low < high {

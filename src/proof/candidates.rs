@@ -143,7 +143,7 @@ pub trait Observer {
     /// What is wanted of a pair whose key has this name.
     fn wants(&self, name: &[u8]) -> Wanted;
     /// Takes what was wanted of a pair: the index of its row, which rises from call to call,
-    /// the row, the name of its key, and its value as etcd encodes it; `None` where that was
+    /// the row, the name of its key, and its value as etcd encodes it; `None` if that was
     /// not wanted, or does not fit into the memory. What is kept is counted against `budget`.
     fn take(
         &mut self,

@@ -145,7 +145,7 @@ impl<O: Observer> Reader<O> {
         Ok(())
     }
 
-    /// The end of the database. An error is one of the meta pages. `None` where the pages
+    /// The end of the database. An error is one of the meta pages. `None` if the pages
     /// were not to be read.
     pub fn finish(self) -> Result<Option<Result<Keyspace<O>, Fault>>, &'static str> {
         let Some(meta) = self.meta else { return Err("this is not a bbolt database") };

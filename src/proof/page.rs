@@ -135,7 +135,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header of the page of this index; `None` where there cannot be one.
+    /// Reads the header of the page of this index; `None` if there cannot be one.
     pub fn read(page: &[u8], index: u64) -> Option<Self> {
         if u64_at(page, 0) != index {
             return None;

@@ -15,9 +15,9 @@ pub(crate) struct Chosen {
     pub candidate: Candidate,
     /// Why it, in words.
     pub choice: String,
-    /// The version of its binary; empty where it does not tell.
+    /// The version of its binary; empty if it does not tell.
     pub version: String,
-    /// All members; `None` where it does not tell.
+    /// All members; `None` if it does not tell.
     pub members: Option<Vec<Member>>,
     /// What an operator must know.
     pub warnings: Vec<String>,
@@ -102,7 +102,7 @@ impl Chosen {
         let reported = self.identity.add(header, connection);
         reported.map_err(|error| error.at(&self.candidate.endpoint, Stage::Probe))?;
         match header.member_id {
-            // Every etcd says who answers. Its proxy lists itself as the one member.
+            // Every etcd says who responds. Its proxy lists itself as the one member.
             0 => self.identity.hide("an `etcd grpc-proxy` is in between"),
             _ => self.members = Some(list.members),
         }

@@ -27,7 +27,7 @@ impl<N: Network> Session<N> {
         Ok(candidate)
     }
 
-    /// Logs in at a candidate's endpoint; `None` where authentication is off.
+    /// Logs in at a candidate's endpoint; `None` if authentication is off.
     pub(super) fn login_at(
         &self,
         Candidate { endpoint, transport, .. }: &Candidate,
@@ -36,7 +36,7 @@ impl<N: Network> Session<N> {
         self.login(&[Probe::new(endpoint.clone(), *transport)], credentials).remove(0)
     }
 
-    /// Logs in at all these endpoints at once; `None` where authentication is off.
+    /// Logs in at all these endpoints at once; `None` if authentication is off.
     pub(super) fn login(
         &self,
         asked: &[Probe],

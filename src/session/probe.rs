@@ -18,7 +18,7 @@ pub(super) struct Survey {
     pub(super) candidates: VecDeque<Candidate>,
     /// Endpoints that are of no use.
     pub(super) rejected: Vec<Rejected>,
-    /// The id of the cluster that they tell; zero where none does.
+    /// The id of the cluster that they tell; zero if none does.
     pub(super) cluster_id: u64,
     /// All alarms that they tell.
     pub(super) alarms: Vec<Alarm>,

@@ -48,7 +48,7 @@ pub enum Hashing {
 pub struct Checks {
     /// Who computes its digest.
     pub hashing: Hashing,
-    /// The memory for reading its pages, in bytes; `None` where they are not read.
+    /// The memory for reading its pages, in bytes; `None` if they are not read.
     pub proof_memory: Option<usize>,
 }
 
@@ -64,12 +64,12 @@ pub(crate) struct Proof {
 
 /// The content of a database while it passes: what a proof rests on.
 pub(crate) struct Content<O = ()> {
-    /// `None` where the host does it.
+    /// `None` if the host does it.
     sha256: Option<Sha256>,
     pages: Reader<O>,
 }
 
-/// What the pages of a database say, or why they were not read; `None` where that was not
+/// What the pages of a database say, or why they were not read; `None` if that was not
 /// wanted.
 pub(crate) type Pages = Option<std::result::Result<Keyspace, String>>;
 
@@ -112,7 +112,7 @@ impl<O: Observer> Content<O> {
     }
 
     /// The end of the database: compares the digest that came with the one computed here,
-    /// if it is, and the pages with each other. `None` where they were not to be read.
+    /// if it is, and the pages with each other. `None` if they were not to be read.
     pub(crate) fn finish(
         &mut self,
         digest: &[u8],

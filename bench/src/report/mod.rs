@@ -11,7 +11,7 @@ use crate::results::Results;
 use serde_json::json;
 use std::path::Path;
 
-/// Writes everything into a directory, and answers the table.
+/// Writes everything into a directory, and returns the table.
 pub(crate) fn write(
     arguments: &Arguments,
     machine: &Machine,

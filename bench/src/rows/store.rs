@@ -46,7 +46,7 @@ impl Stores {
     }
 
     /// Runs it, and looks at the plugin meanwhile: the memory is the plugin's,
-    /// where there is one.
+    /// if there is one.
     fn run(&self, backup: Command) -> Result<Cost, String> {
         let (mut plugin, mut memory, mut cpu) = (None::<Plugin>, 0, 0.0);
         let mut cost = Running::start(backup, Stdio::null())?.wait(&mut |_| {

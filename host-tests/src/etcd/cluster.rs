@@ -262,7 +262,7 @@ impl Cluster {
         self.members[index].process = None;
     }
 
-    /// Starts a member again on what it holds, with these flags besides; answers
+    /// Starts a member again on what it holds, with these flags besides; returns
     /// once it is healthy.
     pub fn restart(&mut self, index: usize, flags: &[&str]) {
         self.kill(index);

@@ -74,19 +74,19 @@ impl Member {
         self
     }
 
-    /// Answers the snapshot call with this.
+    /// Returns the snapshot call with this.
     pub fn snapshot(self, answer: Answer) -> Member {
         self.on(SNAPSHOT, answer)
     }
 
-    /// Answers every request for `path` with this; the path `*` stands for a
+    /// Returns every request for `path` with this; the path `*` stands for a
     /// connection that begins with HTTP/2.
     pub fn on(mut self, path: &str, answer: Answer) -> Member {
         self.scripted.insert(path.into(), answer);
         self
     }
 
-    /// Answers with the first of these until a snapshot was asked for, and then with
+    /// Returns with the first of these until a snapshot was asked for, and then with
     /// the other.
     pub fn on_after_snapshot(mut self, path: &str, [before, after]: [Answer; 2]) -> Member {
         self.changed.insert(path.into(), after);

@@ -21,7 +21,7 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Reads the next request of a connection; `None` where the client left.
+    /// Reads the next request of a connection; `None` if the client left.
     pub(super) fn read(connection: &mut impl Read) -> io::Result<Option<Request>> {
         let mut bytes = Vec::new();
         let (mut request, head) = loop {

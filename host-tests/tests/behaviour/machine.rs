@@ -234,6 +234,9 @@ fn what_cannot_be_written_to_standard_output_is_no_success() {
         "--json inspect \"$1\"",
         "completions bash",
         "man",
+        "--help",
+        "backup --help",
+        "--version",
     ] {
         shell(command, "> /dev/full").assert_exit(1, &["standard output"]);
         // Without one Rust's runtime makes do with `/dev/null`.

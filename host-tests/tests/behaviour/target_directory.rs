@@ -203,7 +203,9 @@ fn what_a_killed_run_left_is_removed_by_the_next_one() {
     running.wait();
     assert!(!target.dump().exists(), "a part looks like a backup");
     assert!(!below(&target.path()).is_empty(), "it left something");
-    back_up(&healthy(), &target.path(), &[]).assert_ok();
+    let next = back_up(&healthy(), &target.path(), &[]);
+    next.assert_ok();
+    assert!(next.stderr.contains(", which an interrupted run had left"), "{next}");
     target.assert_whole_backup();
 }
 

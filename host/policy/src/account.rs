@@ -124,7 +124,7 @@ impl Account {
     }
 
     /// The store has finished a record, and keeps this many bytes of it, or says
-    /// that it keeps nothing. Answers the record's id and its good end.
+    /// that it keeps nothing. Returns the record's id and its good end.
     pub fn acknowledge(&mut self, pathname: &str, kept: Option<u64>) -> Result<(u64, Fate), Error> {
         let stage = self.entry(pathname)?.stage;
         let fate = match (stage, kept) {

@@ -34,7 +34,7 @@ pub enum Event<'a> {
     RecordBegun {
         /// Its absolute pathname.
         pathname: &'a str,
-        /// Bytes it will have, where that is known already.
+        /// Bytes it will have, if that is known already.
         size: Option<u64>,
     },
     /// A part of a record's content was handed to the store.
@@ -43,7 +43,7 @@ pub enum Event<'a> {
         pathname: &'a str,
         /// Bytes so far.
         bytes: u64,
-        /// Bytes it will have, where that is known.
+        /// Bytes it will have, if that is known.
         size: Option<u64>,
     },
     /// The store keeps a record.

@@ -14,7 +14,7 @@ pub const LARGEST: u64 = 1 << 20;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a file, which may be a pipe, on a thread of its own: signals are heard
-/// meanwhile. Returns the reason in words where that fails.
+/// meanwhile. Returns the reason in words if that fails.
 pub async fn read(path: &Path, limit: Duration) -> Result<Vec<u8>, String> {
     let file = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || -> Result<Vec<u8>, String> {

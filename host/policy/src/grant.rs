@@ -119,7 +119,7 @@ const SCHEMES: [Protocol<'static>; 2] = [
     Protocol { name: "https", tls: true, default_port: 443 },
 ];
 
-/// The authority of a URI, read as that of a location is; none where a location could
+/// The authority of a URI, read as that of a location is; none if a location could
 /// not hold it.
 fn asked(uri: &Uri) -> Option<Authority> {
     let scheme = SCHEMES.into_iter().find(|scheme| uri.scheme_str() == Some(scheme.name))?;

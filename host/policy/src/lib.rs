@@ -54,7 +54,7 @@ pub struct Plan {
     pub config: Config,
     /// What it may reach.
     pub grant: Grant,
-    /// How connections are secured; none where no authority is reached over TLS.
+    /// How connections are secured; none if no authority is reached over TLS.
     pub tls: Option<Tls>,
     /// How long it may take.
     pub limits: TimeLimits,

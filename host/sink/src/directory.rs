@@ -107,7 +107,7 @@ pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
 }
 
 impl DirectorySink {
-    /// Prepares the directory `path`: makes it where it is missing, and does with
+    /// Prepares the directory `path`: makes it if it is missing, and does with
     /// files of its own what the commit will do, so that a file system that refuses
     /// it is found out before anything is contacted. Files that exist are replaced
     /// only with `force`. May wait for the file system.
@@ -156,7 +156,7 @@ impl DirectorySink {
         Placing::new(self.disk.as_ref(), lease, &self.target.path, self.force)
     }
 
-    /// Moves all records at once to where the empty target is. Answers false where
+    /// Moves all records at once to where the empty target is. Returns false where
     /// it is not empty any more, or cannot be moved as a whole.
     fn place_whole(&mut self) -> Result<bool, Error> {
         let disk = Arc::clone(&self.disk);

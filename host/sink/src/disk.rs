@@ -58,7 +58,7 @@ pub(super) fn has_no_locks(error: &io::Error) -> bool {
     is_one_of(error, &[Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::INVAL])
 }
 
-/// Brings to the disk what a directory lists; answers whether it could be. Some file
+/// Brings to the disk what a directory lists; returns whether it could be. Some file
 /// systems cannot, and some directories may be written and not read: databases go on
 /// then, and so does a backup, because every file in there was synced by itself.
 pub(super) fn sync_directory(disk: &dyn Disk, directory: &Path) -> io::Result<bool> {

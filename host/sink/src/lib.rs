@@ -44,7 +44,7 @@ pub trait Sink: Send {
     /// Takes the next bytes of the file begun.
     fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Ends the file begun and makes it last; answers how many bytes are kept.
+    /// Ends the file begun and makes it last; returns how many bytes are kept.
     fn finish_file(&mut self) -> impl Future<Output = Result<u64, Error>> + Send;
 
     /// Keeps everything, in one step that is not to be cut short.

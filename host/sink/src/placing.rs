@@ -175,7 +175,7 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Puts a file where there is one, and keeps the old one in the lease.
+    /// Puts a file if there is one, and keeps the old one in the lease.
     fn swap(&mut self, record: &Path) -> io::Result<()> {
         let (from, place) = (self.staged(record), self.to.join(record));
         match self.disk.rename(&from, &place, RenameFlags::EXCHANGE) {
@@ -223,7 +223,7 @@ impl<'a> Placing<'a> {
             .map_err(|error| failed("remove", &self.lease.join(JOURNAL), &error))
     }
 
-    /// Undoes the moves, the last one first. Answers whether everything is again as
+    /// Undoes the moves, the last one first. Returns whether everything is again as
     /// it was; what could not be put back stays in the lease.
     #[must_use]
     pub(super) fn undo(&mut self) -> bool {
@@ -323,7 +323,7 @@ fn strike_out(disk: &dyn Disk, lease: &Path) -> io::Result<()> {
     sync_directory(disk, lease).map(drop)
 }
 
-/// Undoes what the run of a dead lease had begun; answers whether there was anything.
+/// Undoes what the run of a dead lease had begun; returns whether there was anything.
 /// If a file cannot be distinguished from the one that it replaces, nothing is moved.
 pub(super) fn recover(disk: &dyn Disk, lease: &Path, to: &Path) -> io::Result<bool> {
     let plan: Vec<Plan> = match std::fs::read(lease.join(JOURNAL)) {

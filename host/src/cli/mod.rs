@@ -31,7 +31,7 @@ use plakar_policy::Error;
 use plakar_wasm::output;
 use report::Report;
 use signals::Signals;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -44,13 +44,25 @@ const WORKERS: usize = 1;
 /// member that is backed up: that of the command `nice`.
 const NICENESS: i32 = 10;
 
-/// Parses the arguments, does what they say, and answers the exit code.
+/// Parses the arguments, does what they say, and returns the exit code.
 pub(crate) fn main() -> ExitCode {
     machine::prepare();
     if let Err(error) = machine::stack() {
         return ExitCode::from(failed(&error));
     }
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // The help and the version are output like any other.
+        Err(text) if !text.use_stderr() => {
+            let text = text.render();
+            let text = match std::io::stdout().is_terminal() {
+                true => text.ansi().to_string(),
+                false => text.to_string(),
+            };
+            return ExitCode::from(write(text.as_bytes()));
+        }
+        Err(error) => error.exit(),
+    };
     match &arguments.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -104,7 +116,7 @@ fn start(arguments: &Arguments) -> Result<u8, Error> {
     Ok(code)
 }
 
-/// Says on standard error why a command failed; answers the exit code.
+/// Says on standard error why a command failed; returns the exit code.
 fn failed(error: &Error) -> u8 {
     let _ = writeln!(std::io::stderr(), "error: {error}");
     error.fault().exit_code()
@@ -127,7 +139,7 @@ fn man(name: Option<&str>) -> u8 {
     }
 }
 
-/// Writes a text that is the whole answer of a command; answers the exit code.
+/// Writes a text that is the whole answer of a command; returns the exit code.
 fn write(text: &[u8]) -> u8 {
     let mut out = std::io::stdout();
     let reason = match out.write_all(text).and_then(|()| out.flush()) {
@@ -147,7 +159,8 @@ fn log(output: &Output, report: Report) {
         _ => LevelFilter::DEBUG,
     };
     // What libraries log by themselves is said again, and better, by our errors.
-    let ours = Targets::new().with_target("plakar_wasm", level);
+    let ours = ["plakar_wasm", "plakar_sink"].map(|target| (target, level));
+    let ours = Targets::new().with_targets(ours);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(report)
         .with_ansi(false)

@@ -57,7 +57,7 @@ impl Signals {
         Ok(Self(heard))
     }
 
-    /// Does the work until it ends or a signal comes; answers the exit code of the
+    /// Does the work until it ends or a signal comes; returns the exit code of the
     /// signal then. The work is dropped where it stands: connections close, and what
     /// was half written is removed.
     pub(super) async fn unless_signalled<T>(
@@ -89,7 +89,7 @@ pub(super) fn survive_large_files() {
     let _ = signal(SignalKind::from_raw(Number::XFSZ.as_raw()));
 }
 
-/// The signals that this process ignores, one bit each; none where nobody says.
+/// The signals that this process ignores, one bit each; none if nobody says.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

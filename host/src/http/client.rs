@@ -117,7 +117,7 @@ impl Client {
         &self.http2
     }
 
-    /// Sends a request; answers as soon as the response's head is there.
+    /// Sends a request; returns as soon as the response's head is there.
     pub(super) async fn send(
         &self,
         mut request: http::Request<WasiBody>,

@@ -109,7 +109,7 @@ impl Connection {
         }
     }
 
-    /// What a write answers: where it failed, the reason that the server sent.
+    /// What a write returns: where it failed, the reason that the server sent.
     fn poll_reason<T>(
         &mut self,
         cx: &mut Context<'_>,

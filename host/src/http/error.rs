@@ -105,7 +105,7 @@ fn of_http2(error: &h2::Error) -> Error {
 }
 
 /// An error and its causes. An I/O error hides the one it was made of from
-/// `source`, which answers that one's cause.
+/// `source`, which returns that one's cause.
 fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

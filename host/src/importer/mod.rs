@@ -5,7 +5,7 @@
 //! ```
 //!
 //! After a call was cancelled or trapped nothing more is called, as the contract
-//! demands: each type answers an error from then on, and dropping it drops the
+//! demands: each type returns an error from then on, and dropping it drops the
 //! whole store.
 
 mod convert;
@@ -120,7 +120,7 @@ impl Connector {
     /// Runs the component's own command line: `arguments` without its name,
     /// `variables` as its whole environment, the standard streams of this process.
     /// The whole is ended by the host where the component does not end it in time.
-    /// Answers the exit code.
+    /// Returns the exit code.
     pub async fn run(
         &self,
         arguments: &[String],
@@ -209,7 +209,7 @@ pub struct Import {
     resource: ResourceAny,
 }
 
-/// What an import's `next` answers.
+/// What an import's `next` returns.
 pub enum Step {
     /// A record to store.
     Record(Record),
@@ -345,7 +345,7 @@ impl Import {
         }
     }
 
-    /// How many bytes a file will have, where that is known.
+    /// How many bytes a file will have, if that is known.
     pub async fn size(&mut self, reader: &Reader) -> Result<Option<u64>, Error> {
         let Instance { store, exports, life, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().reader();

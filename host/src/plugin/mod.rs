@@ -37,7 +37,7 @@ pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 /// Serves the component in a file over standard input and output, until plakar closes
 /// them. Where the file is not known, plakar hears why when it asks.
 ///
-/// Answers at once, for plakar does not wait: the component is compiled meanwhile.
+/// Returns at once, for plakar does not wait: the component is compiled meanwhile.
 pub async fn serve(path: Result<PathBuf, Error>, say: Say) -> Result<(), Error> {
     let connection = wire::take()?;
     let service = TowerToHyperService::new(ImporterServer::new(Service::new(path, say)));

@@ -173,7 +173,7 @@ enum Progress {
 }
 
 impl Owner<'_> {
-    /// Answers questions until the import has succeeded.
+    /// Returns questions until the import has succeeded.
     async fn serve(mut self) -> Result<(), Error> {
         loop {
             if let Some(asked) = self.advance().await? {
@@ -202,7 +202,7 @@ impl Owner<'_> {
     }
 
     /// Asks the component for its next record, where somebody waits for one and
-    /// the component has more to say. Answers who is to hear of the good end.
+    /// the component has more to say. Returns who is to hear of the good end.
     async fn advance(
         &mut self,
     ) -> Result<Option<oneshot::Sender<Option<connectors::Record>>>, Error> {

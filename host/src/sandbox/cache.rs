@@ -26,7 +26,7 @@ pub(super) struct Cached {
     directory: PathBuf,
 }
 
-/// Opens the cache; none where it cannot be trusted or made, which costs time only.
+/// Opens the cache; none if it cannot be trusted or made, which costs time only.
 pub(super) fn open() -> Option<Cached> {
     let directory = directory()?;
     let opened = prepare(&directory).and_then(|()| {

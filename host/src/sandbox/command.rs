@@ -24,7 +24,7 @@ const LATE: Duration = Duration::from_secs(10);
 impl Loaded {
     /// Runs the component's `wasi:cli/run` with these arguments, the first being
     /// its name, and these variables. The standard streams are those of this
-    /// process. Answers the exit code; 0 once what was written is on the disk.
+    /// process. Returns the exit code; 0 once what was written is on the disk.
     pub(crate) async fn run(
         &self,
         arguments: &[String],

@@ -268,7 +268,7 @@ fn a_connection_that_is_vouched_for_afterwards_is_good() {
     assert_eq!(manifest["member"]["id"], "2");
 }
 
-/// `etcd grpc-proxy` lists itself as the one member, and says nothing of who answers.
+/// `etcd grpc-proxy` lists itself as the one member, and says nothing of who responds.
 #[test]
 fn behind_a_grpc_proxy_member_and_members_are_unknown() {
     for transport in BOTH {

@@ -45,7 +45,7 @@ pub(super) struct Certificate<'a> {
     issuer: Range<usize>,
     subject: Range<usize>,
     key: Range<usize>,
-    /// When it begins to be valid; none where that is no date after 1970.
+    /// When it begins to be valid; none if that is no date after 1970.
     pub(super) not_before: Option<UnixTime>,
     /// When it ends to be valid.
     pub(super) not_after: Option<UnixTime>,
@@ -71,7 +71,7 @@ pub(super) enum Unfit {
 }
 
 impl<'a> Certificate<'a> {
-    /// Reads a certificate; none where it is not one.
+    /// Reads a certificate; none if it is not one.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let reader = Reader { der, rest: 0..der.len() };
         let mut outer = reader.clone().only(SEQUENCE)?;
@@ -315,7 +315,7 @@ impl<'a> Reader<'a> {
         Some(Extension { id, critical, value: parts.next(OCTET_STRING)?.content })
     }
 
-    /// A date, or none where it is one that no clock here can have.
+    /// A date, or none if it is one that no clock here can have.
     fn time(&mut self) -> Option<Option<UnixTime>> {
         let time = self.any()?;
         let digits = std::str::from_utf8(&self.der[time.content]).ok()?;

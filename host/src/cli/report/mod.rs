@@ -115,7 +115,7 @@ impl Report {
         self.0.deliver(OUTCOME, |_| {});
     }
 
-    /// Shows how the command ended; answers the exit code.
+    /// Shows how the command ended; returns the exit code.
     pub(super) fn end(&self, outcome: Outcome) -> u8 {
         let code = outcome.code();
         self.0.deliver(OUTCOME, move |state| {
