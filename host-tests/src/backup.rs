@@ -14,11 +14,12 @@ use crate::run::{Outcome, Run};
 use crate::target::Target;
 use crate::tools;
 use plakar_connector::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// `plakar-wasm backup` of the connector before it runs.
+/// `plakar-wasm backup` before it runs.
 #[derive(Debug, Clone)]
 pub struct Backup {
+    connector: PathBuf,
     location: String,
     arguments: Vec<String>,
 }
@@ -26,7 +27,16 @@ pub struct Backup {
 impl Backup {
     /// A backup of this location.
     pub fn of(location: impl Into<String>) -> Backup {
-        Backup { location: location.into(), arguments: Vec::new() }
+        Backup { connector: tools::connector(), location: location.into(), arguments: Vec::new() }
+    }
+
+    /// A backup by the component that misbehaves in this way.
+    pub fn misbehaving(behaviour: &str) -> Backup {
+        let backup = Backup {
+            connector: tools::misbehaving_connector(),
+            ..Backup::of("test://127.0.0.1:80")
+        };
+        backup.option(format!("behaviour={behaviour}"))
     }
 
     /// A backup from these endpoints, in this order.
@@ -62,19 +72,16 @@ impl Backup {
 
     /// The command that backs up into this directory.
     pub fn to_path(&self, path: &Path) -> Run {
-        Run::plakar_wasm(["backup"])
-            .path(tools::connector())
-            .args([&self.location, "--to"])
-            .path(path)
-            .args(&self.arguments)
+        self.command("backup").args(["--to"]).path(path)
     }
 
     /// The command that only checks whether a backup could start.
     pub fn ping(&self) -> Run {
-        Run::plakar_wasm(["ping"])
-            .path(tools::connector())
-            .args([&self.location])
-            .args(&self.arguments)
+        self.command("ping")
+    }
+
+    fn command(&self, name: &str) -> Run {
+        Run::plakar_wasm([name]).path(&self.connector).args([&self.location]).args(&self.arguments)
     }
 
     /// Runs it to its end, into a new place.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// More bytes than anything takes that is no snapshot.
+/// More bytes than any response has that is not a snapshot.
 const SNAPSHOT: usize = 32 << 10;
 
-/// A member that has sent nothing for so long has sent all.
+/// After this much silence a member has sent everything.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// How long a connection lasts.
@@ -22,7 +22,7 @@ pub enum Lasting {
     IntoTheSnapshot,
     /// To the very end of a snapshot.
     UntilTheSnapshotEnds,
-    /// For one answer.
+    /// For one response.
     ForOneAnswer,
 }
 

@@ -17,6 +17,8 @@
 //! | [`grpc`] | the same over native gRPC |
 //! | [`recorded`] | texts that real servers were seen to send, for those two |
 //! | [`database`] | bytes that look like a database, for that server |
+//! | [`backup`] | a backup under test: from where, with which options, and what came of it |
+//! | [`golden`] | texts that people read, compared word for word |
 //! | [`run`] | `plakar-wasm` and stock `wasmtime` as bounded subprocesses |
 //! | [`plakar`] | the real plakar with the package installed |
 //! | [`target`] | a directory to back up into, and what was left in it |

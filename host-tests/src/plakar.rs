@@ -266,6 +266,12 @@ impl Plugin {
         kill_process(self.0, signal).expect("the plugin runs");
     }
 
+    /// Lets it go on after it was stopped, and waits for the end of plakar.
+    pub fn resume(self, plakar: Running) -> Outcome {
+        self.signal(Signal::CONT);
+        plakar.wait()
+    }
+
     /// Bytes that it wrote so far.
     pub fn bytes_written(self) -> u64 {
         let account = fs::read_to_string(format!("/proc/{}/io", self.0)).unwrap_or_default();
@@ -327,25 +333,6 @@ impl Snapshot<'_> {
 
     fn path(&self, pathname: &str) -> String {
         format!("{}:{pathname}", self.id)
-    }
-}
-
-impl Outcome {
-    /// Fails unless it ended with this exit code. Unlike
-    /// [`assert_exit`](Outcome::assert_exit) it says nothing of processes: a plugin
-    /// may outlive plakar by the moment in which it sees that its input has ended.
-    #[track_caller]
-    pub fn assert_code(&self, code: i32) -> &Outcome {
-        assert_eq!(self.code, code, "{self}");
-        self
-    }
-}
-
-impl Running {
-    /// Lets a plugin that was stopped go on, and waits for the end of plakar.
-    pub fn resume(self, plugin: Plugin) -> Outcome {
-        plugin.signal(Signal::CONT);
-        self.wait()
     }
 }
 

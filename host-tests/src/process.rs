@@ -105,7 +105,7 @@ fn on_the_lasting_thread(command: Command) -> Child {
         let (orders, queue) = mpsc::channel::<Order>();
         std::thread::spawn(move || {
             for (mut command, answer) in queue {
-                // The asker waits for the answer; it is there.
+                // The thread that sent the order waits for this.
                 let _ = answer.send(command.spawn());
             }
         });

@@ -77,7 +77,7 @@ impl Target {
 pub fn below(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut paths = Vec::new();
-    // What is moved away meanwhile is no longer there, which is no failure.
+    // A file may be moved away in the meantime, which is not a failure.
     for path in entries.flatten().map(|entry| entry.path()) {
         let inner = if path.is_dir() { below(&path) } else { Vec::new() };
         paths.push(path);

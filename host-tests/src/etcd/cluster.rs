@@ -71,7 +71,7 @@ impl Member {
         format!("127.0.0.1:{}", self.port)
     }
 
-    fn answers(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.process.is_some() && !self.frozen
     }
 
@@ -184,7 +184,7 @@ impl Cluster {
     /// The leader, once all members that run agree on one of them.
     pub fn leader(&self) -> usize {
         self.eventually("agree on a leader", || {
-            let running: Vec<&Member> = self.members.iter().filter(|m| m.answers()).collect();
+            let running: Vec<&Member> = self.members.iter().filter(|m| m.is_running()).collect();
             let reported: Option<Vec<u64>> = running
                 .iter()
                 .map(|member| Some(leader_id(&self.try_status(&member.endpoint())?)))
@@ -192,7 +192,7 @@ impl Cluster {
             let reported = reported?;
             let leader = *reported.first()?;
             reported.iter().all(|other| *other == leader).then_some(())?;
-            self.members.iter().position(|member| member.answers() && member.id == leader)
+            self.members.iter().position(|member| member.is_running() && member.id == leader)
         })
     }
 
@@ -201,7 +201,7 @@ impl Cluster {
         let leader = self.leader();
         let follows = |index: &usize| {
             *index != leader
-                && self.members[*index].answers()
+                && self.members[*index].is_running()
                 && self.status(*index)["Status"]["isLearner"] != true
         };
         (0..self.members.len()).filter(follows).collect()
@@ -300,7 +300,7 @@ impl Cluster {
         let id = self.members[index].id.to_string();
         let request = json!({ "action": "ACTIVATE", "memberID": id, "alarm": alarm });
         self.client(self.leader()).post("/v3/maintenance/alarm", &request);
-        for other in self.members.iter().filter(|member| member.answers()) {
+        for other in self.members.iter().filter(|member| member.is_running()) {
             self.eventually("tell of the alarm", || {
                 let errors = self.try_status(&other.endpoint())?["Status"]["errors"].to_string();
                 (errors.contains(&id) && errors.contains(alarm)).then_some(())

@@ -1,4 +1,4 @@
-//! `etcd grpc-proxy`, which answers for members and hides which one did.
+//! `etcd grpc-proxy`, which responds for its members and hides which one did.
 
 use super::{Version, free_port};
 use crate::process::{Process, command};

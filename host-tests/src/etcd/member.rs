@@ -3,6 +3,7 @@
 use super::{Client, Version, free_port};
 use crate::certs::{Authority, Identity};
 use crate::process::{Process, Signal, command};
+use serde_json::Value;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,27 @@ impl Etcd {
             }
         }
         panic!("etcd {version} found its ports in use, five times over");
+    }
+
+    /// Waits until a new member has set the version of its cluster and of its storage, and
+    /// has written both into its database.
+    pub fn settle(&self) {
+        let (minor, _) = self.version.name().rsplit_once('.').expect("a version has a patch level");
+        // Older ones do not report the version of their storage.
+        let reports_storage = [Version::V3_6_14, Version::V3_7_1].contains(&self.version);
+        let started = Instant::now();
+        loop {
+            let (_, text) = self.try_get("/version").expect("the member serves");
+            let versions: Value = serde_json::from_str(&text).expect("it is JSON");
+            let is_set = |name: &str| {
+                versions[name].as_str().is_some_and(|version| version.starts_with(minor))
+            };
+            if is_set("etcdcluster") && (!reports_storage || is_set("storage")) {
+                return;
+            }
+            assert!(started.elapsed() < READY, "it has not settled: {text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// `HOST:PORT` of the client endpoint.

@@ -10,7 +10,7 @@ pub struct Answer {
     pub(super) head: Option<Head>,
     pub(super) body: Vec<u8>,
     pub(super) framing: Framing,
-    /// How long each chunk is waited with, and each byte of a raw answer.
+    /// The pause before each chunk, and before each byte of a raw answer.
     pub(super) pause: Duration,
     pub(super) ending: Ending,
 }
@@ -121,7 +121,7 @@ impl Answer {
         self
     }
 
-    /// Waits so long before each chunk, or each byte of a raw answer.
+    /// Pauses before each chunk, or before each byte of a raw answer.
     pub fn pausing(mut self, pause: Duration) -> Answer {
         self.pause = pause;
         self

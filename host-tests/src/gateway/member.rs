@@ -1,4 +1,4 @@
-//! What a member responds, path by path, where the script says nothing else.
+//! What a member returns for each path, unless the script says otherwise.
 
 use super::{Answer, Request, Stream};
 use crate::database::REVISION;
@@ -29,12 +29,12 @@ pub struct Member {
 const SNAPSHOT: &str = "/v3/maintenance/snapshot";
 
 impl Member {
-    /// A member that holds this database, and answers as etcd 3.6 does.
+    /// A member that holds this database, and responds as etcd 3.6 does.
     pub fn with(database: &[u8]) -> Member {
         Member::speaking(GatewayStyle::V2, database)
     }
 
-    /// A member that holds this database and answers in this style.
+    /// A member that holds this database and responds in this style.
     pub fn speaking(style: GatewayStyle, database: &[u8]) -> Member {
         let stream = Stream { style, ..Stream::of(database) };
         Member {
@@ -68,7 +68,7 @@ impl Member {
         Member { is_learner: true, ..self }
     }
 
-    /// Says that this alarm is on for that member; for the whole cluster where it is 0.
+    /// Says that this alarm is on for that member; for the whole cluster if it is 0.
     pub fn alarmed(mut self, member: u64, alarm: &'static str) -> Member {
         self.alarms.push((member, alarm));
         self

@@ -5,7 +5,7 @@
 //! use host_tests::database::database;
 //! use host_tests::gateway::{Answer, Gateway, Member, Stream};
 //!
-//! // Everything as a real member responds it, but for a digest that is wrong.
+//! // Everything as a real member sends it, except for a digest that is wrong.
 //! let database = database(4);
 //! let mut stream = Stream::of(&database);
 //! stream.digest()[0] ^= 1;

@@ -1,4 +1,4 @@
-//! The few messages that the server answers (`api/etcdserverpb/rpc.proto`), and
+//! The few messages that the server sends (`api/etcdserverpb/rpc.proto`), and
 //! the frames they travel in.
 
 /// A message under construction.

@@ -238,7 +238,7 @@ enum Order {
     End,
 }
 
-/// The names and contents of the files in a folder; hidden ones are none.
+/// The names and contents of the files in a folder; except hidden ones.
 fn files(folder: &Path) -> impl Iterator<Item = (String, String)> {
     let entries = std::fs::read_dir(folder).expect("the folder lasts").flatten();
     entries.filter_map(|entry| {

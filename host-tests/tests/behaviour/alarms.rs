@@ -3,7 +3,6 @@
 use host_tests::backup::{BackedUp, Backup};
 use host_tests::etcd::{Etcd, Version};
 use host_tests::recorded;
-use host_tests::run::Run;
 use plakar_connector::ErrorKind;
 use serde_json::json;
 
@@ -35,7 +34,7 @@ fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version)
             assert!(manifest["warnings"].to_string().contains(words), "{manifest}");
         }
         assert_eq!(manifest["status_errors"], json!([]), "etcd {version}");
-        let ping = Run::ping(&etcd.location(), &["-o", transport]).wait();
+        let ping = Backup::of(etcd.location()).option(transport).ping().wait();
         ping.assert_ok();
     }
     etcd.raise(own, "CORRUPT");
@@ -48,7 +47,7 @@ fn a_corrupt_member_is_refused_and_a_corrupt_cluster_warned_of(version: Version)
             &[&place, "CORRUPT for this member", "another member"],
         );
         target.assert_nothing_left();
-        let ping = Run::ping(&etcd.location(), &["-o", transport]).wait();
+        let ping = Backup::of(etcd.location()).option(transport).ping().wait();
         ping.assert_failed(ErrorKind::Corrupt, &[&place]);
     }
 }

@@ -48,7 +48,7 @@ impl Attempt {
     }
 }
 
-/// Tries to back up a member that responds the snapshot call with this, and has
+/// Tries to back up a member that sends this for the snapshot call, and has
 /// to fail.
 #[track_caller]
 pub(crate) fn snapshot_is_refused(answer: Answer, kind: ErrorKind, words: &[&str]) {

@@ -129,13 +129,10 @@ fn what_may_hold_a_password_or_act_on_a_terminal_is_not_shown() {
 fn a_location_may_be_typed_in_any_case() {
     let gateway = Gateway::start(Member::with(&database(2)));
     for (location, options) in [
-        (format!("ETCD://{}", gateway.endpoint()), String::new()),
-        ("Etcd+HTTP://".into(), format!("endpoints=HTTP://{}", gateway.endpoint())),
+        (format!("ETCD://{}", gateway.endpoint()), None),
+        ("Etcd+HTTP://".into(), Some(format!("endpoints=HTTP://{}", gateway.endpoint()))),
     ] {
-        let target = Target::new();
-        let more = if options.is_empty() { &[][..] } else { &["-o", options.as_str()] };
-        Backup::of(location).arguments(more).to(&target).wait().assert_ok();
-        target.assert_whole_backup();
+        Backup::of(location).options(options).run().assert_ok();
     }
 }
 
@@ -204,7 +201,7 @@ fn a_signal_ends_the_wait_for_a_file_that_gives_nothing() {
     let option = format!("password_file={pipe}");
     for more in [&["-o", option.as_str()][..], &["--config", &pipe]] {
         for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-            let running = Run::ping("etcd://127.0.0.1:1", more).start();
+            let running = Backup::of("etcd://127.0.0.1:1").arguments(more).ping().start();
             // It waits for a writer, and this is one that never writes.
             let writer = fs::OpenOptions::new().write(true).open(&pipe).expect("it is opened");
             let begun = Instant::now();
@@ -233,10 +230,10 @@ fn a_password_comes_from_its_file_as_it_stands_there() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.enable_authentication("hunter2");
     // The file is a pipe, too.
-    let more = ["-o", "username=root", "-o", "password_file=/dev/stdin"];
+    let login = ["username=root", "password_file=/dev/stdin"];
     let backup = |password: &str| {
         let target = Target::new();
-        let outcome = Backup::of(etcd.location()).arguments(more).to(&target);
+        let outcome = Backup::of(etcd.location()).options(login).to(&target);
         outcome.input(password).wait()
     };
     for password in ["hunter2", "hunter2\n", "\u{feff}hunter2\r\n"] {

@@ -21,7 +21,7 @@ fn healthy() -> Gateway {
 #[test]
 fn a_ping_reports_who_responds() {
     let gateway = healthy();
-    let outcome = Run::ping(&gateway.location(), &[]).wait();
+    let outcome = Backup::of(gateway.location()).ping().wait();
     outcome.assert_ok();
     assert!(outcome.stdout.contains(&gateway.endpoint()), "{outcome}");
 }
@@ -29,7 +29,7 @@ fn a_ping_reports_who_responds() {
 #[test]
 fn a_ping_fails_if_nothing_responds() {
     let endpoint = format!("127.0.0.1:{}", free_port());
-    let outcome = Run::ping(&format!("etcd://{endpoint}"), &[]).wait();
+    let outcome = Backup::of(format!("etcd://{endpoint}")).ping().wait();
     outcome
         .assert_failed(ErrorKind::Unreachable, &[&format!("`{endpoint}`"), "connection refused"]);
 }
@@ -127,8 +127,8 @@ fn options_come_from_a_file_and_typed_ones_go_before_it() {
     fs::write(&file, format!("endpoints = \"{}\"\nmax_duration = \"90s\"\n", gateway.endpoint()))
         .expect("written");
     let target = Target::new();
-    let more = ["--config", path, "-o", "max_duration=30s"];
-    Backup::of("etcd://").arguments(more).to(&target).wait().assert_ok();
+    let backup = Backup::of("etcd://").arguments(["--config", path]).option("max_duration=30s");
+    backup.to(&target).wait().assert_ok();
     let requests = gateway.requests();
     let budget =
         requests.iter().find_map(|request| request.header("grpc-timeout")).expect("a limit");
@@ -145,7 +145,7 @@ fn a_config_file_with_a_secret_that_others_can_read_is_warned_of() {
     fs::write(&file, "username = \"root\"\npassword = \"hunter2\"\n").expect("written");
     for (mode, warned) in [(0o644, true), (0o600, false)] {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("it is ours");
-        let outcome = Run::ping(&gateway.location(), &["--config", path]).wait();
+        let outcome = Backup::of(gateway.location()).arguments(["--config", path]).ping().wait();
         assert_eq!(outcome.stderr.contains("chmod 600"), warned, "{outcome}");
         assert!(!outcome.says("hunter2"), "{outcome}");
     }

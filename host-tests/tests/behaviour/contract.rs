@@ -1,7 +1,7 @@
 //! What the contract promises, seen through hosts and components: somebody checks
 //! every digest, and an import has an end.
 
-use host_tests::backup::Backup;
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::database::{PAGE, database};
 use host_tests::gateway::{Answer, Gateway, Member, Stream};
 use host_tests::plakar::Plakar;
@@ -36,8 +36,8 @@ fn caught(gateway: &Gateway, outcome: &Outcome) {
 #[test]
 fn a_flipped_bit_is_caught_by_the_host_that_hashes() {
     let (gateway, target) = (flipped(), Target::new());
-    let options = ["--json", "-o", "transport=gateway"];
-    let outcome = Backup::of(gateway.location()).arguments(options).to(&target).wait();
+    let backup = Backup::of(gateway.location()).arguments(["--json"]).option("transport=gateway");
+    let outcome = backup.to(&target).wait();
     caught(&gateway, &outcome);
     target.assert_nothing_left();
     let facts = &outcome.outcome()["facts"];
@@ -71,13 +71,12 @@ fn a_flipped_bit_is_caught_by_the_component_under_a_host_that_does_not_hash() {
 #[test]
 fn a_digest_is_compared_over_as_many_bytes_as_it_covers() {
     let target = Target::new();
-    Run::misbehaving("right-digest", &target.argument(), &[]).wait().assert_ok();
+    Backup::misbehaving("right-digest").to(&target).wait().assert_ok();
     for (behaviour, code, words) in [
         ("wrong-digest", i32::from(ErrorKind::Corrupt.exit_code()), "`/data`: stating another"),
         ("digest-of-more", 11, "covers 1000001 bytes of a content that has 1000000"),
     ] {
-        let target = Target::new();
-        let outcome = Run::misbehaving(behaviour, &target.argument(), &[]).wait();
+        let BackedUp { outcome, target } = Backup::misbehaving(behaviour).run();
         outcome.assert_exit(code, &[words]);
         target.assert_nothing_left();
     }
@@ -85,18 +84,15 @@ fn a_digest_is_compared_over_as_many_bytes_as_it_covers() {
 
 #[test]
 fn an_import_is_ended_before_anything_is_kept() {
-    let target = Target::new();
-    let outcome = Run::misbehaving("well", &target.argument(), &["--json"]).wait();
+    let BackedUp { outcome, .. } = Backup::misbehaving("well").arguments(["--json"]).run();
     assert_eq!(outcome.assert_ok().outcome()["facts"]["finished"], "yes");
 
-    let target = Target::new();
-    let outcome = Run::misbehaving("finish-error", &target.argument(), &[]).wait();
+    let BackedUp { outcome, target } = Backup::misbehaving("finish-error").run();
     outcome.assert_failed(ErrorKind::Interrupted, &["failing in `finish` as asked"]);
     target.assert_nothing_left();
 
-    let target = Target::new();
-    let options = ["-o", "max_duration=2s"];
-    let outcome = Run::misbehaving("stall-in-finish", &target.argument(), &options).wait();
+    let BackedUp { outcome, target } =
+        Backup::misbehaving("stall-in-finish").option("max_duration=2s").run();
     outcome.assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
     assert!(outcome.elapsed < Duration::from_secs(20), "{outcome}");
     target.assert_nothing_left();
@@ -106,7 +102,7 @@ fn an_import_is_ended_before_anything_is_kept() {
 #[test]
 fn a_file_that_is_older_than_the_epoch_keeps_its_time() {
     let target = Target::new();
-    Run::misbehaving("old-file", &target.argument(), &[]).wait().assert_ok();
+    Backup::misbehaving("old-file").to(&target).wait().assert_ok();
     let metadata = fs::metadata(target.path().join("data")).expect("it was backed up");
     assert_eq!((metadata.mtime(), metadata.mtime_nsec()), (-1, 500_000_000));
 }
@@ -125,8 +121,7 @@ fn a_component_may_export_several_versions() {
 
 #[test]
 fn every_way_to_misbehave_is_used_by_a_test() {
-    let target = Target::new();
-    let outcome = Run::misbehaving("nonsense", &target.argument(), &[]).wait();
+    let BackedUp { outcome, .. } = Backup::misbehaving("nonsense").run();
     outcome.assert_failed(ErrorKind::InvalidConfig, &["is not one of"]);
     let (_, listed) = outcome.stderr.split_once("is not one of").expect("it lists them");
     let names: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();

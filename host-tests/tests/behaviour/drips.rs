@@ -72,7 +72,7 @@ fn runs(member: impl Fn() -> Member) -> [(Outcome, Gateway); 4] {
             outcome
         }),
         run(&|location| Run::wasmtime(["backup", location]).args(OPTIONS).wait()),
-        run(&|location| Run::ping(location, &OPTIONS).wait()),
+        run(&|location| Backup::of(location).arguments(OPTIONS).ping().wait()),
         run(&|location| Run::wasmtime(["ping", location]).args(OPTIONS).wait()),
     ]
 }
@@ -116,11 +116,11 @@ fn a_snapshot_that_drips_before_its_first_message_ends_a_run() {
 fn a_snapshot_that_drips_after_its_first_message_ends_with_the_run_s_time() {
     let first = Stream { style: GatewayStyle::V2, ..Stream::of(&database(2)) }.lines()[0].clone();
     let drip = Answer::stream(first).then_forever(" ").pausing(PAUSE);
-    let [sandbox, stock, ..] = runs(|| member().snapshot(drip.clone()));
+    let [(sandbox, _), (stock, gateway), ..] = runs(|| member().snapshot(drip.clone()));
     // The sandbox has the same limit, and may be the first to find it used up.
-    sandbox.0.assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
-    let place = format!("`{}`: snapshot: ", stock.1.endpoint());
-    stock.0.assert_failed(ErrorKind::TimedOut, &[&place, "`max_duration`"]);
+    sandbox.assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
+    let place = format!("`{}`: snapshot: ", gateway.endpoint());
+    stock.assert_failed(ErrorKind::TimedOut, &[&place, "`max_duration`"]);
 }
 
 /// Neither is needed for a backup.

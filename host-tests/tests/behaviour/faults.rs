@@ -62,9 +62,8 @@ fn a_member_that_stalls_in_the_middle_is_left_after_stall_timeout() {
     for transport in ["transport=gateway", "transport=grpc"] {
         let etcd = filled(Version::V3_6_14);
         let target = Target::new();
-        let options = ["-o", "stall_timeout=2s", "-o", transport];
-        let running =
-            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).arguments(options), &target);
+        let backup = Backup::of(etcd.location()).options(["stall_timeout=2s", transport]);
+        let running = stopped_in_the_middle(&etcd, &backup, &target);
         etcd.signal(Signal::STOP);
         running.signal(Signal::CONT);
         let place = format!("`{}`: snapshot: ", etcd.endpoint());
@@ -102,9 +101,8 @@ fn a_reader_that_vanishes_holds_no_snapshot_open_past_max_duration() {
     ] {
         let etcd = filled(version);
         let target = Target::new();
-        let options = ["-o", "max_duration=3s", "-o", transport];
-        let running =
-            stopped_in_the_middle(&etcd, &Backup::of(etcd.location()).arguments(options), &target);
+        let backup = Backup::of(etcd.location()).options(["max_duration=3s", transport]);
+        let running = stopped_in_the_middle(&etcd, &backup, &target);
         etcd.assert_snapshots_ended(1, Duration::from_secs(10));
         running.signal(Signal::CONT);
         running.wait().assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
@@ -146,8 +144,7 @@ fn a_host_name_that_is_not_whitelisted_is_an_error_that_names_the_flag() {
         Etcd::start_with(Version::V3_6_14, Settings::default().flag("--host-whitelist=127.0.0.1"));
     let target = Target::new();
     let location = format!("etcd://localhost:{}", etcd.port());
-    let gateway = ["-o", "transport=gateway"];
-    Backup::of(location).arguments(gateway).to(&target).wait().assert_failed(
+    Backup::of(location).option("transport=gateway").to(&target).wait().assert_failed(
         ErrorKind::PermissionDenied,
         &[&format!("`localhost:{}`: probe: ", etcd.port()), "421", "--host-whitelist"],
     );

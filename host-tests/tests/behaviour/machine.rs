@@ -1,6 +1,7 @@
 //! Machines that give too little, or forbid something: one line says whose limit it is,
 //! and nothing is aborted.
 
+use host_tests::backup::Backup;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use host_tests::tools;
@@ -26,7 +27,7 @@ fn assert_one_line(outcome: &Outcome, words: &[&str]) {
 /// A run of a component that behaves well, under limits as `prlimit` takes them.
 fn limited(target: &Target, limits: &[&str]) -> Run {
     let prlimit = limits.iter().copied().chain(["--"]);
-    Run::misbehaving("well", &target.argument(), &[]).through("prlimit", prlimit)
+    Backup::misbehaving("well").to(target).through("prlimit", prlimit)
 }
 
 #[test]
@@ -136,9 +137,8 @@ fn memory_that_may_not_be_made_executable_is_named() {
     let target = Target::new();
     // prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN), as `MemoryDenyWriteExecute=` sets it.
     let script = "syscall(157, 65, 1, 0, 0, 0) == 0 or die \"prctl: $!\"; exec @ARGV";
-    let outcome = Run::misbehaving("well", &target.argument(), &[])
-        .through("perl", ["-e", script, "--"])
-        .wait();
+    let outcome =
+        Backup::misbehaving("well").to(&target).through("perl", ["-e", script, "--"]).wait();
     assert_eq!(outcome.code, TOO_LITTLE, "{outcome}");
     assert_one_line(&outcome, &["executable memory", "`MemoryDenyWriteExecute=`", "SELinux"]);
     target.assert_nothing_left();
@@ -148,7 +148,9 @@ fn memory_that_may_not_be_made_executable_is_named() {
 #[test]
 fn no_core_is_dumped() {
     let target = Target::new();
-    let running = Run::misbehaving("stall", &target.argument(), &["--json"])
+    let running = Backup::misbehaving("stall")
+        .arguments(["--json"])
+        .to(&target)
         .through("prlimit", ["--core=unlimited", "--"])
         .start();
     running.wait_for_event(|event| event["event"] == "record" && event["pathname"] == "/data");

@@ -6,7 +6,6 @@ use host_tests::balancer::{Balancer, Lasting};
 use host_tests::etcd::{Cluster, Etcd, GrpcProxy, Version, free_port};
 use host_tests::gateway::unanswered_port;
 use host_tests::process::Signal;
-use host_tests::run::Run;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use std::collections::BTreeSet;
@@ -127,8 +126,9 @@ fn a_resolver_that_never_answers_ends_a_backup_with_connect_timeout() {
 fn names_are_looked_up_a_few_at_a_time() {
     let silent = UdpSocket::bind("127.0.0.11:53").expect("this test needs root, for port 53");
     let names: Vec<String> = (0..24).map(|number| format!("h{number}.test")).collect();
-    let endpoints = format!("endpoints={}", names.join(","));
-    Run::ping("etcd://", &["-o", &endpoints, "-o", "connect_timeout=1s"])
+    Backup::from_endpoints(&names)
+        .option("connect_timeout=1s")
+        .ping()
         .seeing("/etc/resolv.conf", "nameserver 127.0.0.11\n")
         .wait()
         .assert_failed(ErrorKind::Unreachable, &["`h23.test:2379`: no connection within 1s"]);
@@ -282,7 +282,7 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
                     let members = &backup.target.manifest()["members"];
                     assert_eq!(members.as_array().map(Vec::len), Some(1), "{members}");
                     assert_eq!(members[0]["id"], format!("{:x}", etcd.member_id()));
-                    Run::ping(&proxy.location(), &["-o", transport]).wait().assert_ok();
+                    Backup::of(proxy.location()).option(transport).ping().wait().assert_ok();
                 }
                 // It serves no JSON.
                 _ => {

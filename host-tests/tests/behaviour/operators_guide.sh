@@ -1,11 +1,5 @@
 # Makes the world that the operator's guide speaks of: `node1` to `node3`, one cluster of
 # plain members. Runs as root of namespaces of its own, where these names are known.
-set -eu
-cd "$WORLD"
-export HOME="$WORLD"
-unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
-plakar -disable-security-check > /dev/null
-ip link set lo up
 mount -t tmpfs tmpfs /var/lib
 
 cluster=$(printf ',node%s=http://127.0.0.%s:2380' 1 1 2 2 3 3)

@@ -1,7 +1,7 @@
 //! Every command of the README and of the operator's guide runs, as printed.
 //!
 //! The blocks of a page run in order and in one shell, in namespaces of their own,
-//! which `readme.sh` and `operators_guide.sh` furnish.
+//! which `world.sh` prepares, and `readme.sh` and `operators_guide.sh` furnish.
 
 use host_tests::certs::{Authority, Leaf};
 use host_tests::etcd::Version;
@@ -77,7 +77,8 @@ fn run(world_script: &str, hosts: &str, script: &str) {
     fs::copy(&package, world.join("dist").join(name)).expect("both folders are ours");
     fs::rename(&package, world.join(name)).expect("both folders are ours");
     fs::write(world.join("etcd-password"), "a password\n").expect("the folder is ours");
-    let script = [world_script, script, "\necho the end of the page\n"].concat();
+    let script =
+        [include_str!("world.sh"), world_script, script, "\necho the end of the page\n"].concat();
     fs::write(world.join("script"), script).expect("the folder is ours");
 
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());

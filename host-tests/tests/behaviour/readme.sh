@@ -1,12 +1,6 @@
 # Makes the world that the README speaks of: `node1`, a plain member on its port,
 # and `node2`, one as kubeadm sets it up. Runs as root of namespaces of its own, where
 # both names are known, so nothing here meets what else this machine runs.
-set -eu
-cd "$WORLD"
-export HOME="$WORLD"
-unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
-plakar -disable-security-check > /dev/null
-ip link set lo up
 
 serve() { # NAME SCHEME ADDRESS PEER-PORT FLAG…
     name=$1 url=$2://$3:2379 peer=http://127.0.0.1:$4

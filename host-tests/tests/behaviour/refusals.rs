@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const STATUS: &str = "/v3/maintenance/status";
 
-/// A member that responds so wherever its API is called.
+/// A member that sends this answer for every call of its API.
 fn everywhere(answer: &Answer) -> Member {
     let paths = [STATUS, "/v3/cluster/member/list", "/v3/maintenance/snapshot"];
     paths

@@ -1,11 +1,11 @@
 //! What is asked of a member, and what is not.
 
 use crate::attempt::{Attempt, MORE_THAN_BUFFERS_HOLD};
+use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::GatewayStyle::V2;
 use host_tests::etcd::{Etcd, Version};
 use host_tests::gateway::{Answer, Member, Request};
-use host_tests::run::Run;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ fn a_ping_begins_one_snapshot_and_takes_no_more_than_its_beginning() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.fill(MORE_THAN_BUFFERS_HOLD);
     for (ended, transport) in [(1, "transport=grpc"), (2, "transport=gateway")] {
-        let ping = Run::ping(&etcd.location(), &["-o", transport]).wait();
+        let ping = Backup::of(etcd.location()).option(transport).ping().wait();
         ping.assert_ok();
         etcd.assert_snapshots_ended(ended, Duration::from_secs(5));
         assert!(ping.elapsed < Duration::from_secs(5), "{ping}");

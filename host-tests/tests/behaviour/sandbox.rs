@@ -1,5 +1,6 @@
 //! Components that misbehave: the host says so, and keeps nothing of theirs.
 
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::database::database;
 use host_tests::gateway::{Gateway, Member};
 use host_tests::run::{Outcome, Run};
@@ -21,8 +22,7 @@ const MEMORY: u64 = 448 << 20;
 /// nothing behind.
 #[track_caller]
 fn caught(behaviour: &str, options: &[&str], code: i32, words: &[&str]) -> Outcome {
-    let target = Target::new();
-    let outcome = Run::misbehaving(behaviour, &target.argument(), options).wait();
+    let BackedUp { outcome, target } = Backup::misbehaving(behaviour).arguments(options).run();
     outcome.assert_exit(code, words);
     target.assert_nothing_left();
     assert!(outcome.peak_memory < MEMORY, "{} bytes: {outcome}", outcome.peak_memory);
@@ -32,7 +32,7 @@ fn caught(behaviour: &str, options: &[&str], code: i32, words: &[&str]) -> Outco
 #[test]
 fn a_component_that_behaves_well_is_backed_up() {
     let target = Target::new();
-    Run::misbehaving("well", &target.argument(), &[]).wait().assert_ok();
+    Backup::misbehaving("well").to(&target).wait().assert_ok();
     let read = |name| std::fs::read_to_string(target.path().join(name)).expect("it was backed up");
     assert_eq!(read("data"), "x".repeat(1_000_000));
     assert_eq!(read("report"), "1000000 bytes of /data are stored\n");
@@ -47,8 +47,7 @@ fn a_trap_is_the_component_s_fault() {
 
 #[test]
 fn a_trap_while_facts_are_asked_for_keeps_nothing_unproven() {
-    let target = Target::new();
-    let outcome = Run::misbehaving("trap-in-facts", &target.argument(), &[]).wait();
+    let BackedUp { outcome, target } = Backup::misbehaving("trap-in-facts").run();
     match outcome.code {
         0 => assert!(target.path().join("report").is_file(), "{outcome}"),
         code => {
@@ -105,9 +104,8 @@ fn a_component_that_makes_the_host_take_memory_is_stopped() {
 #[test]
 fn a_component_that_never_comes_back_is_stopped_by_the_run_s_time() {
     for behaviour in ["spin", "stall"] {
-        let target = Target::new();
-        let options = ["-o", "max_duration=2s"];
-        let outcome = Run::misbehaving(behaviour, &target.argument(), &options).wait();
+        let BackedUp { outcome, target } =
+            Backup::misbehaving(behaviour).option("max_duration=2s").run();
         assert!([MISBEHAVED, 4].contains(&outcome.code), "{behaviour}: {outcome}");
         assert!(outcome.says("max_duration"), "{behaviour}: {outcome}");
         assert!(outcome.elapsed < Duration::from_secs(20), "{behaviour}: {outcome}");
@@ -123,8 +121,7 @@ fn a_call_that_must_not_wait_is_stopped_long_before_the_run_s_time() {
 
 #[test]
 fn a_flood_of_log_lines_is_held_back() {
-    let target = Target::new();
-    let outcome = Run::misbehaving("flood-log", &target.argument(), &[]).wait();
+    let BackedUp { outcome, .. } = Backup::misbehaving("flood-log").run();
     outcome.assert_ok();
     let lines = outcome.stderr.lines().count();
     assert!(lines > 1 && lines < 1000, "{lines} lines came through");
@@ -133,13 +130,14 @@ fn a_flood_of_log_lines_is_held_back() {
 
 #[test]
 fn a_component_sees_no_file_and_no_variable() {
-    let target = Target::new();
-    let outcome = Run::misbehaving("open-file", &target.argument(), &[]).wait();
+    let BackedUp { outcome, .. } = Backup::misbehaving("open-file").run();
     outcome.assert_ok();
     assert!(outcome.says("no file can be read"), "{outcome}");
 
     let target = Target::new();
-    let outcome = Run::misbehaving("read-variable", &target.argument(), &["--json"])
+    let outcome = Backup::misbehaving("read-variable")
+        .arguments(["--json"])
+        .to(&target)
         .env("HOME", "/secret")
         .wait();
     outcome.assert_ok();
@@ -199,7 +197,7 @@ fn nothing_else_can_be_reached() {
     assert!(!other.was_contacted() && !granted.was_contacted());
 }
 
-/// The component sets no limit on the wait for an answer: else `max_duration` ends it.
+/// The component sets no limit on the wait for a response: otherwise `max_duration` ends it.
 #[test]
 fn a_peer_that_vanished_is_found_out_over_http2() {
     let frozen = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -223,8 +221,7 @@ fn a_location_that_endpoints_go_before_is_not_granted() {
 
 #[test]
 fn a_refused_request_is_logged_with_the_grant() {
-    let target = Target::new();
-    let outcome = Run::misbehaving("reach=http://127.0.0.1:1/", &target.argument(), &[]).wait();
+    let BackedUp { outcome, .. } = Backup::misbehaving("reach=http://127.0.0.1:1/").run();
     outcome.assert_ok();
     assert!(outcome.stderr.contains("`http://127.0.0.1:1`"), "{outcome}");
     assert!(outcome.stderr.contains("granted: http://127.0.0.1:80"), "{outcome}");

@@ -7,7 +7,6 @@ use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version};
 use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::Signal;
-use host_tests::run::Run;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use std::fs::File;
@@ -80,7 +79,7 @@ fn a_signal_while_nobody_answers_ends_the_wait() {
 #[test]
 fn a_signal_ends_a_component_that_never_comes_back() {
     let target = Target::new();
-    let running = Run::misbehaving("spin", &target.argument(), &["--json"]).start();
+    let running = Backup::misbehaving("spin").arguments(["--json"]).to(&target).start();
     running.wait_for_event(|event| event["event"] == "record" && event["pathname"] == "/data");
     running.signal(Signal::INT);
     let outcome = running.wait();
@@ -93,7 +92,9 @@ fn a_signal_ends_a_component_that_never_comes_back() {
 #[test]
 fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let target = Target::new();
-    let running = Run::misbehaving("stall", &target.argument(), &["--json"])
+    let running = Backup::misbehaving("stall")
+        .arguments(["--json"])
+        .to(&target)
         .through("sh", ["-c", "trap '' HUP INT; exec \"$@\"", "sh"])
         .start();
     running.wait_for_event(|event| event["event"] == "record" && event["pathname"] == "/data");
@@ -117,7 +118,7 @@ fn full_pipe() -> (PipeReader, File) {
 fn a_reader_that_stands_still_keeps_no_backup() {
     let target = Target::new();
     let (_unread, pipe) = full_pipe();
-    let run = Run::misbehaving("flood-log", &target.argument(), &["--json"]).output_to(pipe);
+    let run = Backup::misbehaving("flood-log").arguments(["--json"]).to(&target).output_to(pipe);
     let outcome = run.wait();
     outcome.assert_ok();
     assert!(target.path().join("report").is_file(), "{outcome}");
@@ -128,8 +129,8 @@ fn a_reader_that_stands_still_keeps_no_backup() {
 fn a_reader_that_stands_still_stops_no_clock() {
     let target = Target::new();
     let (_unread, pipe) = full_pipe();
-    let options = ["--json", "-o", "max_duration=2s"];
-    let outcome = Run::misbehaving("stall", &target.argument(), &options).output_to(pipe).wait();
+    let backup = Backup::misbehaving("stall").arguments(["--json"]).option("max_duration=2s");
+    let outcome = backup.to(&target).output_to(pipe).wait();
     outcome.assert_exit(ErrorKind::TimedOut.exit_code().into(), &[]);
     assert!(outcome.elapsed < Duration::from_secs(15), "{outcome}");
     target.assert_nothing_left();
@@ -141,7 +142,7 @@ fn a_reader_that_stands_still_keeps_no_signal() {
     let (_unread, pipe) = full_pipe();
     let started = std::time::Instant::now();
     let running =
-        Run::misbehaving("stall", &target.argument(), &["--json"]).output_to(pipe).start();
+        Backup::misbehaving("stall").arguments(["--json"]).to(&target).output_to(pipe).start();
     // No event comes through; the target is there once the signals are caught.
     while !target.path().exists() {
         assert!(started.elapsed() < Duration::from_secs(30), "it does not begin");
@@ -164,7 +165,7 @@ fn a_signal_ends_a_run_that_waits_for_a_file() {
         assert!(made.is_ok_and(|status| status.success()), "`mkfifo` is needed");
         let target = Target::new();
         let file = format!("password_file={}", queue.display());
-        let running = Run::misbehaving("well", &target.argument(), &["-o", &file]).start();
+        let running = Backup::misbehaving("well").option(&file).to(&target).start();
         // Opens once somebody reads.
         let _writer = File::options().write(true).open(&queue).expect("it is read");
         let signalled = std::time::Instant::now();
@@ -188,7 +189,7 @@ fn a_signal_ends_a_run_that_cannot_end_in_order() {
     std::fs::create_dir_all(&other).expect("made");
     let lock = File::create(other.join("lock")).expect("made");
     lock.lock().expect("nobody else has it");
-    let running = Run::misbehaving("well", &target.argument(), &["--json"]).start();
+    let running = Backup::misbehaving("well").arguments(["--json"]).to(&target).start();
     running.wait_for_event(|event| event["event"] == "record" && event["pathname"] == "/report");
     // Nothing shows that it waits; one that does not wait yet ends cleanly, which is checked below.
     std::thread::sleep(Duration::from_secs(2));

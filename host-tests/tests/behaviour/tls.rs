@@ -4,7 +4,6 @@
 use host_tests::backup::{BackedUp, Backup};
 use host_tests::certs::{Authority, Identity, Key, Leaf, OpenSsl};
 use host_tests::etcd::{Etcd, Settings, Version};
-use host_tests::run::Run;
 use host_tests::target::Target;
 use host_tests::tls_front::TlsFront;
 use plakar_connector::{ErrorKind, names};
@@ -94,7 +93,7 @@ fn is_bad_input(options: &[String], words: &[&str]) {
     assert!(silent.accept().is_err(), "something was contacted: {outcome}");
 }
 
-fn shown(authority: &Authority, identity: &Identity) -> Vec<String> {
+fn identified_by(authority: &Authority, identity: &Identity) -> Vec<String> {
     [&[authority.option()], &identity.options()[..]].concat()
 }
 
@@ -104,7 +103,7 @@ fn a_cluster_like_kubeadms_is_backed_up_whatever_its_version() {
         let (authority, etcd) = guarded_member(version);
         etcd.put("a", "b");
         let client = authority.issue(Leaf::client(Some("backup")).key(Key::RsaPkcs1));
-        backs_up(&etcd, &shown(&authority, &client));
+        backs_up(&etcd, &identified_by(&authority, &client));
     }
 }
 
@@ -116,7 +115,7 @@ fn a_member_that_serves_nothing_but_tls_is_backed_up_at_each_of_its_addresses() 
         let client = authority.issue(Leaf::client(Some("kube-etcd-healthcheck-client")));
         for endpoint in &endpoints {
             for transport in TRANSPORTS {
-                backs_up_over(transport, endpoint, &shown(&authority, &client));
+                backs_up_over(transport, endpoint, &identified_by(&authority, &client));
             }
         }
         etcd.assert_snapshots_ended(4, Duration::from_secs(5));
@@ -130,7 +129,7 @@ fn a_server_certificate_unfit_for_clients_breaks_the_gateway_and_nothing_else() 
         let leaf = Leaf::server(&[&HERE[..], &[NODE]].concat()).without_client_usage();
         let (authority, etcd, [endpoint, _]) = kubeadms_member(version, leaf);
         let client = authority.issue(Leaf::client(Some("kube-etcd-healthcheck-client")));
-        let options = shown(&authority, &client);
+        let options = identified_by(&authority, &client);
         for transport in ["transport=auto", "transport=grpc"] {
             backs_up_over(transport, &endpoint, &options);
         }
@@ -166,7 +165,7 @@ fn keys_of_every_format_and_certificates_without_a_common_name_are_taken() {
     let (authority, etcd) = guarded_member(Version::V3_6_14);
     for key in [Key::Ec, Key::EcSec1, Key::Rsa, Key::RsaPkcs1, Key::Ed25519] {
         let client = authority.issue(Leaf::client(None).key(key));
-        backs_up(&etcd, &shown(&authority, &client));
+        backs_up(&etcd, &identified_by(&authority, &client));
     }
 }
 
@@ -251,15 +250,15 @@ fn client_certificates_and_keys_are_taken_in_every_form() {
     let server = openssl.issue("server", "subjectAltName=IP:127.0.0.1\n");
     let trusted = format!("--trusted-ca-file={}", openssl.path("ca.crt"));
     let settings = || Settings::default().secure(&server).flag("--client-cert-auth").flag(&trusted);
-    let shown = |client: &Identity| [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
+    let options = |client: &Identity| [&[openssl.trusts("ca.crt")], &client.options()[..]].concat();
     generate("v1", "prime256v1");
     let version_1 = openssl.issue("v1", "");
     for version in Version::ALL {
-        backs_up(&Etcd::start_with(version, settings()), &shown(&version_1));
+        backs_up(&Etcd::start_with(version, settings()), &options(&version_1));
     }
 
     let etcd = Etcd::start_with(Version::V3_6_14, settings());
-    let lets_in = |client: &Identity| backs_up(&etcd, &shown(client));
+    let lets_in = |client: &Identity| backs_up(&etcd, &options(client));
     generate("p521", "secp521r1");
     lets_in(&openssl.issue("p521", "extendedKeyUsage=clientAuth\n"));
     generate("policies", "secp384r1");
@@ -355,8 +354,9 @@ fn a_key_that_is_typed_in_place_of_its_path_is_not_shown() {
     let key = String::from_utf8(openssl.read("ca.key")).expect("text");
     let typed = format!("tls_private_key_file={key}");
     let target = Target::new();
-    for more in [&["-o", &typed][..], &["-vv", "-o", &typed], &["--json", "-o", &typed]] {
-        let outcome = Backup::of("etcd+https://127.0.0.1:1").arguments(more).to(&target).wait();
+    for verbosity in [&[][..], &["-vv"], &["--json"]] {
+        let backup = Backup::of("etcd+https://127.0.0.1:1").arguments(verbosity).option(&typed);
+        let outcome = backup.to(&target).wait();
         outcome.assert_failed(
             ErrorKind::InvalidConfig,
             &["`tls_private_key_file` takes the path of a file", "`tls_private_key`"],
@@ -451,7 +451,7 @@ fn a_front_that_agrees_on_no_http2_is_spoken_to_over_the_gateway() {
     for version in Version::ALL {
         let etcd = Etcd::start(version);
         let front = TlsFront::start(&server, etcd.endpoint(), &["http/1.1"]);
-        Run::ping(&front.location(), &["-o", &authority.option()]).wait().assert_ok();
+        Backup::of(front.location()).option(authority.option()).ping().wait().assert_ok();
         backs_up_over("transport=auto", &front.endpoint(), &[authority.option()]);
     }
 }
@@ -515,7 +515,7 @@ fn a_file_of_trusted_certificates_that_is_not_there_is_named() {
     openssl.run("ecparam -name prime256v1 -genkey -noout -out leaf.key");
     let leaf = openssl.issue("leaf", "subjectAltName=IP:127.0.0.1\n");
     let etcd = Etcd::start_with(Version::V3_6_14, Settings::default().secure(&leaf));
-    let ping = || Run::ping(&etcd.secure_location(), &[]);
+    let ping = || Backup::of(etcd.secure_location()).ping();
     ping().env("SSL_CERT_FILE", &openssl.path("ca.crt")).wait().assert_ok();
     ping()
         .env("SSL_CERT_FILE", "/no/such")
@@ -532,7 +532,7 @@ fn proxies_variables_are_not_used() {
     for location in [etcd.location(), etcd.secure_location()] {
         let trust = authority.option();
         let trust = if location.contains("https") { &["-o", trust.as_str()][..] } else { &[] };
-        let mut ping = Run::ping(&location, trust);
+        let mut ping = Backup::of(location).arguments(trust).ping();
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "GRPC_PROXY"] {
             ping = ping.env(name, &url).env(&name.to_lowercase(), &url);
         }
@@ -626,11 +626,15 @@ fn a_server_that_refuses_a_client_certificate_says_why() {
     let (authority, etcd) = guarded_member(Version::V3_6_14);
     let elsewhere = Authority::new();
     let other = elsewhere.issue(Leaf::client(Some("backup")));
-    is_refused(&etcd, &shown(&authority, &other), &["does not trust the authority", "client"]);
+    is_refused(
+        &etcd,
+        &identified_by(&authority, &other),
+        &["does not trust the authority", "client"],
+    );
     let unfit = authority.issue(Leaf::client(Some("backup")).without_client_usage());
     is_refused(
         &etcd,
-        &shown(&authority, &unfit),
+        &identified_by(&authority, &unfit),
         &["rejected the client certificate", "`clientAuth`"],
     );
 }
@@ -651,7 +655,7 @@ fn a_handshake_that_stalls_ends_with_the_time_for_connecting() {
     let location = format!("etcd+https://{}", silent.local_addr().expect("an address"));
     let server = std::thread::spawn(move || {
         let (mut stream, _) = silent.accept().expect("a connection");
-        // Takes the greeting, and never answers it.
+        // Reads the greeting, and never sends anything.
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let authority = Authority::new();
@@ -681,8 +685,7 @@ fn tls_options_that_cannot_work_are_refused_before_anything_is_contacted() {
     is_bad_input(&[authority.option(), "tls_ca=x".into()], &["exclude each other"]);
     is_bad_input(&["tls_skip_verify=true".into()], &["unknown option `tls_skip_verify`"]);
     let target = Target::new();
-    let options = ["-o", &authority.option()];
-    Backup::of("etcd://127.0.0.1:1").arguments(options).to(&target).wait().assert_failed(
+    Backup::of("etcd://127.0.0.1:1").option(authority.option()).to(&target).wait().assert_failed(
         ErrorKind::InvalidConfig,
         &["option `tls_ca_file`: no endpoint uses TLS", "`etcd+https://`"],
     );
@@ -695,7 +698,7 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
     for version in [Version::V3_5_33, Version::V3_6_14] {
         let (authority, etcd) = guarded_member(version);
         etcd.enable_authentication("a password");
-        let named = shown(&authority, &authority.issue(Leaf::client(Some("root"))));
+        let named = identified_by(&authority, &authority.issue(Leaf::client(Some("root"))));
         for (proof, is_known) in
             [("proof=off", serde_json::Value::Null), ("proof=auto", true.into())]
         {
@@ -714,7 +717,7 @@ fn a_common_name_is_a_login_over_grpc_and_refused_by_the_gateway() {
         outcome.assert_failed(ErrorKind::Unsupported, &[&etcd.secure_endpoint(), "CommonName"]);
         target.assert_nothing_left();
 
-        let nameless = shown(&authority, &authority.issue(Leaf::client(None)));
+        let nameless = identified_by(&authority, &authority.issue(Leaf::client(None)));
         let login = ["transport=gateway", "username=root", "password=a password"].map(String::from);
         let BackedUp { outcome, target } =
             Backup::of(etcd.secure_location()).options(&nameless).options(&login).run();
@@ -737,7 +740,7 @@ fn ping_and_backup_report_a_common_name_without_the_role_root() {
             (Some("reader"), ErrorKind::PermissionDenied),
             (None, ErrorKind::Unauthenticated),
         ] {
-            let options = shown(&authority, &authority.issue(Leaf::client(name)));
+            let options = identified_by(&authority, &authority.issue(Leaf::client(name)));
             let location = etcd.secure_location();
             let place = etcd.secure_endpoint();
             let backup = Backup::of(&location).options(&options);

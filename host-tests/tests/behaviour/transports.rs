@@ -9,7 +9,6 @@ use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::Value;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 fn over(transport: &str, location: &str) -> BackedUp {
     Backup::of(location).option(format!("transport={transport}")).run()
@@ -29,24 +28,6 @@ fn native_grpc_is_preferred_and_either_can_be_asked_for() {
         assert_backed_up_over("grpc", &over("auto", &etcd.location()));
         assert_backed_up_over("grpc", &over("grpc", &etcd.location()));
         assert_backed_up_over("gateway", &over("gateway", &etcd.location()));
-    }
-}
-
-/// Waits until a fresh member has agreed with itself which version it is, which it
-/// writes into its database.
-fn settle(etcd: &Etcd) {
-    let stores_its_version = [Version::V3_6_14, Version::V3_7_1].contains(&etcd.version);
-    let started = Instant::now();
-    loop {
-        let (_, text) = etcd.try_get("/version").expect("it answers");
-        let reported: Value = serde_json::from_str(&text).expect("it is JSON");
-        let decided =
-            |name: &str| reported[name].as_str().is_some_and(|version| version.starts_with("3."));
-        if decided("etcdcluster") && (!stores_its_version || decided("storage")) {
-            return;
-        }
-        assert!(started.elapsed() < Duration::from_secs(30), "it has not settled: {text}");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -90,7 +71,7 @@ fn both_transports_bring_the_same_dump_and_tell_the_same_of_it() {
         etcd.put_many("config", 2000, 1000);
         etcd.delete("config/00000007");
         etcd.compact(2);
-        settle(&etcd);
+        etcd.settle();
         let (grpc, gateway) = (over("grpc", &etcd.location()), over("gateway", &etcd.location()));
         assert_backed_up_over("grpc", &grpc);
         assert_backed_up_over("gateway", &gateway);

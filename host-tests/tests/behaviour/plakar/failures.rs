@@ -15,7 +15,7 @@ fn a_member_that_is_killed_in_the_middle_fails_the_backup() {
     let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &[]);
     etcd.signal(Signal::KILL);
     etcd.assert_ends(Duration::from_secs(10));
-    let outcome = running.resume(plugin);
+    let outcome = plugin.resume(running);
     plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", etcd.endpoint())]);
     let reported =
         outcome.stdout.matches("snapshot: ").count() + outcome.stderr.matches("snapshot: ").count();
@@ -27,7 +27,7 @@ fn a_member_that_is_shut_down_in_the_middle_fails_the_backup() {
     let (mut etcd, plakar) = (filled(), Plakar::new());
     let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &[]);
     etcd.shut_down();
-    let outcome = running.resume(plugin);
+    let outcome = plugin.resume(running);
     plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", etcd.endpoint())]);
 }
 
@@ -36,7 +36,7 @@ fn a_member_that_stalls_in_the_middle_fails_the_backup_and_is_let_go() {
     let (etcd, plakar) = (filled(), Plakar::new());
     let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &["-o", "stall_timeout=2s"]);
     etcd.signal(Signal::STOP);
-    let outcome = running.resume(plugin);
+    let outcome = plugin.resume(running);
     plakar.assert_failed(&outcome, &["sent nothing for 2s", "`stall_timeout`"]);
     etcd.signal(Signal::CONT);
     etcd.assert_snapshots_ended(1, Duration::from_secs(10));

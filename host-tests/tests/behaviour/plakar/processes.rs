@@ -16,7 +16,7 @@ fn a_plugin_that_dies_fails_the_backup() {
         let (etcd, plakar) = (filled(), Plakar::new());
         let (running, plugin) = stopped_in_the_middle(&plakar, &etcd, &[]);
         plugin.signal(signal);
-        let outcome = running.resume(plugin);
+        let outcome = plugin.resume(running);
         plakar.assert_failed(&outcome, &["failed to backup source"]);
         etcd.assert_snapshots_ended(1, Duration::from_secs(5));
     }

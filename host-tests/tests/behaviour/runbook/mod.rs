@@ -2,13 +2,12 @@
 //! speak of exist: each with a network, a file system and a name of its own, joined by a
 //! bridge (`hosts.sh`). A story fails if a block of its guide was not run.
 
-use host_tests::backup::Backup;
+use host_tests::backup::{BackedUp, Backup};
 use host_tests::certs::{Authority, Leaf};
 use host_tests::etcd::Version;
 use host_tests::gateway::{Answer, Gateway, Member};
 use host_tests::process::command;
 use host_tests::run::{Outcome, Run};
-use host_tests::target::Target;
 use host_tests::{database::database, tools};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -16,7 +15,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A story that is run to its end with this version's programs.
-fn tell(story: &str, version: Version, variables: &[(&str, &str)]) -> Outcome {
+fn run_story(story: &str, version: Version, variables: &[(&str, &str)]) -> Outcome {
     let world = TempDir::with_prefix("hosts-").expect("the temporary directory can be written");
     let programs = world.path().join("programs");
     fs::create_dir(&programs).expect("the folder is ours");
@@ -98,7 +97,7 @@ pub(crate) fn restore(version: Version, guide: &str, dump: &Path, data: &Path) -
 }
 
 fn one_member_comes_back(version: Version, variant: &str) {
-    tell(include_str!("one.sh"), version, &[("VARIANT", variant)]);
+    run_story(include_str!("one.sh"), version, &[("VARIANT", variant)]);
 }
 
 #[test]
@@ -123,27 +122,27 @@ fn one_member_of_3_7_with_its_log_elsewhere_comes_back() {
 
 #[test]
 fn three_members_with_names_tls_and_authentication_come_back() {
-    tell(include_str!("three.sh"), Version::V3_6_14, &[]);
+    run_story(include_str!("three.sh"), Version::V3_6_14, &[]);
 }
 
 #[test]
 fn members_of_one_name_come_back_without_a_learner_and_with_their_alarm() {
-    tell(include_str!("odd.sh"), Version::V3_4_23, &[]);
+    run_story(include_str!("odd.sh"), Version::V3_4_23, &[]);
 }
 
 #[test]
 fn a_member_left_over_from_an_earlier_restore_stays_out() {
-    tell(include_str!("again.sh"), Version::V3_5_33, &[]);
+    run_story(include_str!("again.sh"), Version::V3_5_33, &[]);
 }
 
 #[test]
 fn control_planes_of_kubeadm_come_back() {
-    tell(include_str!("kubeadm.sh"), Version::V3_6_14, &[]);
+    run_story(include_str!("kubeadm.sh"), Version::V3_6_14, &[]);
 }
 
 #[test]
 fn members_that_a_proxy_hid_come_back_under_the_names_that_are_given() {
-    tell(include_str!("proxy.sh"), Version::V3_6_14, &[]);
+    run_story(include_str!("proxy.sh"), Version::V3_6_14, &[]);
 }
 
 /// If the member list was refused, the operator fills in the names.
@@ -156,8 +155,8 @@ fn a_guide_without_a_member_list_says_so() {
         "etcdserver: permission denied",
     );
     let gateway = Gateway::start(Member::with(&database(2)).on("/v3/cluster/member/list", denied));
-    let target = Target::new();
-    let read_no_pages = ["-o", "proof=off"];
-    Backup::of(gateway.location()).arguments(read_no_pages).to(&target).wait().assert_ok();
+    // The pages would name the members.
+    let BackedUp { outcome, target } = Backup::of(gateway.location()).option("proof=off").run();
+    outcome.assert_ok();
     assert!(target.guide().contains("The member list is not known"), "{}", target.guide());
 }
