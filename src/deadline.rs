@@ -25,20 +25,14 @@ impl Deadline {
 
     /// Fails once the time is used up.
     pub(crate) fn check(&self) -> Result<()> {
-        match Instant::now() >= self.0 {
-            true => Err(used_up()),
-            false => Ok(()),
-        }
+        if Instant::now() >= self.0 { Err(used_up()) } else { Ok(()) }
     }
 
     /// What a failure of the server means: where the time is nearly used up, that is
     /// why it ended, because the server was given the remaining time.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let ended = matches!(error.kind, ErrorKind::Interrupted | ErrorKind::TimedOut);
-        match ended && self.left() <= NEAR {
-            true => used_up(),
-            false => error,
-        }
+        if ended && self.left() <= NEAR { used_up() } else { error }
     }
 }
 

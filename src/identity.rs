@@ -71,7 +71,8 @@ impl Identity {
                         ),
                     )
                     .remedy(
-                        "it was restarted, restored or replaced during the backup, or this name leads to several members: check its log, and run the backup again",
+                        "it was restarted, restored or replaced during the backup, or this name \
+                            leads to several members: check its log, and run the backup again",
                     ));
                 }
                 furthest[index] = furthest[index].max(now[index]);
@@ -118,15 +119,14 @@ fn agree(what: &str, known: &mut u64, now: u64) -> Result<()> {
         (0, _) => *known = now,
         (known, now) if known == now => {}
         (known, now) => {
-            return Err(Error::new(
-                ErrorKind::Other,
-                format!(
-                    "two different members responded here, first {what} {}, then {what} {}",
-                    Id(known),
-                    Id(now)
-                ),
-            )
-            .remedy("this name leads to several members: name them one by one in `endpoints`"));
+            let what = format!(
+                "this endpoint is of {what} {} now, but of {what} {} before",
+                Id(now),
+                Id(known)
+            );
+            return Err(Error::new(ErrorKind::Other, what).remedy(
+                "if this name leads to several members, name them one by one in `endpoints`",
+            ));
         }
     }
     Ok(())
@@ -156,10 +156,10 @@ mod tests {
         identity.add(header(1, 2), None).expect("the same");
         let text = refused(&mut identity, header(1, 255));
         assert!(text.starts_with(
-            "two different members responded here, first member 2, then member ff; this name leads"
+            "this endpoint is of member ff now, but of member 2 before; if this name leads"
         ));
         let text = refused(&mut identity, header(9, 2));
-        assert!(text.contains("first cluster 1, then cluster 9"), "{text}");
+        assert!(text.contains("of cluster 9 now, but of cluster 1 before"), "{text}");
         assert_eq!((identity.cluster_id(), identity.member_id()), (1, 2));
     }
 

@@ -21,11 +21,10 @@ pub(crate) fn line(value: &impl Serialize) -> String {
 fn plain(json: &str) -> String {
     let mut plain = String::with_capacity(json.len() + 1);
     for c in json.chars() {
-        match is_hidden(c) && c != '\n' {
-            true => {
-                let _ = write!(plain, "\\u{:04x}", u32::from(c));
-            }
-            false => plain.push(c),
+        if is_hidden(c) && c != '\n' {
+            let _ = write!(plain, "\\u{:04x}", u32::from(c));
+        } else {
+            plain.push(c)
         }
     }
     plain.push('\n');

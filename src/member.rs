@@ -90,7 +90,8 @@ impl Candidate {
         let mut warnings = Vec::new();
         if self.status.is_none() {
             warnings.push(
-                "this member reports its status only to users with the role `root`: its role and revision are unknown"
+                "this member reports its status only to users with the role `root`: its role and \
+                    revision are unknown"
                     .into(),
             );
         }
@@ -178,10 +179,12 @@ pub(crate) fn warnings(status: &Status) -> Vec<String> {
 pub(crate) fn warning(alarm: &Alarm) -> String {
     match (&alarm.alarm, alarm.member_id) {
         (AlarmType::Nospace, _) => format!(
-            "{alarm}: the snapshot is valid, but a cluster restored from it is read-only until it is defragmented and the alarm is disarmed"
+            "{alarm}: the snapshot is valid, but a cluster restored from it is read-only until \
+                it is defragmented and the alarm is disarmed"
         ),
         (AlarmType::Corrupt, 0) => format!(
-            "{alarm}, without naming a member: compare the members' HashKV before you trust this snapshot"
+            "{alarm}, without naming a member: compare the members' HashKV before you trust this \
+                snapshot"
         ),
         _ => alarm.to_string(),
     }
@@ -221,9 +224,10 @@ pub(crate) fn choice<'a>(
         .into_iter()
         .map(|other| format!("{} ({})", other.endpoint, other.described()))
         .collect();
-    match others.is_empty() {
-        true => format!("{}, the only choice", candidate.described()),
-        false => format!("{}, before {}", candidate.described(), others.join(", ")),
+    if others.is_empty() {
+        format!("{}, the only choice", candidate.described())
+    } else {
+        format!("{}, before {}", candidate.described(), others.join(", "))
     }
 }
 
@@ -335,7 +339,8 @@ mod tests {
         let [first, second, third] = &candidates;
         assert_eq!(
             choice(first, [second, third]),
-            "leader, before m3:2379 (follower, out of space), m2:2379 (follower, 9999 entries behind)"
+            "leader, before m3:2379 (follower, out of space), m2:2379 (follower, 9999 entries \
+                behind)"
         );
         assert_eq!(choice(first, []), "leader, the only choice");
         assert!(first.warnings().is_empty() && second.warnings().is_empty());

@@ -112,7 +112,7 @@ pub trait Network: Clone + 'static {
     fn send(&self, request: Request) -> Result<(Head, Self::Body), NetworkError>;
 
     /// Sends all requests at once and waits for all small responses, no longer
-    /// than `within`. Returns come in the order of the requests.
+    /// than `within`. Responses come in the order of the requests.
     fn exchange(
         &self,
         requests: Vec<Request>,

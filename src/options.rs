@@ -39,7 +39,7 @@ pub(crate) struct Declared {
     pub secret: bool,
     /// One line of help.
     pub help: &'static str,
-    /// What holds where it is not given.
+    /// The default, if it has one.
     pub default: Option<&'static str>,
 }
 
@@ -117,7 +117,7 @@ pub struct Credentials {
 pub struct Options {
     /// The members to choose from, in the order typed; at least one.
     pub endpoints: Vec<Authority>,
-    /// The login, where one was given.
+    /// The login, if one was given.
     pub credentials: Option<Credentials>,
     /// The transport that was asked for; `None` for the best that works.
     pub transport: Option<Transport>,
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_go_before_the_location() {
+    fn endpoints_take_precedence_over_the_location() {
         let options = read("etcd://x", &[("endpoints", "a,b:1,a:2379")]);
         assert_eq!(options.map(|o| o.origin()), Ok("a:2379,b:1".into()));
     }

@@ -120,7 +120,8 @@ pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outco
         return Err(Error::new(
             ErrorKind::Corrupt,
             format!(
-                "{who} holds other keys than {} of the {} voting members at the same revision (HashKV): its database is damaged",
+                "{who} holds other keys than {} of the {} voting members at the same revision \
+                    (HashKV): its database is damaged",
                 disagree.len(),
                 voters.len()
             ),

@@ -87,7 +87,8 @@ fn open(path: &Path) -> Result<File> {
     };
     let file = File::open(path).map_err(|error| {
         cannot(&error).remedy(
-            "use a file in a directory that the host grants, such as `wasmtime run --dir DIR`; `plakar-wasm` grants none: pass the dump on standard input",
+            "use a file in a directory that the host grants, such as `wasmtime run --dir DIR`; \
+                `plakar-wasm` grants none: pass the dump on standard input",
         )
     })?;
     match file.metadata() {
@@ -144,9 +145,10 @@ fn verify(
     }
     let start = &start[..length];
     let whole = start.chain(input);
-    match start.get(257..262) == Some(b"ustar") {
-        true => verify_bundle(whole, memory, observer),
-        false => file::verify(whole, memory, observer),
+    if start.get(257..262) == Some(b"ustar") {
+        verify_bundle(whole, memory, observer)
+    } else {
+        file::verify(whole, memory, observer)
     }
 }
 
@@ -242,13 +244,14 @@ impl Files {
             (Ok(keyspace), Some(reported)) => DatabaseInfo::of(keyspace).matches(&reported),
             _ => true,
         };
-        match is_the_dump && matches {
-            true => Ok((proof, pages)),
-            false => Err(Error::new(
+        if is_the_dump && matches {
+            Ok((proof, pages))
+        } else {
+            Err(Error::new(
                 ErrorKind::Corrupt,
                 "the dump is not the one described in `manifest.json`",
             )
-            .remedy("do not restore it; use another backup")),
+            .remedy("do not restore it; use another backup"))
         }
     }
 }

@@ -14,6 +14,7 @@ fail() {
 
 # versions NAME: the versions of a tool that `tools/versions` lists, one a line, the oldest first.
 versions() {
+    grep -q "^$1 " "$repo/tools/versions" || fail "\`tools/versions\` has no $1"
     sed -n "s/^$1 //p" "$repo/tools/versions"
 }
 

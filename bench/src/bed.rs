@@ -174,10 +174,7 @@ pub(crate) fn in_memory(scratch: &Path) -> PathBuf {
 }
 
 fn fresh(folder: PathBuf) -> Result<PathBuf, String> {
-    let removed = match folder.is_dir() {
-        true => std::fs::remove_dir_all(&folder),
-        false => Ok(()),
-    };
+    let removed = if folder.is_dir() { std::fs::remove_dir_all(&folder) } else { Ok(()) };
     let made = removed.and_then(|()| std::fs::create_dir(&folder));
     made.map_err(|error| format!("`{}`: {error}", folder.display()))?;
     Ok(folder)

@@ -28,8 +28,9 @@ pub(crate) fn dump(path: &Path) -> Result<(), String> {
     file.seek(SeekFrom::Start(size)).map_err(reported)?;
     let mut digest = [0; DIGEST as usize];
     file.read_exact(&mut digest).map_err(reported)?;
-    match hash.finalize()[..] == digest {
-        true => Ok(()),
-        false => Err(format!("`{}` is not what its SHA-256 says", path.display())),
+    if hash.finalize()[..] == digest {
+        Ok(())
+    } else {
+        Err(format!("`{}` does not match its SHA-256", path.display()))
     }
 }

@@ -23,6 +23,8 @@
 //! files lie in one temporary directory and one in memory, which are removed at
 //! the end, at a signal and at a panic.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod bed;
 mod check;

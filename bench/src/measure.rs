@@ -143,15 +143,16 @@ impl Running {
         let mut stderr = String::new();
         let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_string(&mut stderr));
         read.map_err(|error| error.to_string())?;
-        match status.success() {
-            true => Ok(Cost {
+        if status.success() {
+            Ok(Cost {
                 wall,
                 cpu: account.iter().sum(),
                 children_cpu: account[2..].iter().sum(),
                 memory: self.memory,
                 stderr,
-            }),
-            false => Err(format!("`{}` ended with {status}: {}", self.shown, stderr.trim())),
+            })
+        } else {
+            Err(format!("`{}` ended with {status}: {}", self.shown, stderr.trim()))
         }
     }
 }

@@ -129,9 +129,10 @@ async fn connect_and_send(request: Request) -> Result<http::Response<Incoming>, 
     for (name, value) in &request.headers {
         message = message.header(*name, value);
     }
-    let message = match grpc {
-        true => message.uri(format!("http://{authority}{}", request.path)),
-        false => message.uri(request.path).header(HOST, &authority),
+    let message = if grpc {
+        message.uri(format!("http://{authority}{}", request.path))
+    } else {
+        message.uri(request.path).header(HOST, &authority)
     };
     let message = message
         .body(Full::<Bytes>::from(request.body.unwrap_or_default()))

@@ -126,9 +126,10 @@ async fn put(
     let whole = body.collect().await.map_err(|error| error.to_string())?;
     let took = due.elapsed();
     let status = whole.trailers().or(Some(&parts.headers)).and_then(|t| t.get("grpc-status"));
-    match status.is_some_and(|status| status == "0") {
-        true => Ok((due, took)),
-        false => Err(format!("etcd answers {status:?}")),
+    if status.is_some_and(|status| status == "0") {
+        Ok((due, took))
+    } else {
+        Err(format!("etcd returned {status:?}"))
     }
 }
 

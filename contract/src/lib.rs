@@ -24,6 +24,8 @@
 //! assert_eq!(granted, ["node2:2380", "node3:2379"]);
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod error_kind;
 pub mod limits;
 pub mod location;

@@ -42,9 +42,10 @@ pub struct Authority {
 /// As it stands in a URL: IPv6 in brackets, the port always there.
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
         }
     }
 }
@@ -86,9 +87,10 @@ pub fn parse<'a>(
         return Err(bad("it has no protocol", forms()));
     };
     let Some(&protocol) = protocols.iter().find(|p| is_called(p, name)) else {
-        return Err(match is_socket_file(name) {
-            true => bad(SOCKET_FILE.reason, SOCKET_FILE.remedy.into()),
-            false => bad("its protocol is unknown", forms()),
+        return Err(if is_socket_file(name) {
+            bad(SOCKET_FILE.reason, SOCKET_FILE.remedy.into())
+        } else {
+            bad("its protocol is unknown", forms())
         });
     };
     let rest = rest.strip_prefix("//").unwrap_or(rest);
@@ -151,7 +153,8 @@ fn parse_endpoints(
                         ),
                         match other {
                             Some(other) => format!(
-                                "use the same kind for all endpoints, and `{}://` as the location for {}",
+                                "use the same kind for all endpoints, and `{}://` as the \
+                                    location for {}",
                                 other.name,
                                 is(tls)
                             ),
@@ -210,7 +213,8 @@ pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault>
     if text.contains('@') {
         return Err(fault(
             "it contains credentials",
-            "remove them, because Plakar stores the location in every snapshot; use options, and `_file` for secrets",
+            "remove them, because Plakar stores the location in every snapshot; use options, and \
+                `_file` for secrets",
         ));
     }
     if text.contains(['/', '?', '#']) {
@@ -218,8 +222,10 @@ pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault>
     }
     if text.contains([',', ';']) || text.contains(char::is_whitespace) {
         return Err(fault(
-            "its host is neither a DNS name nor an address: it contains a comma, a semicolon or a space",
-            "list several hosts in `endpoints`, separated by commas: `endpoints=node1:2379,node2:2379`",
+            "its host is neither a DNS name nor an address: it contains a comma, a semicolon or \
+                a space",
+            "list several hosts in `endpoints`, separated by commas: \
+                `endpoints=node1:2379,node2:2379`",
         ));
     }
     let (host, port) = match text.strip_prefix('[') {

@@ -67,6 +67,12 @@ pub fn unknown_option<'a>(name: &str, known: impl IntoIterator<Item = &'a str> +
 mod tests {
     use super::*;
 
+    /// Host and component compare it, and may be of different versions.
+    #[test]
+    fn the_sign_of_a_missing_http2_does_not_change() {
+        assert_eq!(NO_HTTP2, "tls: the server does not support HTTP/2");
+    }
+
     #[test]
     fn a_misspelt_option_is_an_error_that_suggests_the_nearest_and_lists_all() {
         let message = unknown_option("conect_timeout", ["endpoints", "connect_timeout"]);

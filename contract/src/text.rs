@@ -23,10 +23,7 @@ pub fn escaped(text: &str, most: usize) -> String {
             shown.push('…');
             break;
         }
-        match is_hidden(c) {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
-        }
+        if is_hidden(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
 }

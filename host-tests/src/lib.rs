@@ -26,6 +26,8 @@
 //! Run them optimised, `cargo test --release -p host-tests`: they hash and
 //! compare hundreds of megabytes.
 
+#![forbid(unsafe_code)]
+
 pub mod backup;
 pub mod balancer;
 pub mod certs;

@@ -4,6 +4,8 @@
 //! cargo run --release --package plakar-wasm --example embed -- CONNECTOR LOCATION DIRECTORY
 //! ```
 
+#![forbid(unsafe_code)]
+
 use plakar_wasm::policy::options::Options;
 use plakar_wasm::{Sandbox, backup, sink::DirectorySink};
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! This process's standard output: whether somebody has it.
+//! This process's standard output: whether it is open.
 
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
 
-/// Why nothing may end well that was to write there.
+/// The reason if it is closed: a command with output cannot succeed then.
 pub const CLOSED: &str = "standard output is closed, so the output is lost";
 
 /// Whether this process was started without a standard output. Rust's runtime opens

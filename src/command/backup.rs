@@ -18,10 +18,7 @@ pub(crate) fn backup<N: Network>(
     out: impl Write,
     progress: impl FnMut(u64, Option<u64>),
 ) -> Result<()> {
-    match bundle {
-        true => backup_bundle(import, out),
-        false => backup_dump(import, out, progress),
-    }
+    if bundle { backup_bundle(import, out) } else { backup_dump(import, out, progress) }
 }
 
 fn backup_bundle<N: Network>(import: &mut Import<N>, out: impl Write) -> Result<()> {

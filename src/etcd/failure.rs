@@ -8,7 +8,8 @@ use plakar_connector::{Authority, ErrorKind};
 use std::time::{Duration, Instant};
 
 /// What to look at where a stream ended that a member had begun.
-pub(crate) const LOOK: &str = "check that member's log, and the log and time limits of any proxy in between; then run the backup again";
+pub(crate) const LOOK: &str = "check that member's log, and the log and time limits of any proxy \
+    in between; then run the backup again";
 
 impl Transport {
     /// The error for people: at this endpoint, during this stage.
@@ -58,7 +59,8 @@ impl Transport {
                 format!("no complete response arrived within {}", seconds(timeouts.first_byte)),
             )
             .remedy(
-                "check for a proxy in between, check that member's load, or raise `connect_timeout`",
+                "check for a proxy in between, check that member's load, or raise \
+                    `connect_timeout`",
             ),
             NetworkError::Denied => {
                 Error::new(ErrorKind::Other, "the host did not grant this endpoint")
@@ -82,7 +84,8 @@ impl Transport {
                 plain(&text)
             ))
             .remedy(
-                "check that this is etcd's client port, and check that member's log: it may require a client certificate, or reject the one it got",
+                "check that this is etcd's client port, and check that member's log: it may \
+                    require a client certificate, or reject the one it got",
             ),
             NetworkError::Cut(text) => {
                 unreachable(format!("the connection was closed ({})", plain(&text)))
@@ -110,10 +113,12 @@ impl Transport {
     fn check_the_port(self) -> &'static str {
         match self {
             Transport::Grpc => {
-                "check that this is etcd's client port, and whether it uses TLS; a server with HTTP/1.1 only needs `transport=gateway`"
+                "check that this is etcd's client port, and whether it uses TLS; a server with \
+                    HTTP/1.1 only needs `transport=gateway`"
             }
             Transport::Gateway => {
-                "check that this is etcd's client port, and whether it uses TLS; a server with HTTP/2 only needs `transport=grpc`"
+                "check that this is etcd's client port, and whether it uses TLS; a server with \
+                    HTTP/2 only needs `transport=grpc`"
             }
         }
     }
@@ -124,9 +129,11 @@ impl Transport {
             Some((what, remedy)) => (what, remedy),
             None => (text, "check the TLS options and the certificates of both sides"),
         };
-        let remedy = match self == Transport::Grpc && text.starts_with(NO_HTTP2) {
-            true => "use `transport=gateway`, which does not need it",
-            false => remedy,
+        let remedy = if self == Transport::Grpc && text.starts_with(NO_HTTP2) {
+            "use \
+            `transport=gateway`, which does not need it"
+        } else {
+            remedy
         };
         Error::new(ErrorKind::Unreachable, what).remedy(remedy)
     }
@@ -139,15 +146,14 @@ const PATIENCE: u32 = 4;
 /// that drips sends each piece before `silence` is over, and the whole never.
 pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::error::Result<()> {
     let limit = silence.saturating_mul(PATIENCE);
-    match begun.elapsed() > limit {
-        true => Err(Error::new(
+    if begun.elapsed() > limit {
+        Err(Error::new(
             ErrorKind::TimedOut,
             format!("the {what} arrived in pieces, and was not complete after {}", seconds(limit)),
         )
-        .remedy(
-            "check for a proxy in between, check that member's load, or raise `stall_timeout`",
-        )),
-        false => Ok(()),
+        .remedy("check for a proxy in between, check that member's load, or raise `stall_timeout`"))
+    } else {
+        Ok(())
     }
 }
 

@@ -84,19 +84,20 @@ pub(crate) fn succeeded(head: &Head) -> Result<bool> {
         return Ok(false);
     }
     let media_type = head.header("content-type").unwrap_or_default();
-    match media_type
+    if media_type
         .split(';')
         .next()
         .unwrap_or_default()
         .trim()
         .eq_ignore_ascii_case("application/json")
     {
-        true => Ok(true),
-        false => Err(Error::new(
+        Ok(true)
+    } else {
+        Err(Error::new(
             ErrorKind::Other,
             format!("the response is not etcd's: its type is {}", quote(media_type)),
         )
-        .remedy("check that this is etcd's client port, without a proxy in between")),
+        .remedy("check that this is etcd's client port, without a proxy in between"))
     }
 }
 
@@ -168,14 +169,12 @@ impl Decoder {
     }
 
     pub(super) fn finish(&self) -> std::result::Result<(), Unanswered> {
-        match self.splitter.is_between_values() {
-            true => Ok(()),
-            false => Err(Error::new(
-                ErrorKind::Interrupted,
-                "the stream ended in the middle of a message",
-            )
-            .remedy(LOOK)
-            .into()),
+        if self.splitter.is_between_values() {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorKind::Interrupted, "the stream ended in the middle of a message")
+                .remedy(LOOK)
+                .into())
         }
     }
 }
@@ -249,7 +248,8 @@ mod tests {
         for body in [
             r#"{"result":{"remaining_bytes":"5","blob":"aGk="}}"#,
             r#"{"result":{"blob":"aGk=","remaining_bytes":5,"version":"3.6.0","new":[{}]}}"#,
-            "{ \"result\" :\n{\"blob\": \"\\u0061G\\u006b=\",\t\"remaining_bytes\":\"5\"} , \"x\":1}\r\n",
+            "{ \"result\" :\n{\"blob\": \"\\u0061G\\u006b=\",\t\"remaining_bytes\":\"5\"} , \
+                \"x\":1}\r\n",
             r#"{"error":null,"result":{"blob":"aGk=","remaining_bytes":"5"}}"#,
         ] {
             assert_eq!(decode(body.as_bytes()), Ok(vec![(5, b"hi".to_vec())]), "{body}");

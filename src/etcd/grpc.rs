@@ -259,14 +259,12 @@ impl Decoder {
 
     pub(super) fn finish(&self, trailers: &Trailers) -> std::result::Result<(), Unanswered> {
         succeeded(trailers)?;
-        match self.frames.is_empty() {
-            true => Ok(()),
-            false => Err(Error::new(
-                ErrorKind::Interrupted,
-                "the stream ended in the middle of a message",
-            )
-            .remedy(LOOK)
-            .into()),
+        if self.frames.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorKind::Interrupted, "the stream ended in the middle of a message")
+                .remedy(LOOK)
+                .into())
         }
     }
 }

@@ -119,9 +119,8 @@ impl Answer for Status {
         // What speaks of corruption is kept whatever else there is, that of this member
         // before that of others.
         let id = self.header().member_id;
-        self.errors.sort_by_cached_key(|error| match mentions_corruption(error) {
-            true => u8::from(!names_member(error, id)),
-            false => 2,
+        self.errors.sort_by_cached_key(|error| {
+            if mentions_corruption(error) { u8::from(!names_member(error, id)) } else { 2 }
         });
         let left_out = self.errors.len().saturating_sub(ERRORS);
         self.errors.truncate(ERRORS);
@@ -160,10 +159,7 @@ impl Answer for Authenticated {
     fn bounded(self) -> Result<Self, String> {
         let fits = (1..=TOKEN).contains(&self.token.len())
             && self.token.bytes().all(|byte| byte.is_ascii_graphic());
-        match fits {
-            true => Ok(self),
-            false => Err("the token is not one that etcd issues".into()),
-        }
+        if fits { Ok(self) } else { Err("the token is not one that etcd issues".into()) }
     }
 }
 

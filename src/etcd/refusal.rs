@@ -139,12 +139,13 @@ impl Refusal {
             return error;
         }
         let text = quote(&self.message);
-        let what = match self.is_a_time_limit() {
-            true => format!(
+        let what = if self.is_a_time_limit() {
+            format!(
                 "a time limit of etcd or of a proxy ended the stream after {}: {text}",
                 humantime::format_duration(Duration::from_millis(after.as_millis() as u64))
-            ),
-            false => format!("etcd or a proxy ended the stream ({}): {text}", self.name()),
+            )
+        } else {
+            format!("etcd or a proxy ended the stream ({}): {text}", self.name())
         };
         Error::new(ErrorKind::Interrupted, what).remedy(LOOK)
     }
@@ -181,18 +182,27 @@ impl Refusal {
                 ErrorKind::PermissionDenied,
                 format!("the request was not allowed ({name}): {text}"),
             )
-            .remedy("this text is not etcd's: find the proxy in between, and connect to the member itself"),
+            .remedy(
+                "this text is not etcd's: find the proxy in between, and connect to the \
+                member itself",
+            ),
             UNAUTHENTICATED => Error::new(
                 ErrorKind::Unauthenticated,
                 format!("the request lacks a login ({name}): {text}"),
             )
-            .remedy("this text is not etcd's: find the proxy in between, and connect to the member itself"),
+            .remedy(
+                "this text is not etcd's: find the proxy in between, and connect to the \
+                member itself",
+            ),
             // gateway v2 answers so at a path that it does not know.
             NOT_FOUND | UNIMPLEMENTED => Error::new(
                 ErrorKind::Unsupported,
                 format!("there is no etcd v3 API at this address ({name}): {text}"),
             )
-            .remedy("check that this is the client port of etcd 3.4 or later, and not a replacement for etcd"),
+            .remedy(
+                "check that this is the client port of etcd 3.4 or later, and not a \
+                replacement for etcd",
+            ),
             // The gateway's own words, not etcd's: it is a client of its member, and
             // shows the server certificate there as its own.
             UNAVAILABLE if self.status == 503 && !self.is_etcds() => Error::new(
@@ -200,7 +210,9 @@ impl Refusal {
                 format!("this member's gateway cannot reach its own gRPC port: {text}"),
             )
             .remedy(
-                "use `transport=grpc`; or, if the server certificate lacks the extended key usage `clientAuth`, add it, or start etcd with `--client-cert-file` and `--client-key-file`",
+                "use `transport=grpc`; or, if the server certificate lacks the extended key \
+                    usage `clientAuth`, add it, or start etcd with `--client-cert-file` and \
+                    `--client-key-file`",
             ),
             UNAVAILABLE => {
                 Error::new(ErrorKind::Unreachable, format!("this member is not available: {text}"))
@@ -220,11 +232,14 @@ impl Refusal {
             message => format!(": {}", quote(message)),
         };
         match status {
-            300..=399 => Error::new(ErrorKind::Unsupported, format!("the response is a redirect ({status})"))
-                .remedy("redirects are not followed: use the member's own address"),
+            300..=399 => {
+                Error::new(ErrorKind::Unsupported, format!("the response is a redirect ({status})"))
+                    .remedy("redirects are not followed: use the member's own address")
+            }
             400 if self.message.contains(COMMON_NAME_AT_GATEWAY) => Error::new(
                 ErrorKind::Unsupported,
-                "when authentication is enabled, etcd's JSON gateway rejects client certificates that have a CommonName",
+                "when authentication is enabled, etcd's JSON gateway rejects client certificates \
+                    that have a CommonName",
             )
             .remedy(
                 "use `transport=grpc`, or a client certificate without a CommonName together with \
@@ -240,12 +255,14 @@ impl Refusal {
                 format!("a proxy in front of etcd does not allow the request ({status}){text}"),
             )
             .remedy("connect to the member itself"),
-            404 if self.message.trim() == "404 page not found" => {
-                Error::new(ErrorKind::Unsupported, "there is no JSON gateway at this address").remedy(
-                    "check that this is the client port, not the one for metrics, and that etcd \
+            404 if self.message.trim() == "404 page not found" => Error::new(
+                ErrorKind::Unsupported,
+                "there is no JSON gateway at this address",
+            )
+            .remedy(
+                "check that this is the client port, not the one for metrics, and that etcd \
                      was not started with `--enable-grpc-gateway=false`",
-                )
-            }
+            ),
             404 => Error::new(ErrorKind::Unsupported, "there is no etcd v3 API at this address")
                 .remedy("check that this is the client port of etcd 3.4 or later"),
             421 => Error::new(
@@ -268,8 +285,14 @@ impl Refusal {
                 format!("a proxy reports that it cannot reach etcd ({status}){text}"),
             )
             .remedy("check that etcd is running behind it, or connect to the member itself"),
-            _ => Error::new(ErrorKind::Other, format!("the response is not etcd's (status {status}){text}"))
-                .remedy("check that this is etcd's client port, without a proxy in between"),
+            _ => Error::new(
+                ErrorKind::Other,
+                format!(
+                    "the response is not etcd's (status \
+                {status}){text}"
+                ),
+            )
+            .remedy("check that this is etcd's client port, without a proxy in between"),
         }
     }
 
@@ -295,7 +318,8 @@ impl Refusal {
         } else if self.knows_no_user() {
             cluster_wide(
                 ErrorKind::Unauthenticated,
-                "the login is not a user of this cluster; without `username`, the login is the CommonName of the client certificate",
+                "the login is not a user of this cluster; without `username`, the login is the \
+                    CommonName of the client certificate",
                 "create that user with the role `root`, or set `username` and `password_file`",
             )
         } else if self.lacks_permission() {
@@ -309,7 +333,8 @@ impl Refusal {
             of_this_member(
                 ErrorKind::Unauthenticated,
                 "this member rejects the token that it issued",
-                "run the backup again; if the error persists, check that `--auth-token` and the clocks are the same on all members",
+                "run the backup again; if the error persists, check that `--auth-token` and the \
+                    clocks are the same on all members",
             )
         } else if self.says("rpc not supported for learner") {
             of_this_member(
@@ -321,13 +346,14 @@ impl Refusal {
             of_this_member(
                 ErrorKind::Unreachable,
                 "the cluster has no leader",
-                "restore a majority of the members, or back up without a login",
+                "start stopped members until a majority runs, or back up without a login",
             )
         } else if self.says("request timed out") {
             of_this_member(
                 ErrorKind::Unreachable,
-                "the cluster did not respond in time: it has lost its majority, or is overloaded",
-                "restore a majority of the members, check the load of the leader, or back up without a login",
+                "the cluster did not agree in time: it has lost its majority, or is overloaded",
+                "start stopped members until a majority runs, check the load of the leader, or \
+                    back up without a login",
             )
         } else if self.says("corrupt cluster") {
             of_this_member(
@@ -439,7 +465,8 @@ mod tests {
             (302, "", ErrorKind::Unsupported, "redirect"),
             (
                 400,
-                "CommonName of client sending a request against gateway will be ignored and not used as expected",
+                "CommonName of client sending a request against gateway will be ignored and not \
+                    used as expected",
                 ErrorKind::Unsupported,
                 "`transport=grpc`",
             ),

@@ -114,13 +114,14 @@ impl Splitter {
 }
 
 fn bounded(length: usize) -> Result<()> {
-    match length > MAX_VALUE {
-        true => Err(Error::new(
+    if length > MAX_VALUE {
+        Err(Error::new(
             ErrorKind::Corrupt,
             format!("a message of the stream is longer than {MAX_VALUE} bytes"),
         )
-        .remedy("check for a proxy in between, and run the backup again")),
-        false => Ok(()),
+        .remedy("check for a proxy in between, and run the backup again"))
+    } else {
+        Ok(())
     }
 }
 

@@ -144,10 +144,9 @@ impl Transport {
     pub fn opening(self, head: &Head) -> Result<Opening> {
         match self {
             Transport::Grpc => grpc::opening(head).map_err(Unanswered::into_error),
-            Transport::Gateway => Ok(match gateway::succeeded(head)? {
-                true => Opening::Stream,
-                false => Opening::Explained,
-            }),
+            Transport::Gateway => {
+                Ok(if gateway::succeeded(head)? { Opening::Stream } else { Opening::Explained })
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is known of an import so far, for people.
 
 use super::reader::{Dump, DumpState};
-use super::{Import, Phase};
+use super::{Fate, Import, Phase};
 use crate::etcd::messages::Id;
 use crate::manifest;
 use crate::net::Network;
@@ -44,17 +44,24 @@ impl<N: Network> Import<N> {
             .map(|rejected| format!("{}: {}", rejected.endpoint, rejected.error.what()))
             .collect();
         fact("endpoints-rejected", rejected.join(", "));
-        // Only a dump that is stored was verified: the host may be the one that hashes.
         if let Phase::Guide(manifest) | Phase::Finished(Some(manifest)) = &self.phase {
             fact("revision", manifest.revision.to_string());
-            if let DumpState::Verified(dumped) = state {
-                let evidence = &dumped.evidence;
-                let outcome = evidence.outcome.as_ref().map(Outcome::to_string);
-                fact("bytes", dumped.proof.size.to_string());
-                fact("sha256", manifest::hex(&dumped.proof.sha256));
-                fact("proof", outcome.unwrap_or_default());
-                fact("verified", manifest::verified(evidence).join(", "));
-            }
+        }
+        // If the host hashes, its acknowledgement is the last part of the proof.
+        let is_stored = matches!(
+            self.phase,
+            Phase::AwaitingDump(Some(Fate::Stored(_)))
+                | Phase::Guide(_)
+                | Phase::Finished(Some(_))
+                | Phase::Failed(_, Some(Fate::Stored(_)))
+        );
+        if let (true, DumpState::Verified(dumped)) = (is_stored, state) {
+            let evidence = &dumped.evidence;
+            let outcome = evidence.outcome.as_ref().map(Outcome::to_string);
+            fact("bytes", dumped.proof.size.to_string());
+            fact("sha256", manifest::hex(&dumped.proof.sha256));
+            fact("proof", outcome.unwrap_or_default());
+            fact("verified", manifest::verified(evidence).join(", "));
         }
         facts
     }

@@ -96,8 +96,8 @@ enum Phase {
     Guide(Box<Manifest>),
     /// All was returned: with a manifest, unless the dump was skipped unread.
     Finished(Option<Box<Manifest>>),
-    /// A step failed, and so do all that follow.
-    Failed(Error),
+    /// A step failed, and so do all that follow; with the fate of the dump, if it has one.
+    Failed(Error, Option<Fate>),
 }
 
 impl<N: Network> Import<N> {
@@ -116,10 +116,10 @@ impl<N: Network> Import<N> {
         let (phase, step) = match std::mem::replace(&mut self.phase, Phase::Start) {
             Phase::Start => match self.dump.borrow_mut().choose_member() {
                 Ok(()) => (Phase::Dump, Ok(self.record(1, "/", 0o700, None))),
-                Err(error) => (Phase::Failed(error.clone()), Err(error)),
+                Err(error) => (Phase::Failed(error.clone(), None), Err(error)),
             },
             Phase::Dump => {
-                let content = Reader::Dump(Rc::clone(&self.dump));
+                let content = Reader::dump(Rc::clone(&self.dump));
                 let record = self.record(DUMP_ID, DUMP, 0o600, Some(content));
                 (Phase::AwaitingDump(None), Ok(record))
             }
@@ -133,7 +133,7 @@ impl<N: Network> Import<N> {
                     let record = self.record(3, MANIFEST, 0o600, Some(json));
                     (Phase::Guide(Box::new(manifest)), Ok(record))
                 }
-                Err(error) => (Phase::Failed(error.clone()), Err(error)),
+                Err(error) => (Phase::Failed(error.clone(), Some(fate)), Err(error)),
             },
             Phase::Guide(manifest) => {
                 let guide = Reader::text(restore::guide(&manifest));
@@ -141,7 +141,7 @@ impl<N: Network> Import<N> {
                 (Phase::Finished(Some(manifest)), Ok(record))
             }
             Phase::Finished(manifest) => (Phase::Finished(manifest), Ok(Step::Finished)),
-            Phase::Failed(error) => (Phase::Failed(error.clone()), Err(error)),
+            Phase::Failed(error, fate) => (Phase::Failed(error.clone(), fate), Err(error)),
         };
         self.phase = phase;
         step
@@ -169,7 +169,7 @@ impl<N: Network> Import<N> {
     pub fn finish(&self) -> Result<()> {
         match &self.phase {
             Phase::Finished(_) => Ok(()),
-            Phase::Failed(error) => Err(error.clone()),
+            Phase::Failed(error, _) => Err(error.clone()),
             _ => Err(not_stored(ErrorKind::Other, "the import was ended before its last record")),
         }
     }

@@ -8,18 +8,19 @@
 //! the digest, without which nothing can be restored, is returned last.
 
 use super::proving;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Stage};
 use crate::manifest::{Dumped, Evidence};
 use crate::net::Network;
 use crate::session::{Chosen, Download, Session};
 use crate::snapshot::stream::{Sent, SnapshotStream, Stated};
+use plakar_connector::ErrorKind;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// The bytes of a record.
 pub enum Reader<N: Network> {
     /// The snapshot, as it comes from a member.
-    Dump(Rc<RefCell<Dump<N>>>),
+    Dump(DumpReader<N>),
     /// A text that is complete.
     Text {
         /// Its bytes.
@@ -29,8 +30,21 @@ pub enum Reader<N: Network> {
     },
 }
 
+/// The bytes of the dump. Dropped before their end, it ends the snapshot at the member.
+pub struct DumpReader<N: Network>(Rc<RefCell<Dump<N>>>);
+
+impl<N: Network> Drop for DumpReader<N> {
+    fn drop(&mut self) {
+        let mut dump = self.0.borrow_mut();
+        if let DumpState::Streaming(_) | DumpState::Proven(..) = dump.state {
+            let what = "the dump was not read to its end";
+            dump.state = DumpState::Failed(Error::new(ErrorKind::Other, what).during(Stage::Store));
+        }
+    }
+}
+
 /// The snapshot of a cluster, on its way from a member.
-pub struct Dump<N: Network> {
+pub(super) struct Dump<N: Network> {
     pub(super) session: Session<N>,
     /// The member that is used; `None` before one was chosen, and when none is left.
     pub(super) chosen: Option<Chosen>,
@@ -52,6 +66,10 @@ pub(super) enum DumpState<N: Network> {
 }
 
 impl<N: Network> Reader<N> {
+    pub(super) fn dump(dump: Rc<RefCell<Dump<N>>>) -> Self {
+        Reader::Dump(DumpReader(dump))
+    }
+
     pub(super) fn text(text: String) -> Self {
         Reader::Text { bytes: text.into_bytes(), read: 0 }
     }
@@ -59,7 +77,7 @@ impl<N: Network> Reader<N> {
     /// The next bytes, at least 1 and at most `max` (or 1); `None` at the verified end.
     pub fn read(&mut self, max: usize) -> Result<Option<Vec<u8>>> {
         match self {
-            Reader::Dump(dump) => dump.borrow_mut().read(max),
+            Reader::Dump(DumpReader(dump)) => dump.borrow_mut().read(max),
             Reader::Text { bytes, read } => {
                 let end = bytes.len().min(read.saturating_add(max.max(1)));
                 let piece = bytes[*read..end].to_vec();
@@ -73,7 +91,7 @@ impl<N: Network> Reader<N> {
     pub fn size(&self) -> Option<u64> {
         match self {
             Reader::Text { bytes, .. } => Some(bytes.len() as u64),
-            Reader::Dump(dump) => match &dump.borrow().state {
+            Reader::Dump(DumpReader(dump)) => match &dump.borrow().state {
                 DumpState::Streaming(stream) | DumpState::Proven(stream, _) => stream.size(),
                 DumpState::Verified(dumped) => Some(dumped.proof.size),
                 DumpState::Unread | DumpState::Failed(_) => None,
@@ -86,7 +104,7 @@ impl<N: Network> Reader<N> {
     pub fn digest(&self) -> Option<Stated> {
         match self {
             Reader::Text { .. } => None,
-            Reader::Dump(dump) => match &dump.borrow().state {
+            Reader::Dump(DumpReader(dump)) => match &dump.borrow().state {
                 DumpState::Verified(dumped) => dumped.stated.clone(),
                 _ => None,
             },

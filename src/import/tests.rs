@@ -48,6 +48,19 @@ fn read(reader: &mut Reader<Scripted>) -> Result<Vec<u8>> {
 }
 
 #[test]
+fn a_reader_that_is_dropped_before_its_end_ends_the_snapshot() {
+    let network = Scripted::default();
+    network.member("a", 1, 1);
+    let mut import = import(&network, "a", &[]);
+    let mut reader = dump(&mut import);
+    assert!(reader.read(100).expect("bytes").is_some());
+    drop(reader);
+    assert!(matches!(import.dump.borrow().state, super::reader::DumpState::Failed(_)));
+    import.acknowledge(DUMP_ID, Fate::Stored(100));
+    assert!(import.advance().is_err());
+}
+
+#[test]
 fn the_manifest_follows_the_acknowledged_dump_and_the_guide_ends_it() {
     let network = Scripted::default();
     network.member("a", 1, 1);

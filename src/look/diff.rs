@@ -53,24 +53,26 @@ pub(super) fn run(old: &Source, new: &Source, style: Style, out: &mut impl Write
         };
         *count += 1;
         let main = |key: Option<&Live>| key.map(|key| key.row.main);
-        let line = match style.json {
-            false => format!("{sign} {}\n", text::show_key(name)),
-            true => json::line(&Line {
+        let line = if !style.json {
+            format!("{sign} {}\n", text::show_key(name))
+        } else {
+            json::line(&Line {
                 change,
                 key: KeyJson::of(name),
                 old_mod_revision: main(before),
                 new_mod_revision: main(after),
-            }),
+            })
         };
         tell(out, line.as_bytes())
     })?;
     let Counts { added, changed, removed, .. } = counts;
-    let last = match style.json {
-        false => format!(
+    let last = if !style.json {
+        format!(
             "{added} added, {changed} changed, {removed} removed from revision {old_revision} to \
-             {new_revision}\n"
-        ),
-        true => json::line(&counts),
+         {new_revision}\n"
+        )
+    } else {
+        json::line(&counts)
     };
     tell(out, last.as_bytes())?;
     end(out)

@@ -33,19 +33,18 @@ pub(super) fn run(
     let out = &mut BufWriter::new(out);
     for key in &listed.keys {
         let name = listed.name(key);
-        let line = match style.json {
-            false => text::show_key(name) + "\n",
-            true => {
-                let detail = listed.detail(key).ok_or_else(|| damaged(name))?;
-                json::line(&Line {
-                    key: KeyJson::of(name),
-                    create_revision: detail.create_revision,
-                    mod_revision: key.row.main,
-                    version: detail.version,
-                    lease: lease(detail.lease),
-                    size: detail.size,
-                })
-            }
+        let line = if !style.json {
+            text::show_key(name) + "\n"
+        } else {
+            let detail = listed.detail(key).ok_or_else(|| damaged(name))?;
+            json::line(&Line {
+                key: KeyJson::of(name),
+                create_revision: detail.create_revision,
+                mod_revision: key.row.main,
+                version: detail.version,
+                lease: lease(detail.lease),
+                size: detail.size,
+            })
         };
         tell(out, line.as_bytes())?;
     }

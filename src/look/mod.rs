@@ -3,7 +3,7 @@
 //! ```text
 //! plakar cat SNAPSHOT:/dump | wasmtime run -S http connector.wasm get /registry/…
 //! ```
-//! | module | what it responds |
+//! | module | what it shows |
 //! | --- | --- |
 //! | [`show`] | what its pages say |
 //! | [`keys`] | which keys are there |

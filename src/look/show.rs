@@ -12,10 +12,8 @@ use std::io::Write;
 
 pub(super) fn run(source: &Source, style: Style, out: &mut impl Write) -> Result<()> {
     let keyspace = source.read(PROOF_MEMORY_MOST, nobody())?;
-    let text = match style.json {
-        true => json::pretty(&DatabaseInfo::of(&keyspace)),
-        false => lines(&keyspace),
-    };
+    let text =
+        if style.json { json::pretty(&DatabaseInfo::of(&keyspace)) } else { lines(&keyspace) };
     tell(out, text.as_bytes())?;
     end(out)
 }

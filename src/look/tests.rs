@@ -318,7 +318,8 @@ fn what_the_pages_say_is_printed_in_words_and_as_in_the_manifest() {
         "storage version  3.6.0",
         "page size        4096 bytes",
         "alarm            NOSPACE of member 8e",
-        "member           1 node1, peers at http://127.0.0.1:2380, clients at http://127.0.0.1:2379",
+        "member           1 node1, peers at http://127.0.0.1:2380, clients at \
+            http://127.0.0.1:2379",
         "member           2 a [2J, learner, peers at http://n2:2380",
     ] {
         assert!(text.lines().any(|other| other == line), "{line}\n{text}");

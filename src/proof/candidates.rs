@@ -451,17 +451,15 @@ impl Spanning {
         let is_revision = |e: Element| {
             e.flags == 0 && (REVISION_KEY..=REVISION_KEY + 1).contains(&(e.value - e.key))
         };
-        let kept = match header.kind == PageKind::Leaf && elements().all(is_revision) {
-            false => Kept::Bytes(Vec::new()),
-            true => {
-                let mut sizes: Vec<_> =
-                    elements().map(|e| (e.value - e.key, e.end - e.key)).collect();
-                sizes.reverse();
-                let skip = page::table_end(header.count);
-                let (rows, head) = (Vec::with_capacity(sizes.len()), Vec::new());
-                let (named, taken) = (None, Vec::new());
-                Kept::Revisions(Pairs { sizes, rows, skip, crc: 0, came: 0, head, named, taken })
-            }
+        let kept = if !(header.kind == PageKind::Leaf && elements().all(is_revision)) {
+            Kept::Bytes(Vec::new())
+        } else {
+            let mut sizes: Vec<_> = elements().map(|e| (e.value - e.key, e.end - e.key)).collect();
+            sizes.reverse();
+            let skip = page::table_end(header.count);
+            let (rows, head) = (Vec::with_capacity(sizes.len()), Vec::new());
+            let (named, taken) = (None, Vec::new());
+            Kept::Revisions(Pairs { sizes, rows, skip, crc: 0, came: 0, head, named, taken })
         };
         Self { row, left: end, kept }
     }

@@ -53,9 +53,10 @@ mod plain {
         let mut elements = Vec::new();
         for at in (1..=count).map(|index| index * 16) {
             let n = |offset: usize| number(page, at + offset, 4).map(|n| n as usize);
-            let (first, position, key, value) = match is_leaf {
-                true => (n(0)? as u64, n(4)?, n(8)?, n(12)?),
-                false => (number(page, at + 8, 8)?, n(0)?, n(4)?, 0),
+            let (first, position, key, value) = if is_leaf {
+                (n(0)? as u64, n(4)?, n(8)?, n(12)?)
+            } else {
+                (number(page, at + 8, 8)?, n(0)?, n(4)?, 0)
             };
             // Where bbolt would not have written it, the reader need not read on.
             if at + position != end {

@@ -44,9 +44,10 @@ impl Members {
         let kept = without_doubles(kept, &mut remarks);
         let names = names(&kept, &mut remarks);
         let urls = || kept.iter().flat_map(|m| m.peers.iter().chain(&m.clients));
-        let wildcard = match urls().any(|url| matches!(url.ip(), Some(IpAddr::V6(_)))) {
-            true => "[::]",
-            false => "0.0.0.0",
+        let wildcard = if urls().any(|url| matches!(url.ip(), Some(IpAddr::V6(_)))) {
+            "[::]"
+        } else {
+            "0.0.0.0"
         };
         let mut voters: Vec<Voter> = kept
             .iter()
@@ -56,9 +57,10 @@ impl Members {
                 peer_urls: joined(&member.peers),
                 client_urls: joined(&member.clients),
                 listen_peer: listen(&member.peers, wildcard),
-                listen_client: match member.clients.is_empty() {
-                    true => format!("{}://localhost:2379", member.peers[0].scheme),
-                    false => listen(&member.clients, wildcard),
+                listen_client: if member.clients.is_empty() {
+                    format!("{}://localhost:2379", member.peers[0].scheme)
+                } else {
+                    listen(&member.clients, wildcard)
                 },
             })
             .collect();
@@ -136,7 +138,8 @@ impl<'a> Kept<'a> {
         } else {
             if let Some(url) = odd {
                 remarks.push(format!(
-                    "Left out: the URL {} of {who}, which does not have the form that etcd accepts.",
+                    "Left out: the URL {} of {who}, which does not have the form that etcd \
+                        accepts.",
                     code(url)
                 ));
             }
@@ -158,12 +161,13 @@ fn without_doubles<'a>(kept: Vec<Kept<'a>>, remarks: &mut Vec<String>) -> Vec<Ke
     let mut single: Vec<Kept<'a>> = Vec::new();
     for member in kept {
         let is_taken = |url: &Url| single.iter().any(|other| other.peers.contains(url));
-        match member.peers.iter().any(is_taken) {
-            false => single.push(member),
-            true => remarks.push(format!(
+        if !member.peers.iter().any(is_taken) {
+            single.push(member)
+        } else {
+            remarks.push(format!(
                 "Left out: {}, whose peer URL is that of another member.",
                 described(member.reported)
-            )),
+            ))
         }
     }
     single
@@ -260,10 +264,8 @@ fn listen(urls: &[Url], wildcard: &str) -> String {
     let (mut bound, mut listen) = (Vec::new(), Vec::new());
     for url in urls {
         let at_port = || urls.iter().filter(|other| !other.is_socket() && other.port == url.port);
-        let address = match at_port().all(|other| other.binds().is_some()) {
-            true => url.binds(),
-            false => None,
-        };
+        let address =
+            if at_port().all(|other| other.binds().is_some()) { url.binds() } else { None };
         if url.is_socket() {
             listen.push(url.text.clone());
         } else if !bound.contains(&(url.port, address)) {

@@ -80,9 +80,8 @@ impl Known<'_> {
         let Members { voters, remarks, wildcard } = Members::of(list.unwrap_or_default());
         let kubeadm = members::are_kubeadms(&voters);
         let secure = |urls: &str| urls.contains("https://") || urls.contains("unixs://");
-        let scheme = |urls: Option<&String>| match urls.is_some_and(|urls| secure(urls)) {
-            true => "https",
-            false => "http",
+        let scheme = |urls: Option<&String>| {
+            if urls.is_some_and(|urls| secure(urls)) { "https" } else { "http" }
         };
         let has_alarm = |name: &str| self.alarms.iter().any(|(_, alarm)| alarm == name);
         let version = Some(self.version).filter(|version| is_a_version(version));

@@ -73,7 +73,9 @@ impl Chosen {
         if let Some(why) = self.identity.hidden() {
             self.warn(
                 format!(
-                    "it is unknown which member responds here ({why}): the snapshot is verified, but its member and its age are unknown; name the members one by one in `endpoints`"
+                    "it is unknown which member responds here ({why}): the snapshot is verified, \
+                        but its member and its age are unknown; name the members one by one in \
+                        `endpoints`"
                 ),
                 warn,
             );

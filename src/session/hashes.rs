@@ -49,12 +49,14 @@ impl<N: Network> Session<N> {
         let is_spared = candidate.role() == Role::Leader
             && keyspace.found.bytes() > LEADER_MOST
             && !self.options.proof_required;
-        let answer = match is_spared {
-            true => Err(Verdict::NotAsked(
-                "it is the leader, and would accept no writes while it hashes a large database; `proof=require` asks it"
+        let answer = if is_spared {
+            Err(Verdict::NotAsked(
+                "it is the leader, and would accept no writes while it hashes a large database; \
+                `proof=require` asks it"
                     .into(),
-            )),
-            false => self.hash_kv(candidate, &keyspace.found),
+            ))
+        } else {
+            self.hash_kv(candidate, &keyspace.found)
         };
         let (reported, verdict) = match answer {
             Ok(reported) => (Some(reported), verdict(&reported, keyspace)),

@@ -64,7 +64,8 @@ impl<N: Network> Session<N> {
             chosen.warn(warning, self.warn);
         }
         if self.options.credentials.is_some() && !chosen.candidate.endpoint.tls {
-            let warning = "the password is sent over plain HTTP, where others can read it; let etcd serve TLS, and use `etcd+https`";
+            let warning = "the password is sent over plain HTTP, where others can read it; let \
+                etcd serve TLS, and use `etcd+https`";
             chosen.warn(warning.into(), self.warn);
         }
         let first = chosen

@@ -20,7 +20,8 @@ impl<N: Network> Session<N> {
         }
         if candidate.token.is_none() {
             self.warn(&format!(
-                "`{}`: login: authentication is disabled in this cluster, `username` and `password` are not needed",
+                "`{}`: login: authentication is disabled in this cluster, `username` and \
+                    `password` are not needed",
                 candidate.endpoint
             ));
         }

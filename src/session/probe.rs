@@ -199,7 +199,8 @@ impl ProbeError {
                     both.reverse();
                 }
                 Error::of_several("neither gRPC nor the JSON gateway works", both).remedy(
-                    "check that this is etcd's client port, whether it uses TLS, and what is in between",
+                    "check that this is etcd's client port, whether it uses TLS, and what is in \
+                        between",
                 )
             }
             _ => error,

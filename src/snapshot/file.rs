@@ -50,7 +50,7 @@ pub(crate) fn verify<O: Observer>(
     }
     if size == 0 {
         return Err(Error::new(ErrorKind::Interrupted, "the dump is empty")
-            .remedy("check the command that writes it, and its exit code"));
+            .remedy("do not restore it; check the command that wrote it, and use another backup"));
     }
     let database = size.saturating_sub(DIGEST_SIZE);
     check_size(database).map_err(|_| {

@@ -146,9 +146,13 @@ pub(crate) fn mismatch() -> Error {
 
 /// Refuses what cannot be the size of a database, in bytes.
 pub(crate) fn check_size(size: u64) -> Result<()> {
-    match size == 0 || !size.is_multiple_of(PAGE_UNIT) {
-        true => Err(corrupt(format!("{size} bytes is not a valid size for a database"))),
-        false => Ok(()),
+    if size == 0 || !size.is_multiple_of(PAGE_UNIT) {
+        Err(corrupt(format!(
+            "{size} bytes is not a \
+        valid size for a database"
+        )))
+    } else {
+        Ok(())
     }
 }
 
@@ -230,14 +234,18 @@ impl Verifier {
         }
         if remaining != outstanding - length {
             return Err(corrupt(format!(
-                "etcd's count of remaining bytes is wrong: {outstanding} were remaining, {length} arrived, and now it reports {remaining}"
+                "etcd's count of remaining bytes is wrong: {outstanding} were remaining, \
+                    {length} arrived, and now it reports {remaining}"
             )));
         }
         if blob.is_empty() {
             // A server that cannot read its own file goes on like this for ever.
             return Err(Error::new(
                 ErrorKind::Interrupted,
-                format!("etcd sent an empty message with {remaining} bytes remaining: it cannot read its database"),
+                format!(
+                    "etcd sent an empty message with {remaining} bytes remaining: it cannot \
+                    read its database"
+                ),
             )
             .remedy("check the disk of that member, or use another one"));
         }
@@ -267,13 +275,15 @@ impl Verifier {
 /// Why a content whose pages contradict each other is worthless.
 fn damaged(why: String) -> Error {
     corrupt(why).remedy(
-        "back up another member, and replace this one; if there is no better one, `proof=off` accepts its snapshot as it is",
+        "back up another member, and replace this one; if there is no better one, `proof=off` \
+            accepts its snapshot as it is",
     )
 }
 
 fn corrupt(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Corrupt, what).remedy(
-        "make another backup; if the error persists, check that member with `etcdutl`, or use another one",
+        "make another backup; if the error persists, check that member with `etcdutl`, or use \
+            another one",
     )
 }
 

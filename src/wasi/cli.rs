@@ -45,7 +45,7 @@ fn run() -> Result<Outcome> {
             let options = options(target)?;
             let origin = options.origin();
             Session::new(WasiHttp, options, warn).ping()?;
-            println!("ok: `{origin}` can be backed up");
+            println!("ok: a backup of `{origin}` could start");
         }
         Command::Backup { target, bundle } => backup(options(target)?, bundle)?,
     }

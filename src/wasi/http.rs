@@ -167,11 +167,12 @@ impl Exchange {
                 Ok(Some(bytes)) => {
                     let room = SMALL_BODY - response.body.len();
                     response.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                    match bytes.len() > room {
-                        true => Exchange::Done(Err(NetworkError::TooLong(format!(
+                    if bytes.len() > room {
+                        Exchange::Done(Err(NetworkError::TooLong(format!(
                             "more than {SMALL_BODY} bytes"
-                        )))),
-                        false => Exchange::Reading { body, response },
+                        ))))
+                    } else {
+                        Exchange::Reading { body, response }
                     }
                 }
                 // The end of a body brings its trailers along: nothing is waited for.

@@ -37,9 +37,10 @@ impl wit::GuestImporter for EtcdImporter {
         let authority =
             |types::Authority { host, port, tls }: types::Authority| Authority { host, port, tls };
         let authorities = options.authorities.into_iter().map(authority).collect();
-        let hashing = match options.digests.contains(&types::DigestAlgorithm::Sha256) {
-            true => Hashing::ByHost,
-            false => Hashing::Here,
+        let hashing = if options.digests.contains(&types::DigestAlgorithm::Sha256) {
+            Hashing::ByHost
+        } else {
+            Hashing::Here
         };
         let options = Options::new(authorities, &options.config)?;
         let checks = Checks { hashing, ..options.checks };

@@ -106,9 +106,12 @@ impl Drawing {
         let x = |value: f64| LEFT + along(value, (x0, x1)) * (right - LEFT);
         let highest = axes.ticks.iter().copied().find(|tick| *tick >= y1).unwrap_or(y1);
         let lowest = axes.ticks.iter().copied().rfind(|tick| *tick <= y0).unwrap_or(y0);
-        let y = |value: f64| match axes.logarithmic {
-            true => bottom - along(value, (lowest, highest)) * HEIGHT,
-            false => bottom - value / highest * HEIGHT,
+        let y = |value: f64| {
+            if axes.logarithmic {
+                bottom - along(value, (lowest, highest)) * HEIGHT
+            } else {
+                bottom - value / highest * HEIGHT
+            }
         };
         let seen = |tick: &&f64| **tick <= highest && (!axes.logarithmic || **tick >= lowest);
         for tick in axes.ticks.iter().filter(seen) {
@@ -166,7 +169,8 @@ impl Drawing {
     fn stroke(&mut self, x0: f64, y0: f64, x1: f64, y1: f64, colour: &str) {
         let _ = writeln!(
             self.body,
-            "<line x1=\"{x0:.1}\" y1=\"{y0:.1}\" x2=\"{x1:.1}\" y2=\"{y1:.1}\" stroke=\"{colour}\"/>"
+            "<line x1=\"{x0:.1}\" y1=\"{y0:.1}\" x2=\"{x1:.1}\" y2=\"{y1:.1}\" \
+                stroke=\"{colour}\"/>"
         );
     }
 
@@ -174,7 +178,8 @@ impl Drawing {
         let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('`', "");
         let _ = writeln!(
             self.body,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\" text-anchor=\"{anchor}\" fill=\"{INK}\" {FONT}>{text}</text>"
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\" text-anchor=\"{anchor}\" \
+                fill=\"{INK}\" {FONT}>{text}</text>"
         );
     }
 }

@@ -9,6 +9,8 @@
 //! It stands in for a real one where a test needs a layout that etcd makes by chance alone,
 //! or a size that a test can choose. The writer shares no code with the reader.
 
+#![forbid(unsafe_code)]
+
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 

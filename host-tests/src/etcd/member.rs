@@ -114,7 +114,7 @@ impl Etcd {
     pub fn settle(&self) {
         let (minor, _) = self.version.name().rsplit_once('.').expect("a version has a patch level");
         // Older ones do not report the version of their storage.
-        let reports_storage = [Version::V3_6_14, Version::V3_7_1].contains(&self.version);
+        let reports_storage = self.version >= Version::V3_6_14;
         let started = Instant::now();
         loop {
             let (_, text) = self.try_get("/version").expect("the member serves");
@@ -257,10 +257,7 @@ impl Etcd {
             secure_port,
             folder,
         };
-        match etcd.become_ready() {
-            true => Ok(etcd),
-            false => Err(AddressInUse(etcd.into_folder())),
-        }
+        if etcd.become_ready() { Ok(etcd) } else { Err(AddressInUse(etcd.into_folder())) }
     }
 
     /// Waits until the member serves; false where its address is in use.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// An etcd version whose programs are installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// The oldest that is still met, as Debian bookworm ships it.
     V3_4_23,
@@ -24,6 +24,14 @@ pub enum GatewayStyle {
     V1,
     /// gRPC-gateway v2.
     V2,
+}
+
+/// Passes all versions to a macro, which makes a test of each.
+#[macro_export]
+macro_rules! versions {
+    ($tests:ident) => {
+        $tests! { V3_4_23, V3_5_33, V3_6_14, V3_7_1, }
+    };
 }
 
 impl Version {

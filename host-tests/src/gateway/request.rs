@@ -48,10 +48,8 @@ impl Request {
         let mut body = bytes.split_off(head);
         let chunked = request.header("transfer-encoding").is_some_and(|coding| coding == "chunked");
         let length = request.header("content-length").and_then(|length| length.parse().ok());
-        while match chunked {
-            true => !body.ends_with(b"0\r\n\r\n"),
-            false => body.len() < length.unwrap_or(0),
-        } {
+        while if chunked { !body.ends_with(b"0\r\n\r\n") } else { body.len() < length.unwrap_or(0) }
+        {
             if more(connection, &mut body)? == 0 {
                 return Ok(None);
             }

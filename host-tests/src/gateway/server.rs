@@ -151,9 +151,10 @@ fn send(connection: &mut TcpStream, answer: &Answer) -> io::Result<bool> {
             Ok(false)
         }
         Ending::Forever(bytes) => loop {
-            match chunks {
-                true => write_chunks(connection, [bytes.as_slice()], answer.pause)?,
-                false => connection.write_all(bytes)?,
+            if chunks {
+                write_chunks(connection, [bytes.as_slice()], answer.pause)?
+            } else {
+                connection.write_all(bytes)?
             }
         },
     }

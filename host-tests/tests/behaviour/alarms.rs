@@ -73,4 +73,4 @@ macro_rules! for_each_version {
     };
 }
 
-for_each_version! { V3_4_23, V3_5_33, V3_6_14, V3_7_1, }
+host_tests::versions! { for_each_version }

@@ -122,7 +122,7 @@ fn a_reader_that_is_killed_frees_the_member_at_once() {
 
 #[test]
 fn a_member_without_a_gateway_is_an_error_that_names_the_flag() {
-    for version in [Version::V3_5_33, Version::V3_6_14, Version::V3_7_1] {
+    for version in Version::ALL.into_iter().filter(|version| *version >= Version::V3_5_33) {
         let etcd =
             Etcd::start_with(version, Settings::default().flag("--enable-grpc-gateway=false"));
         let target = Target::new();

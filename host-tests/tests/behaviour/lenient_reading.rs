@@ -87,9 +87,12 @@ fn numbers_may_be_bare() {
 
 #[test]
 fn zero_may_be_written_out() {
-    rewritten(|line| match line.contains("remaining_bytes") {
-        true => line.into(),
-        false => line.replacen(r#"{"result":{"#, r#"{"result":{"remaining_bytes":"0","#, 1),
+    rewritten(|line| {
+        if line.contains("remaining_bytes") {
+            line.into()
+        } else {
+            line.replacen(r#"{"result":{"#, r#"{"result":{"remaining_bytes":"0","#, 1)
+        }
     });
 }
 

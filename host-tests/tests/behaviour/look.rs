@@ -158,7 +158,8 @@ fn what_changed_between_two_dumps_is_printed() {
     let (old, new) = (files.put("old", &old), files.put("new", &etcd.save_snapshot()));
     let outcome = files.wasmtime(&["diff", &old, &new]).wait();
     let expected = format!(
-        "- /gone\n+ /new\n~ /written\n1 added, 1 changed, 1 removed from revision {} to {revision}\n",
+        "- /gone\n+ /new\n~ /written\n1 added, 1 changed, 1 removed from revision {} to \
+            {revision}\n",
         revision - 5
     );
     assert_eq!(outcome.assert_ok().stdout, expected);

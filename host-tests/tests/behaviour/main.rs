@@ -15,7 +15,7 @@
 //! | [`proof`] | what the pages of a snapshot say, and what the members say of them |
 //! | [`requests`] | what is asked of a member, and what is not |
 //! | [`transports`] | native gRPC where it can be had, the gateway where it cannot |
-//! | [`success_rules`] | a stream that breaks one rule is no backup |
+//! | [`success_rules`] | a stream that breaks one rule is not a backup |
 //! | [`native_grpc`] | the same rules over native gRPC |
 //! | [`lenient_reading`] | a stream that only looks unusual is one |
 //! | [`refusals`] | what is said when something other than a stream comes |

@@ -174,11 +174,8 @@ fn sent(cluster: &Cluster) -> [u64; 3] {
 
 #[track_caller]
 fn assert_refused_as_several_members(balancer: &Balancer, BackedUp { outcome, target }: &BackedUp) {
-    let place = format!(
-        "`{}`: probe: two different members responded here, first member ",
-        balancer.endpoint()
-    );
-    let words = [place.as_str(), "then member ", "this name leads to several members"];
+    let place = format!("`{}`: probe: this endpoint is of member ", balancer.endpoint());
+    let words = [place.as_str(), "before", "this name leads to several members"];
     outcome.assert_failed(ErrorKind::Other, &words);
     target.assert_nothing_left();
 }
@@ -298,7 +295,7 @@ fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {
         for _ in 0..10 {
             let BackedUp { outcome, target } =
                 Backup::of(proxy.location()).option("transport=grpc").run();
-            let words = ["first member ", "then member ", "name them one by one"];
+            let words = ["is of member ", "before", "name them one by one"];
             outcome.assert_failed(ErrorKind::Other, &words);
             target.assert_nothing_left();
         }

@@ -32,9 +32,15 @@ fn every_command_of_the_operators_guide_runs() {
     let script: Vec<String> = blocks
         .into_iter()
         // Which snapshot is known only once there is one.
-        .map(|block| match block.contains("$SNAPSHOT") {
-            true => format!("SNAPSHOT=$(snapshot)\n{block}\n[ -s ./etcd-snapshot/dump ]\n"),
-            false => block,
+        .map(|block| {
+            if block.contains("$SNAPSHOT") {
+                format!(
+                    "SNAPSHOT=$(snapshot)\n{block}\n[ \
+            -s ./etcd-snapshot/dump ]\n"
+                )
+            } else {
+                block
+            }
         })
         .collect();
     let hosts = "127.0.0.1 localhost node1\n127.0.0.2 node2\n127.0.0.3 node3\n";

@@ -76,7 +76,8 @@ fn a_member_that_is_not_available_says_why() {
 
 #[test]
 fn a_gateway_that_cannot_reach_its_own_port_is_an_error_that_names_the_certificate() {
-    let message = "connection error: desc = \"error reading server preface: remote error: tls: bad certificate\"";
+    let message = "connection error: desc = \"error reading server preface: remote error: tls: \
+        bad certificate\"";
     refused(Answer::refusal(V2, 503, 14, message), ErrorKind::Unreachable, &["clientAuth"]);
 }
 

@@ -191,12 +191,16 @@ impl Exemption {
                 "`{pathname}` was excluded, but the backup is incomplete without it"
             ))
             .remedy(format!(
-                "remove the `-ignore` pattern that matches it ({})",
+                "remove the pattern that matches it from `-ignore` or `-ignore-file` ({})",
                 patterns.join(", ")
             )));
         }
         if !self.dry_run {
-            return Err(Error::store(format!("`{pathname}` was skipped without being read, as plakar does if the store is at that path")).remedy("move the store"));
+            return Err(Error::store(format!(
+                "`{pathname}` was skipped without being read, as \
+                plakar does if the store is at that path"
+            ))
+            .remedy("move the store"));
         }
         Ok(Fate::Skipped)
     }

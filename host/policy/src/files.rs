@@ -23,16 +23,18 @@ pub async fn read(path: &Path, limit: Duration) -> Result<Vec<u8>, String> {
         file.take(LARGEST + 1)
             .read_to_end(&mut bytes)
             .map_err(|e| format!("cannot be read: {e}"))?;
-        match bytes.len() as u64 > LARGEST {
-            true => Err(format!("is longer than {LARGEST} bytes")),
-            false => Ok(bytes),
+        if bytes.len() as u64 > LARGEST {
+            Err(format!("is longer than {LARGEST} bytes"))
+        } else {
+            Ok(bytes)
         }
     });
     match timeout(limit, reading).await {
         Ok(Ok(read)) => read,
         Ok(Err(_)) => Err("cannot be read: the thread that reads it has ended".into()),
         Err(_) => Err(format!(
-            "was not complete within {} or `max_duration`; if it is a pipe, write to it and close it",
+            "was not complete within {} or `max_duration`; if it is a pipe, write to it and \
+                close it",
             humantime::format_duration(PATIENCE)
         )),
     }

@@ -65,9 +65,12 @@ impl Invocation {
 /// the options that a host uses too.
 pub fn option<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
     let preceded = |at: usize| at > 0 && matches!(args[at - 1].as_str(), "-o" | "--option");
-    let pairs = args.iter().enumerate().filter_map(|(at, arg)| match preceded(at) {
-        true => Some(arg.as_str()),
-        false => arg.strip_prefix("-o").map(|pair| pair.strip_prefix('=').unwrap_or(pair)),
+    let pairs = args.iter().enumerate().filter_map(|(at, arg)| {
+        if preceded(at) {
+            Some(arg.as_str())
+        } else {
+            arg.strip_prefix("-o").map(|pair| pair.strip_prefix('=').unwrap_or(pair))
+        }
     });
     pairs.filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).next_back()
 }

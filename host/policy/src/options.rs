@@ -92,9 +92,10 @@ fn place(name: &str, stem: &str, path: &str, secret: bool) -> Result<String, Err
         ))
         .remedy(format!("use `{stem}` for the text")));
     }
-    Ok(match secret && !path.starts_with(['/', '.', '~']) {
-        true => "the file that it names".into(),
-        false => format!("file `{}`", escaped(path, 512)),
+    Ok(if secret && !path.starts_with(['/', '.', '~']) {
+        "the file that it names".into()
+    } else {
+        format!("file `{}`", escaped(path, 512))
     })
 }
 
@@ -178,10 +179,7 @@ impl Loaded {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text =
             text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-        match text.is_empty() {
-            true => Err(refuse("is empty")),
-            false => Ok(Some(text)),
-        }
+        if text.is_empty() { Err(refuse("is empty")) } else { Ok(Some(text)) }
     }
 
     /// What is probably not meant, and is done as it was said.
@@ -282,6 +280,15 @@ impl Config {
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
+}
+
+/// Whether the value of this option, of the connector or of the host, is a secret.
+pub fn is_secret(description: &Description, name: &str) -> bool {
+    description
+        .options
+        .iter()
+        .chain(&tls::options())
+        .any(|option| option.secret && option.name == name)
 }
 
 /// The options that the host adds to those of this connector.

@@ -81,7 +81,8 @@ impl Admitted {
         self.cost += pathname.len() + EACH;
         if self.cost > PATHNAMES {
             return Err(Error::component(format!(
-                "the component's pathnames take more than {PATHNAMES} bytes, the maximum of this host"
+                "the component's pathnames take more than {PATHNAMES} bytes, the maximum of this \
+                    host"
             )));
         }
         self.pathnames.insert(pathname, place);
@@ -96,9 +97,13 @@ fn shown(pathname: &str) -> String {
 
 /// The permission bits of a record, which are all that a store keeps of a mode.
 pub fn mode(mode: u32) -> Result<u32, Error> {
-    match mode <= 0o777 {
-        true => Ok(mode),
-        false => Err(Error::broke(format!("the mode {mode:#o} has more than permission bits"))),
+    if mode <= 0o777 {
+        Ok(mode)
+    } else {
+        Err(Error::broke(format!(
+            "the mode {mode:#o} has more \
+        than permission bits"
+        )))
     }
 }
 
@@ -108,9 +113,10 @@ pub fn modified(seconds: i64, nanoseconds: u32) -> Result<SystemTime, Error> {
         return Err(Error::broke("a timestamp has a second or more of nanoseconds"));
     }
     let whole = Duration::from_secs(seconds.unsigned_abs());
-    let whole = match seconds < 0 {
-        true => SystemTime::UNIX_EPOCH.checked_sub(whole),
-        false => SystemTime::UNIX_EPOCH.checked_add(whole),
+    let whole = if seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(whole)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(whole)
     };
     whole
         .and_then(|whole| whole.checked_add(Duration::from_nanos(nanoseconds.into())))

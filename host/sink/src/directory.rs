@@ -195,7 +195,7 @@ impl DirectorySink {
         if kept.is_err()
             && let Err(error) = disk.rename(&path, &staged, RenameFlags::empty())
         {
-            tracing::error!("cannot undo `{}`: {error}", path.display());
+            tracing::error!("cannot move `{}` back: {error}", path.display());
         }
         kept
     }

@@ -109,7 +109,8 @@ impl Lease {
                 Err(error) if !is_taken(&error) => return Err(error),
                 Err(_) if begun.elapsed() > PATIENCE => {
                     return Err(io::Error::other(format!(
-                        "another run is moving its backup into place; if there is none, remove `{}`",
+                        "another run is moving its backup into place; if there is none, remove \
+                            `{}`",
                         claimed.display()
                     )));
                 }
@@ -197,12 +198,15 @@ fn sweep_one(disk: &dyn Disk, target: &Path, lease: &Path) -> io::Result<()> {
     let shown = lease.display();
     let undone = placing::recover(disk, lease, target).map_err(|error| {
         io::Error::other(format!(
-            "a run was killed while it moved its backup into place, and this cannot be undone: {error}; the replaced files are below `{shown}`: move them back, and remove that directory"
+            "a run was killed while it moved its backup into place, and this cannot be undone: \
+                {error}; the replaced files are below `{shown}`: move them back, and remove that \
+                directory"
         ))
     })?;
     if undone {
         tracing::warn!(
-            "restored `{}` to its state before a run that was killed while it moved its backup into place",
+            "restored `{}` to its state before a run that was killed while it moved its backup \
+                into place",
             target.display()
         );
     }

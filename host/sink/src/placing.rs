@@ -162,10 +162,13 @@ impl<'a> Placing<'a> {
                 self.done.push(Move::Moved(record.to_owned()));
                 Ok(())
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => match self.force {
-                true => self.swap(record).map_err(failed),
-                false => Err(exists(&place)),
-            },
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if self.force {
+                    self.swap(record).map_err(failed)
+                } else {
+                    Err(exists(&place))
+                }
+            }
             // The check above must do where there is no such flag.
             Err(error) if has_no_flag(&error) => match place.symlink_metadata() {
                 Ok(_) => self.swap(record).map_err(failed),
@@ -175,7 +178,7 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Puts a file if there is one, and keeps the old one in the lease.
+    /// Moves a file to where another one is, and keeps the old one in the lease.
     fn swap(&mut self, record: &Path) -> io::Result<()> {
         let (from, place) = (self.staged(record), self.to.join(record));
         match self.disk.rename(&from, &place, RenameFlags::EXCHANGE) {
@@ -245,7 +248,11 @@ impl<'a> Placing<'a> {
             };
             if let Err(error) = moved {
                 undone = false;
-                tracing::error!("cannot undo `{}`: {error}", place.display());
+                tracing::error!(
+                    "cannot move `{}` back, so it may be the new file or the old \
+                    one: {error}",
+                    place.display()
+                );
             }
         }
         undone
@@ -350,10 +357,7 @@ pub(super) fn recover(disk: &dyn Disk, lease: &Path, to: &Path) -> io::Result<bo
         }
     }
     let begun = !placing.done.is_empty();
-    match placing.undo() {
-        true => Ok(begun),
-        false => Err(io::Error::other("files could not be moved back")),
-    }
+    if placing.undo() { Ok(begun) } else { Err(io::Error::other("files could not be moved back")) }
 }
 
 /// Where the files of one record are.

@@ -230,9 +230,10 @@ async fn no_sync_that_fails_is_overlooked() {
             }
             let error = ended.expect_err("a sync has failed");
             assert_eq!(error.fault(), Fault::Store);
-            match there {
-                true => assert_holds(&to, "old"),
-                false => assert!(!to.exists(), "sync {bad_sync}: something is left"),
+            if there {
+                assert_holds(&to, "old")
+            } else {
+                assert!(!to.exists(), "sync {bad_sync}: something is left")
             }
         }
     }

@@ -8,7 +8,7 @@
 mod pace;
 
 use crate::{Import, Importer, Reader, Record, Step};
-pub(crate) use pace::{Pace, Side};
+pub(crate) use pace::{Side, WaitTimes};
 use plakar_connector::TimeLimits;
 use plakar_policy::account::Account;
 use plakar_policy::{Error, Event, Observer};
@@ -41,7 +41,7 @@ pub async fn run(
     observer: &dyn Observer,
 ) -> Result<Summary, Error> {
     let limits = importer.limits();
-    let pace = Pace::new();
+    let pace = WaitTimes::new();
     let backup = Backup { limits, pace: &pace, account: Account::default(), sink, observer };
     match timeout(limits.max_duration, backup.drive(importer)).await {
         Ok(outcome) => outcome,
@@ -51,7 +51,7 @@ pub async fn run(
 
 struct Backup<'a, S> {
     limits: TimeLimits,
-    pace: &'a Pace,
+    pace: &'a WaitTimes,
     account: Account,
     sink: S,
     observer: &'a dyn Observer,
@@ -89,7 +89,8 @@ impl<S: Sink> Backup<'_, S> {
                 Step::Finished => return import.finish().await,
                 Step::AwaitingAcknowledgements => {
                     return Err(Error::broke(
-                        "`import-run.next` awaits acknowledgements, and every record has been acknowledged",
+                        "`import-run.next` awaits acknowledgements, and every record has been \
+                            acknowledged",
                     ));
                 }
             }

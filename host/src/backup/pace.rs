@@ -16,7 +16,7 @@ pub(crate) enum Side {
 
 /// The time spent waiting for each side. It outlives the run it measures, so
 /// that it can tell of one that was cut short.
-pub(crate) struct Pace(Mutex<State>);
+pub(crate) struct WaitTimes(Mutex<State>);
 
 struct State {
     side: Side,
@@ -25,7 +25,7 @@ struct State {
     store: Duration,
 }
 
-impl Pace {
+impl WaitTimes {
     /// Starts by waiting for the source.
     pub(crate) fn new() -> Self {
         let (source, store) = (Duration::ZERO, Duration::ZERO);
@@ -60,9 +60,10 @@ impl Pace {
     fn summary(&self) -> String {
         self.turn(Side::Source);
         let State { source, store, .. } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (slow, other, most, rest) = match source >= store {
-            true => ("source", "store", source, store),
-            false => ("store", "source", store, source),
+        let (slow, other, most, rest) = if source >= store {
+            ("source", "store", source, store)
+        } else {
+            ("store", "source", store, source)
         };
         format!(
             "it waited {:.1} s for the {slow}, and {:.1} s for the {other}",
@@ -77,7 +78,8 @@ pub(crate) fn store_stalled(limit: Duration) -> Error {
     Error::reported(
         ErrorKind::TimedOut,
         format!(
-            "the store accepted no data for {limit:?}, the `store_timeout`; check its disk and network, or raise the limit"
+            "the store accepted no data for {limit:?}, the `store_timeout`; check its disk and \
+                network, or raise the limit"
         ),
     )
 }

@@ -3,8 +3,7 @@
 use super::arguments;
 use plakar_connector::names::LONGEST;
 use plakar_connector::text::escaped;
-use plakar_policy::options::Options;
-use plakar_policy::tls;
+use plakar_policy::options::{Options, is_secret};
 use plakar_policy::{Description, Error, Event, Observer, Speaker, files};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,9 +15,7 @@ pub(super) async fn read(
     description: &Description,
     observer: &dyn Observer,
 ) -> Result<Options, Error> {
-    let of_host = tls::options();
-    let is_secret =
-        |name: &str| description.options.iter().chain(&of_host).any(|o| o.secret && o.name == name);
+    let is_secret = |name: &str| is_secret(description, name);
     let warn = |line: String| observer.event(Event::Warning { from: Speaker::Host, line: &line });
 
     let mut typed = Options::default();
@@ -32,7 +29,8 @@ pub(super) async fn read(
     }
     if let Some(name) = typed.names().find(|name| is_secret(name)) {
         warn(format!(
-            "other users of this machine can see the arguments of a process; use `-o {name}_file=PATH` instead of `-o {name}=…`"
+            "other users of this machine can see the arguments of a process; use `-o \
+                {name}_file=PATH` instead of `-o {name}=…`"
         ));
     }
     let Some(path) = &arguments.config else { return Ok(typed) };

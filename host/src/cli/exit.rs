@@ -15,7 +15,8 @@ const OWN: [(u8, &str); 5] = [
     (Fault::STORE_EXIT_CODE, "the target directory could not be written"),
     (
         Fault::COMPONENT_EXIT_CODE,
-        "the connector cannot be loaded, trapped, exceeded a limit or broke its contract; or this machine provides too few threads or files or too little memory",
+        "the connector cannot be loaded, trapped, exceeded a limit or broke its contract; or \
+            this machine provides too few threads or files or too little memory",
     ),
     (HUNG_UP, "the terminal was closed (SIGHUP); nothing was kept"),
     (INTERRUPTED, "interrupted (SIGINT); nothing was kept"),

@@ -53,9 +53,10 @@ fn help(option: &OptionDescription, host: bool) -> String {
     remarks.extend(option.secret.then(|| "secret".to_owned()));
     remarks.extend(option.default.as_ref().map(|default| format!("default {default}")));
     remarks.extend(options::has_file(option).then(|| format!("or `{}{FILE_SUFFIX}`", option.name)));
-    match remarks.is_empty() {
-        true => option.help.clone(),
-        false => format!("{} ({})", option.help, remarks.join(", ")),
+    if remarks.is_empty() {
+        option.help.clone()
+    } else {
+        format!("{} ({})", option.help, remarks.join(", "))
     }
 }
 

@@ -36,7 +36,8 @@ pub(super) fn prepare() {
         let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
         let _ = writeln!(
             std::io::stderr(),
-            "error: this program cannot continue: {message}{}; if this machine is short of threads, files or memory, check `TasksMax=`, `ulimit -u`, `-n` and `-v`",
+            "error: this program cannot continue: {message}{}; if this machine is short of \
+                threads, files or memory, check `TasksMax=`, `ulimit -u`, `-n` and `-v`",
             place.unwrap_or_default()
         );
         std::process::exit(i32::from(plakar_policy::Fault::COMPONENT_EXIT_CODE));

@@ -31,7 +31,7 @@ use plakar_policy::Error;
 use plakar_wasm::output;
 use report::Report;
 use signals::Signals;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -52,14 +52,13 @@ pub(crate) fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // The help and the version are output like any other.
+        // The help and the version are output like any other, but for a reader that has
+        // seen enough of it.
         Err(text) if !text.use_stderr() => {
-            let text = text.render();
-            let text = match std::io::stdout().is_terminal() {
-                true => text.ansi().to_string(),
-                false => text.to_string(),
-            };
-            return ExitCode::from(write(text.as_bytes()));
+            return ExitCode::from(match text.print() {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+                printed => end_of_output(printed),
+            });
         }
         Err(error) => error.exit(),
     };
@@ -141,8 +140,12 @@ fn man(name: Option<&str>) -> u8 {
 
 /// Writes a text that is the whole answer of a command; returns the exit code.
 fn write(text: &[u8]) -> u8 {
-    let mut out = std::io::stdout();
-    let reason = match out.write_all(text).and_then(|()| out.flush()) {
+    end_of_output(std::io::stdout().write_all(text))
+}
+
+/// The exit code of a command whose output was written with this result.
+fn end_of_output(written: std::io::Result<()>) -> u8 {
+    let reason = match written.and_then(|()| std::io::stdout().flush()) {
         Ok(()) if output::is_closed() => output::CLOSED.to_owned(),
         Ok(()) => return 0,
         Err(error) => format!("standard output: {error}"),

@@ -49,7 +49,8 @@ impl Signals {
                 let _ = came.send(Some(first));
                 let second = timeout(GRACE, next(&mut caught)).await;
                 report.last_words(
-                    "error: ended by a signal before the run could clean up; the next run removes what was left\n",
+                    "error: ended by a signal before the run could clean up; the next run \
+                        removes what was left\n",
                 );
                 std::process::exit(i32::from(second.unwrap_or(first)));
             })

@@ -25,18 +25,18 @@ const FAR_FUTURE: Duration = Duration::from_secs(86_400);
 ///
 /// The clock runs while the component waits for bytes, and only then: a store
 /// that takes its time must not make the server look stalled.
-pub(super) struct Guarded {
+pub(super) struct TimedBody {
     pieces: Receiver<Next>,
     limit: Duration,
-    silence: Silence,
+    silence: Wait,
     sleep: Pin<Box<Sleep>>,
 }
 
-enum Silence {
-    /// Nobody waits: the last poll answered, or there was none.
-    Unheard,
+enum Wait {
+    /// Nothing waits: the last poll returned bytes, or there was none.
+    Idle,
     /// The component has been waiting since the clock was set.
-    Measured,
+    Since,
     /// The body has ended.
     Over,
 }
@@ -44,7 +44,7 @@ enum Silence {
 /// A frame, the end, or how it failed.
 type Next = Option<Result<Frame<Bytes>, Error>>;
 
-impl Guarded {
+impl TimedBody {
     /// The permit is held for as long as the exchange lasts.
     pub(super) fn new(incoming: Incoming, limit: Duration, permit: OwnedSemaphorePermit) -> Self {
         let (sender, pieces) = mpsc::channel(1);
@@ -53,7 +53,7 @@ impl Guarded {
             drop(permit);
         });
         let sleep = Box::pin(sleep_until(Instant::now()));
-        Self { pieces, limit, silence: Silence::Unheard, sleep }
+        Self { pieces, limit, silence: Wait::Idle, sleep }
     }
 }
 
@@ -93,28 +93,28 @@ async fn gather(mut incoming: Incoming, pieces: Sender<Next>) {
     }
 }
 
-impl Body for Guarded {
+impl Body for TimedBody {
     type Data = Bytes;
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
-        if let Silence::Over = self.silence {
+        if let Wait::Over = self.silence {
             return Poll::Ready(None);
         }
         if let Poll::Ready(next) = self.pieces.poll_recv(cx) {
             // An end is sent explicitly: a channel that is merely closed is not one.
             let next = next.unwrap_or(Some(Err(Error::ConnectionTerminated)));
             self.silence = match &next {
-                Some(Ok(_)) => Silence::Unheard,
-                Some(Err(_)) | None => Silence::Over,
+                Some(Ok(_)) => Wait::Idle,
+                Some(Err(_)) | None => Wait::Over,
             };
             return Poll::Ready(next);
         }
-        if let Silence::Unheard = self.silence {
+        if let Wait::Idle = self.silence {
             // One that is out of range is as good as none.
             let end = Instant::now().checked_add(self.limit);
             self.sleep.as_mut().reset(end.unwrap_or_else(|| Instant::now() + FAR_FUTURE));
-            self.silence = Silence::Measured;
+            self.silence = Wait::Since;
         }
         ready!(self.sleep.as_mut().poll(cx));
         Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))

@@ -1,6 +1,6 @@
 //! Sends requests over pooled connections, within the time limits.
 
-use super::body::Guarded;
+use super::body::TimedBody;
 use super::connection::{Connector, Number};
 use super::resolver::Resolver;
 use super::{error, tls};
@@ -150,7 +150,7 @@ impl Client {
         };
         let mut response = response.map_err(|error| error::of_exchange(&error))?;
         number(&mut response);
-        Ok(response.map(|body| Guarded::new(body, between_bytes, permit).boxed_unsync()))
+        Ok(response.map(|body| TimedBody::new(body, between_bytes, permit).boxed_unsync()))
     }
 }
 

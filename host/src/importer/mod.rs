@@ -339,9 +339,10 @@ impl Import {
                 reader.bytes
             ))
         })?;
-        match computed[..] == value[..] {
-            true => Ok(()),
-            false => Err(Error::reported(ErrorKind::Corrupt, one_line(&mismatch))),
+        if computed[..] == value[..] {
+            Ok(())
+        } else {
+            Err(Error::reported(ErrorKind::Corrupt, one_line(&mismatch)))
         }
     }
 

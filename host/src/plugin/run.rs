@@ -13,7 +13,7 @@
 //! call of plakar's ends with it.
 
 use super::messages::{self, plakar::connectors};
-use crate::backup::{Pace, Side};
+use crate::backup::{Side, WaitTimes};
 use crate::{Import, Importer, Reader, Record, Step};
 use bytes::Bytes;
 use plakar_connector::{ErrorKind, TimeLimits};
@@ -119,7 +119,7 @@ async fn own(
 ) {
     let mut given_up = verdict.subscribe();
     let limits = importer.limits();
-    let pace = Pace::new();
+    let pace = WaitTimes::new();
     let outcome = tokio::select! {
         biased;
         _ = given_up.wait_for(Option::is_some) => return,
@@ -132,7 +132,7 @@ async fn drive(
     importer: Importer,
     exemption: Exemption,
     questions: mpsc::UnboundedReceiver<Question>,
-    pace: &Pace,
+    pace: &WaitTimes,
 ) -> Result<(), Error> {
     let limits = importer.limits();
     let import = importer.start().await?;
@@ -153,7 +153,7 @@ struct Owner<'a> {
     import: Import,
     limits: TimeLimits,
     questions: mpsc::UnboundedReceiver<Question>,
-    pace: &'a Pace,
+    pace: &'a WaitTimes,
     account: Account,
     readers: HashMap<Arc<str>, Reader>,
     /// Who waits for the next record.
@@ -173,7 +173,7 @@ enum Progress {
 }
 
 impl Owner<'_> {
-    /// Returns questions until the import has succeeded.
+    /// Answers questions until the import has succeeded.
     async fn serve(mut self) -> Result<(), Error> {
         loop {
             if let Some(asked) = self.advance().await? {
@@ -192,7 +192,8 @@ impl Owner<'_> {
                     return Err(Error::reported(
                         ErrorKind::TimedOut,
                         format!(
-                            "plakar accepted no data for {:?}, the `store_timeout`; check its store and its temporary directory, or raise the limit",
+                            "plakar accepted no data for {:?}, the `store_timeout`; check its \
+                                store and its temporary directory, or raise the limit",
                             self.limits.store
                         ),
                     ));
@@ -226,7 +227,8 @@ impl Owner<'_> {
                         Step::Finished => Progress::Finished,
                         _ if self.account.unsettled() == 0 => {
                             return Err(Error::broke(
-                                "`import-run.next` awaits acknowledgements, and every record has been acknowledged",
+                                "`import-run.next` awaits acknowledgements, and every record has \
+                                    been acknowledged",
                             ));
                         }
                         _ => Progress::Awaiting,

@@ -13,8 +13,7 @@ use futures_util::stream::try_unfold;
 use plakar_connector::names::{FILE_SUFFIX, LOCATION};
 use plakar_policy::account::Exemption;
 use plakar_policy::invocation::Invocation;
-use plakar_policy::options::Options;
-use plakar_policy::tls;
+use plakar_policy::options::{Options, is_secret};
 use plakar_policy::{Error, Event, Observer, Speaker};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -138,18 +137,14 @@ async fn configure(
 
     let mut config = request.config;
     let location = config.remove(LOCATION).unwrap_or_default();
-    let of_the_host = tls::options();
-    let is_secret = |name: &str| {
-        let mut all = description.options.iter().chain(&of_the_host);
-        all.any(|option| option.secret && option.name == name)
-    };
     let mut options = Options::default();
     let mut pairs: Vec<_> = config.into_iter().collect();
     pairs.sort();
     for (name, value) in pairs {
-        if is_secret(&name) && invocation.typed(&name) {
+        if is_secret(description, &name) && invocation.typed(&name) {
             let line = format!(
-                "plakar records its command line in every snapshot, including `{name}`; use `{name}{FILE_SUFFIX}`, or `plakar source add`"
+                "plakar records its command line in every snapshot, including `{name}`; use \
+                    `{name}{FILE_SUFFIX}`, or `plakar source add`"
             );
             warnings.event(Event::Warning { from: Speaker::Host, line: &line });
         }

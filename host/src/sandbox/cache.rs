@@ -100,16 +100,14 @@ fn prepare(directory: &Path) -> Result<(), String> {
 /// Removes what a killed process was writing, and code that is not what was written.
 fn tidy(directory: &Path, now: SystemTime) {
     for file in entries(directory) {
-        let gone = match is_unfinished(&file) {
-            true => file
-                .metadata()
+        let gone = if is_unfinished(&file) {
+            file.metadata()
                 .and_then(|metadata| metadata.modified())
-                .is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > STALE)),
-            false => {
-                file.extension().is_none()
-                    && sum_of(directory, &file).and_then(|sum| fs::read_to_string(sum).ok())
-                        != digest(&file)
-            }
+                .is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > STALE))
+        } else {
+            file.extension().is_none()
+                && sum_of(directory, &file).and_then(|sum| fs::read_to_string(sum).ok())
+                    != digest(&file)
         };
         if gone {
             tracing::info!("removed `{}`, which is damaged or incomplete", file.display());

@@ -11,10 +11,13 @@ pub(crate) fn shortage(error: &wasmtime::Error) -> Option<Error> {
     })?;
     let message = match errno {
         Errno::ACCESS | Errno::PERM => {
-            "this machine forbids executable memory, which compiled code needs; check `MemoryDenyWriteExecute=` of the service, SELinux (`execmem`), or the container's profile"
+            "this machine forbids executable memory, which compiled code needs; check \
+                `MemoryDenyWriteExecute=` of the service, SELinux (`execmem`), or the \
+                container's profile"
         }
         Errno::NOMEM => {
-            "this machine provides no more memory or address space; check `ulimit -v`, `MemoryMax=`, and what else is running"
+            "this machine provides no more memory or address space; check `ulimit -v`, \
+                `MemoryMax=`, and what else is running"
         }
         Errno::AGAIN => {
             "the limit of threads or locked memory is reached; check `ulimit -u` and `TasksMax=`"

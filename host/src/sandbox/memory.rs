@@ -32,13 +32,14 @@ impl ResourceLimiter for Meter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         self.memory = self.memory.saturating_add(desired - current);
-        match self.memory <= MEMORY {
-            true => Ok(true),
-            false => Err(OverLimit(format!(
+        if self.memory <= MEMORY {
+            Ok(true)
+        } else {
+            Err(OverLimit(format!(
                 "the component requested more than its {} MiB of memory",
                 MEMORY >> 20
             ))
-            .into()),
+            .into())
         }
     }
 
@@ -49,12 +50,13 @@ impl ResourceLimiter for Meter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         self.elements = self.elements.saturating_add(desired - current);
-        match self.elements <= TABLE_ELEMENTS {
-            true => Ok(true),
-            false => Err(OverLimit(format!(
+        if self.elements <= TABLE_ELEMENTS {
+            Ok(true)
+        } else {
+            Err(OverLimit(format!(
                 "the component requested more than its {TABLE_ELEMENTS} table elements"
             ))
-            .into()),
+            .into())
         }
     }
 

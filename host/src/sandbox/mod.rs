@@ -105,7 +105,8 @@ impl Sandbox {
         if let Some(cached) = &self.cached {
             cached.remember();
         }
-        tracing::debug!(elapsed = ?begun.elapsed(), "the component is compiled or taken from the cache");
+        tracing::debug!(elapsed = ?begun.elapsed(), "the component is compiled or taken from the \
+            cache");
         self.check_exports(path, &component)?;
         let pre = self.linker.instantiate_pre(&component).map_err(|error| {
             refuse(

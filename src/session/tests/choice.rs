@@ -11,7 +11,7 @@ fn where_one_place_is_several_members_the_next_place_is_taken() {
     network.turns("a", GRPC.status, turns.to_vec());
     let manifest = back_up(&network, Transport::Grpc, "a,b").expect("a backup");
     assert_eq!(manifest["endpoint"], "b:2379");
-    assert!(manifest["endpoints_rejected"].to_string().contains("then member 3"));
+    assert!(manifest["endpoints_rejected"].to_string().contains("is of member 3 now"));
 }
 
 #[test]
@@ -89,7 +89,8 @@ fn if_both_transports_fail_both_reasons_are_reported() {
     let auto = options("auto", "a", &[]);
     let words = [
         "neither",
-        "gRPC: the server does not speak HTTP/2 (frame), gateway: the connection was closed (reset)",
+        "gRPC: the server does not speak HTTP/2 (frame), gateway: the connection was closed \
+            (reset)",
     ];
     refused(backed_up(&network, &auto), ErrorKind::Unreachable, &words);
     // Neither reason sends people to the way that has failed.

@@ -184,9 +184,10 @@ fn a_login_is_tried_where_it_opens_the_hash() {
         }
         network.on("b", path, move |request| {
             let is_open = request.headers.iter().any(|(_, value)| value == "a-token");
-            Ok(match is_open {
-                true => reply(transport, &same(3)),
-                false => transport.refusal(3, "etcdserver: user name is empty"),
+            Ok(if is_open {
+                reply(transport, &same(3))
+            } else {
+                transport.refusal(3, "etcdserver: user name is empty")
             })
         });
         let asked = options(&transport.to_string(), "a,b", &LOGIN);

@@ -20,9 +20,10 @@ fn a_login_is_tried_wherever_it_could_open_the_status() {
             let message = message.to_string();
             network.on("a", paths.status, move |request| {
                 let has_token = request.headers.iter().any(|(_, value)| value == "a-token");
-                Ok(match has_token {
-                    true => transport.status(&troubled(2, &["memberID:2 alarm:CORRUPT "])).over(1),
-                    false => transport.refusal(code, &message),
+                Ok(if has_token {
+                    transport.status(&troubled(2, &["memberID:2 alarm:CORRUPT "])).over(1)
+                } else {
+                    transport.refusal(code, &message)
                 })
             });
             let asked = options(&transport.to_string(), "a", &LOGIN);
@@ -81,9 +82,10 @@ fn a_login_is_tried_where_it_could_open_the_snapshot() {
         let message = message.to_string();
         network.on("a", GRPC.snapshot, move |request| {
             let has_token = request.headers.iter().any(|(_, value)| value == "a-token");
-            Ok(match has_token {
-                true => Transport::Grpc.snapshot().over(1),
-                false => Transport::Grpc.refusal(code, &message),
+            Ok(if has_token {
+                Transport::Grpc.snapshot().over(1)
+            } else {
+                Transport::Grpc.refusal(code, &message)
             })
         });
         let manifest = backed_up(&network, &options("grpc", "a", &LOGIN)).expect("a backup");

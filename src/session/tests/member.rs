@@ -214,9 +214,10 @@ fn a_cluster_that_is_said_to_be_corrupt_afterwards_fails_the_backup() {
             Ok(transport.snapshot().over(1))
         });
         network.on("a", transport.paths().status, move |_| {
-            Ok(match asked.get() {
-                true => transport.refusal(15, "etcdserver: corrupt cluster"),
-                false => transport.status(&status(2)).over(1),
+            Ok(if asked.get() {
+                transport.refusal(15, "etcdserver: corrupt cluster")
+            } else {
+                transport.status(&status(2)).over(1)
             })
         });
         refused(back_up(&network, transport, "a"), ErrorKind::Corrupt, &["CORRUPT", "HashKV"]);
@@ -295,7 +296,7 @@ fn another_member_at_the_same_place_is_found_out_by_asking_often() {
             let mut turns = vec![transport.status(&status(2)).over(1); turn];
             turns.push(transport.status(&status(3)).over(1));
             network.turns("a", transport.paths().status, turns);
-            let words = ["first member 2", "then member 3", "`endpoints`"];
+            let words = ["is of member 3 now", "of member 2 before", "`endpoints`"];
             refused(back_up(&network, transport, "a"), ErrorKind::Other, &words);
             // Before the snapshot it costs no snapshot; and then there is the next one.
             let asked_before = turn < again + 1;
@@ -310,7 +311,7 @@ fn a_second_cluster_is_noticed_whichever_endpoint_reports_it() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     network.reply("a", GRPC.members, Transport::Grpc.members(Some(other), &[]).over(1));
-    let words = ["first cluster 1", "then cluster 8"];
+    let words = ["is of cluster 8 now", "of cluster 1 before"];
     refused(back_up(&network, Transport::Grpc, "a"), ErrorKind::Other, &words);
 
     // An answer that names its cluster and no member.

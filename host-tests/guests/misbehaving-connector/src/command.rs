@@ -23,7 +23,8 @@ impl wasip2::exports::cli::run::Guest for crate::Connector {
             },
             _ => {
                 eprintln!(
-                    "usage: arguments … | variables | copy | exit CODE | trap | reach URL [LOCATION]"
+                    "usage: arguments … | variables | copy | exit CODE | trap | reach URL \
+                        [LOCATION]"
                 );
                 return Err(());
             }

@@ -121,7 +121,7 @@ macro_rules! for_each_version {
     };
 }
 
-for_each_version! { V3_4_23, V3_5_33, V3_6_14, V3_7_1, }
+host_tests::versions! { for_each_version }
 
 /// Of five, so that the three that are well have a leader.
 #[test]

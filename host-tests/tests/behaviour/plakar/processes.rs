@@ -5,7 +5,7 @@ use host_tests::plakar::Plakar;
 use host_tests::process::Signal;
 use std::time::{Duration, Instant};
 
-/// Memory that a host with a component takes, whatever the size for a database.
+/// Memory that a host with a component takes, whatever the size of a database.
 const MEMORY: u64 = 96 << 20;
 
 /// `ABRT` is how a panic of the host ends: it must never unwind, for plakar takes

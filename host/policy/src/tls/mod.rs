@@ -134,7 +134,8 @@ impl Tls {
     /// What the user must hear each time.
     pub fn warning(&self) -> Option<&'static str> {
         (!self.verify).then_some(
-            "the server's certificate is not verified, because of `tls_insecure_skip_verify`: any server at that address is trusted, and gets the credentials",
+            "the server's certificate is not verified, because of `tls_insecure_skip_verify`: \
+                any server at that address is trusted, and gets the credentials",
         )
     }
 }
@@ -186,14 +187,14 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
             return Ok(Some(CertifiedKey::new(chain, private)));
         }
     }
-    Err(match usable {
-        true => {
-            refuse(&key, &format!("is not the key of the first certificate in `{}`", cert.name))
-        }
-        false => refuse(
+    Err(if usable {
+        refuse(&key, &format!("is not the key of the first certificate in `{}`", cert.name))
+    } else {
+        refuse(
             &key,
-            "contains a private key that is not supported; use RSA with 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519",
-        ),
+            "contains a private key that is not supported; use RSA with 2048 to 8192 bits, ECDSA on \
+            P-256, P-384 or P-521, or Ed25519",
+        )
     })
 }
 

@@ -57,9 +57,14 @@ pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>
     if !certificates.is_empty() {
         return Ok(certificates);
     }
-    Err(match sections.iter().any(|section| is_key(section.label)) {
-        true => refuse(given, "contains a private key instead of a certificate"),
-        false => refuse(given, "contains no certificate in PEM"),
+    Err(if sections.iter().any(|section| is_key(section.label)) {
+        refuse(
+            given,
+            "contains a private \
+        key instead of a certificate",
+        )
+    } else {
+        refuse(given, "contains no certificate in PEM")
     })
 }
 
@@ -72,7 +77,8 @@ pub(super) fn private_keys(given: &Given) -> Result<Vec<PrivateKeyDer<'static>>,
             _ if section.is_encrypted() => {
                 return Err(refuse(
                     given,
-                    "is encrypted, and cannot be used without its passphrase; decrypt it: `openssl pkey -in FILE -out FILE.key`",
+                    "is encrypted, and cannot be used without its passphrase; decrypt it: \
+                        `openssl pkey -in FILE -out FILE.key`",
                 ));
             }
             "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
@@ -167,12 +173,11 @@ fn sections(given: &Given) -> Result<Vec<Section<'_>>, Error> {
             damaged("a `-----BEGIN` does not match its `-----END`").remedy("a part may be missing")
         })?;
         if !body.trim_start_matches([' ', '\t']).starts_with(['\n', '\r']) {
-            return Err(damaged(match body.contains("\\n") {
-                true => {
-                    "it has `\\n` as text instead of line breaks; convert it: \
-                     `printf '%b' \"$TEXT\" > FILE`, and use the file"
-                }
-                false => "its line breaks are missing; use the file as it was issued",
+            return Err(damaged(if body.contains("\\n") {
+                "it has `\\n` as text instead of line breaks; convert it: \
+                 `printf '%b' \"$TEXT\" > FILE`, and use the file"
+            } else {
+                "its line breaks are missing; use the file as it was issued"
             }));
         }
         sections.push(Section { label, body });
@@ -225,11 +230,13 @@ fn what_else(given: &Given) -> String {
         return format!("contains a path; use `{}{FILE_SUFFIX}` for it", given.name);
     }
     if text.starts_with("MII") {
-        return "has no `-----BEGIN` and `-----END` lines, though it may be base64; use the file as it was issued"
+        return "has no `-----BEGIN` and `-----END` lines, though it may be base64; use the file \
+            as it was issued"
             .into();
     }
-    match given.name.contains("key") {
-        true => "contains no private key in PEM".into(),
-        false => "contains no certificate in PEM".into(),
+    if given.name.contains("key") {
+        "contains no private key in PEM".into()
+    } else {
+        "contains no certificate in PEM".into()
     }
 }

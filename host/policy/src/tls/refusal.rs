@@ -29,7 +29,8 @@ const NO_HTTP1: (&str, &str) =
     ("the server does not support HTTP/1.1", "check that this is the right port");
 const NOTHING_IN_COMMON: (&str, &str) = (
     "the server and this host have no TLS version, cipher or type of key in common",
-    "enable TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and use a key that is ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits",
+    "enable TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and use a key that is ECDSA \
+        on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits",
 );
 const BROKEN: (&str, &str) = (
     "the server sends malformed TLS",
@@ -107,7 +108,8 @@ fn of_certificate(fault: &CertificateError) -> Message {
         )),
         CertificateError::BadSignature => say((
             "the server's certificate was not signed by the authority that it names",
-            "check that `tls_ca_file` contains the server's current authority, and not an older one of the same name",
+            "check that `tls_ca_file` contains the server's current authority, and not an older \
+                one of the same name",
         )),
         CertificateError::ExpiredContext { not_after, .. } => Message::new(format!(
             "the server's certificate, or its authority's, expired on {}",
@@ -145,7 +147,8 @@ fn of_certificate(fault: &CertificateError) -> Message {
 }
 
 const CRITICAL: (&str, &str) = (
-    "the server's certificate, or one of its authorities', has a critical extension that is unknown here",
+    "the server's certificate, or one of its authorities', has a critical extension that is \
+        unknown here",
     "issue one without it",
 );
 
@@ -153,15 +156,18 @@ fn of_path(error: &webpki::Error) -> (&'static str, &'static str) {
     match error {
         webpki::Error::UnsupportedCriticalExtension => CRITICAL,
         webpki::Error::NameConstraintViolation => (
-            "the server's certificate contains a name that its authority may not certify (name constraints)",
+            "the server's certificate contains a name that its authority may not certify (name \
+                constraints)",
             "issue one without that name, or from another authority",
         ),
         webpki::Error::EndEntityUsedAsCa => (
-            "the server's certificate is signed with a certificate that is not an authority's (CA:FALSE)",
+            "the server's certificate is signed with a certificate that is not an authority's \
+                (CA:FALSE)",
             "issue it from an authority",
         ),
         webpki::Error::PathLenConstraintViolated => (
-            "there are more authorities between the server's certificate and the trusted one than the latter allows (path length)",
+            "there are more authorities between the server's certificate and the trusted one \
+                than the latter allows (path length)",
             "issue it from an authority with a shorter path",
         ),
         webpki::Error::UnsupportedCertVersion => (
@@ -260,11 +266,13 @@ fn of_alert(alert: AlertDescription) -> Message {
         )),
         AlertDescription::BadCertificate => say((
             "the server rejected the client certificate, or requires one",
-            "set `tls_cert_file` and `tls_private_key_file`, signed by an authority that the server trusts and with the extended key usage `clientAuth`",
+            "set `tls_cert_file` and `tls_private_key_file`, signed by an authority that the \
+                server trusts and with the extended key usage `clientAuth`",
         )),
         AlertDescription::UnknownCA => say((
             "the server does not trust the authority that signed the client certificate",
-            "use a `tls_cert_file` of an authority that it trusts, or append the intermediate authorities to it",
+            "use a `tls_cert_file` of an authority that it trusts, or append the intermediate \
+                authorities to it",
         )),
         AlertDescription::CertificateExpired => say((
             "the server says that the client certificate has expired",

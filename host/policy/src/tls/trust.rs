@@ -148,9 +148,21 @@ impl Trust {
                 }
                 Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
                     let path = std::iter::once(leaf).chain(&between);
-                    self.unfit(path, now).unwrap_or_else(|| match leaf.issuer() == leaf.subject() {
-                        true => Refusal::error(Message::new("the server's certificate is signed by itself, an authority that is not trusted here").remedy("make sure that it is the server's, and set it as `tls_ca_file`")),
-                        false => error,
+                    self.unfit(path, now).unwrap_or_else(|| {
+                        if leaf.issuer() == leaf.subject() {
+                            Refusal::error(
+                                Message::new(
+                                    "the server's \
+                        certificate is signed by itself, an authority that is not trusted here",
+                                )
+                                .remedy(
+                                    "make sure that it is \
+                        the server's, and set it as `tls_ca_file`",
+                                ),
+                            )
+                        } else {
+                            error
+                        }
                     })
                 }
                 _ => error,
@@ -277,7 +289,9 @@ impl Verifier {
             ) => {
                 let weak = strong_enough(certificate.rsa_bits(), "the server's certificate");
                 weak.err().unwrap_or_else(|| {
-                    Refusal::error(Message::new("the server does not have the key of the certificate that it sends").remedy("check its certificate and key, and any proxy in between"))
+                    Refusal::error(Message::new("the server does not have the key of the \
+                        certificate that it sends").remedy("check its \
+                        certificate and key, and any proxy in between"))
                 })
             }
             other => other,

@@ -185,9 +185,10 @@ impl<'a> Certificate<'a> {
             EXTENDED_KEY_USAGE,
         ];
         let is_known = |extension: &Extension| known.iter().any(|&id| self.is(extension, id));
-        match self.extensions.iter().all(|e| e.critical.is_none() || is_known(e)) {
-            true => Ok(()),
-            false => Err(Unfit::Critical),
+        if self.extensions.iter().all(|e| e.critical.is_none() || is_known(e)) {
+            Ok(())
+        } else {
+            Err(Unfit::Critical)
         }
     }
 

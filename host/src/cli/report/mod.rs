@@ -88,9 +88,10 @@ impl Work for State {
 impl Report {
     /// A report in the form that was asked for; `command` names it in JSON.
     pub(super) fn new(output: &Output, command: &'static str) -> io::Result<Self> {
-        let form: Box<dyn Form> = match output.json {
-            true => Box::new(json::Json::new(command)),
-            false => Box::new(people::People::new(output)),
+        let form: Box<dyn Form> = if output.json {
+            Box::new(json::Json::new(command))
+        } else {
+            Box::new(people::People::new(output))
         };
         Ok(Self(Writer::start(State { form, facts: Vec::new() })?))
     }

@@ -43,7 +43,8 @@ impl People {
     fn set_style(&self, size: Option<u64>) {
         let template = match size {
             Some(_) => {
-                "{msg} [{bar:30}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
+                "{msg} [{bar:30}] {binary_bytes} of {binary_total_bytes}, \
+                    {binary_bytes_per_sec}, {eta} left"
             }
             None => "{spinner} {msg} {binary_bytes}, {binary_bytes_per_sec}",
         };
@@ -103,7 +104,7 @@ impl Form for People {
             Outcome::Reachable { origin, elapsed } => {
                 writeln!(
                     out,
-                    "{origin} can be backed up ({:.0} ms)",
+                    "a backup of {origin} could start ({:.0} ms)",
                     elapsed.as_secs_f64() * 1000.0
                 )
             }
