@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_go_before_the_location() {
+    fn endpoints_take_precedence_over_the_location() {
         assert_eq!(
             granted("etcd://other", Some("http://a:1, b ,etcd://c/,[::1]:2")),
             ["http://a:1", "http://b:2379", "http://c:2379", "http://[::1]:2"]

@@ -119,7 +119,7 @@ fn a_summary_shows_what_was_proven() {
 }
 
 #[test]
-fn options_come_from_a_file_and_typed_ones_go_before_it() {
+fn options_come_from_a_file_and_typed_ones_take_precedence() {
     let gateway = healthy();
     let folder = tempfile::tempdir().expect("a temporary directory");
     let file = folder.path().join("config.toml");

@@ -209,7 +209,7 @@ fn a_peer_that_vanished_is_found_out_over_http2() {
 
 /// `endpoints` takes precedence over the location, which then is not contacted.
 #[test]
-fn a_location_that_endpoints_go_before_is_not_granted() {
+fn endpoints_take_the_place_of_the_location_in_the_grant() {
     let named = Gateway::start(Member::with(&database(2)));
     let endpoint = Gateway::start(Member::with(&database(2)));
     let url = format!("http://{}/health", named.endpoint());
