@@ -11,6 +11,11 @@ use std::time::{Duration, Instant};
 pub(crate) const LOOK: &str = "check that member's log, and the log and time limits of any proxy \
     in between; then run the backup again";
 
+/// The error of a stream that ended within a message.
+pub(super) fn cut_message() -> Error {
+    Error::new(ErrorKind::Interrupted, "the stream ended in the middle of a message").remedy(LOOK)
+}
+
 impl Transport {
     /// The error for people: at this endpoint, during this stage.
     pub fn failure(
@@ -130,8 +135,7 @@ impl Transport {
             None => (text, "check the TLS options and the certificates of both sides"),
         };
         let remedy = if self == Transport::Grpc && text.starts_with(NO_HTTP2) {
-            "use \
-            `transport=gateway`, which does not need it"
+            "use `transport=gateway`, which does not need it"
         } else {
             remedy
         };

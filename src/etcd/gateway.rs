@@ -4,7 +4,7 @@
 //! gateway answer: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
 //! from 3.6 on. They differ in how errors look, and so both shapes are read.
 
-use super::failure::LOOK;
+use super::failure::cut_message;
 use super::messages::{AuthenticateRequest, HashKvRequest, JsonSnapshotMessage, StreamError};
 use super::refusal::Refusal;
 use super::splitter::Splitter;
@@ -169,13 +169,7 @@ impl Decoder {
     }
 
     pub(super) fn finish(&self) -> std::result::Result<(), Unanswered> {
-        if self.splitter.is_between_values() {
-            Ok(())
-        } else {
-            Err(Error::new(ErrorKind::Interrupted, "the stream ended in the middle of a message")
-                .remedy(LOOK)
-                .into())
-        }
+        if self.splitter.is_between_values() { Ok(()) } else { Err(cut_message().into()) }
     }
 }
 

@@ -5,7 +5,7 @@
 //! the trailers, `grpc-status` and `grpc-message`; an answer without messages may
 //! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
-use super::failure::LOOK;
+use super::failure::{LOOK, cut_message};
 use super::messages::{AuthenticateRequest, HashKvRequest, SnapshotResponse};
 use super::refusal::Refusal;
 use super::transport::{Call, Message, Opening, Unanswered};
@@ -259,13 +259,7 @@ impl Decoder {
 
     pub(super) fn finish(&self, trailers: &Trailers) -> std::result::Result<(), Unanswered> {
         succeeded(trailers)?;
-        if self.frames.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::new(ErrorKind::Interrupted, "the stream ended in the middle of a message")
-                .remedy(LOOK)
-                .into())
-        }
+        if self.frames.is_empty() { Ok(()) } else { Err(cut_message().into()) }
     }
 }
 

@@ -147,10 +147,7 @@ pub(crate) fn mismatch() -> Error {
 /// Refuses what cannot be the size of a database, in bytes.
 pub(crate) fn check_size(size: u64) -> Result<()> {
     if size == 0 || !size.is_multiple_of(PAGE_UNIT) {
-        Err(corrupt(format!(
-            "{size} bytes is not a \
-        valid size for a database"
-        )))
+        Err(corrupt(format!("{size} bytes is not a valid size for a database")))
     } else {
         Ok(())
     }

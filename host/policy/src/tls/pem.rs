@@ -58,11 +58,7 @@ pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>
         return Ok(certificates);
     }
     Err(if sections.iter().any(|section| is_key(section.label)) {
-        refuse(
-            given,
-            "contains a private \
-        key instead of a certificate",
-        )
+        refuse(given, "contains a private key instead of a certificate")
     } else {
         refuse(given, "contains no certificate in PEM")
     })

@@ -150,16 +150,7 @@ impl Trust {
                     let path = std::iter::once(leaf).chain(&between);
                     self.unfit(path, now).unwrap_or_else(|| {
                         if leaf.issuer() == leaf.subject() {
-                            Refusal::error(
-                                Message::new(
-                                    "the server's \
-                        certificate is signed by itself, an authority that is not trusted here",
-                                )
-                                .remedy(
-                                    "make sure that it is \
-                        the server's, and set it as `tls_ca_file`",
-                                ),
-                            )
+                            Refusal::error(Message::new(SELF_SIGNED.0).remedy(SELF_SIGNED.1))
                         } else {
                             error
                         }
@@ -205,6 +196,12 @@ impl Trust {
         Some(Refusal::error(Message::new(what).remedy(remedy)))
     }
 }
+
+/// What is wrong with a certificate that nobody vouches for, and what to do about it.
+const SELF_SIGNED: (&str, &str) = (
+    "the server's certificate is signed by itself, an authority that is not trusted here",
+    "make sure that it is the server's, and set it as `tls_ca_file`",
+);
 
 /// What to do about an authority's certificate that cannot sign.
 const ANOTHER: &str = "issue another one for the authority";
@@ -289,9 +286,12 @@ impl Verifier {
             ) => {
                 let weak = strong_enough(certificate.rsa_bits(), "the server's certificate");
                 weak.err().unwrap_or_else(|| {
-                    Refusal::error(Message::new("the server does not have the key of the \
-                        certificate that it sends").remedy("check its \
-                        certificate and key, and any proxy in between"))
+                    let message = Message::new(
+                        "the server does not have the key of the certificate that it sends",
+                    );
+                    Refusal::error(
+                        message.remedy("check its certificate and key, and any proxy in between"),
+                    )
                 })
             }
             other => other,
