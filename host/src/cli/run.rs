@@ -63,7 +63,6 @@ async fn run(arguments: &Run, report: &Report) -> Result<u8, Error> {
     let options = options.load(connector.description()).await?;
     let tls = Tls::read(connector.description(), &options, grant.is_secure())?;
     // The component reads them as well. Those that it does not declare it refuses.
-    let limits = TimeLimits::read(|name| option(args, name))
-        .map_err(|error| Error::invalid(error.to_string()))?;
+    let limits = TimeLimits::read(|name| option(args, name)).map_err(Error::invalid)?;
     connector.run(args, &variables, grant, limits, tls, Arc::new(warnings)).await
 }
