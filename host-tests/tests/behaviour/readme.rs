@@ -47,6 +47,58 @@ fn every_command_of_the_operators_guide_runs() {
     run(include_str!("operators_guide.sh"), hosts, &script.join("\n"));
 }
 
+#[test]
+fn every_link_within_the_repository_leads_somewhere() {
+    let mut links = 0;
+    for page in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "RELEASING.md",
+        "SECURITY.md",
+        "docs/README.md",
+        "docs/architecture.md",
+        "docs/json-events.md",
+        "docs/manifest.md",
+        "docs/operators-guide.md",
+        "docs/performance.md",
+        "docs/style.md",
+        "examples/hello-connector/README.md",
+        "examples/javascript/README.md",
+    ] {
+        let text = fs::read_to_string(tools::repository().join(page)).expect(page);
+        let folder = Path::new(page).parent().expect("a page is in a folder");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            links += 1;
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { Path::new(page).into() } else { folder.join(path) };
+            let target = tools::repository().join(target);
+            assert!(target.exists(), "{page}: `{link}` leads nowhere");
+            let text = || fs::read_to_string(&target).expect("a page is text");
+            let is_there = || headings(&text()).iter().any(|known| known == heading);
+            assert!(heading.is_empty() || is_there(), "{page}: `{link}` has no such heading");
+        }
+    }
+    assert!(links > 40, "there are {links} links");
+}
+
+/// The headings of a page as links name them.
+fn headings(text: &str) -> Vec<String> {
+    let name = |heading: &str| {
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        heading.trim().to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+    };
+    text.lines()
+        .filter_map(|line| {
+            line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))
+        })
+        .map(name)
+        .collect()
+}
+
 /// The blocks of a page for which the filter holds.
 fn blocks(page: &str, filter: impl Fn(&str) -> bool) -> Vec<String> {
     let text = fs::read_to_string(tools::repository().join(page)).expect(page);
