@@ -47,6 +47,16 @@ impl Stream {
         Stream { style: GatewayStyle::V2, messages }
     }
 
+    /// The same with all data after this many messages in one.
+    pub fn joined_after(mut self, count: usize) -> Stream {
+        let digest = self.messages.pop();
+        let rest = self.messages.split_off(count.min(self.messages.len()));
+        let blob: Vec<u8> = rest.into_iter().flat_map(|message| message.blob).collect();
+        self.messages.extend((!blob.is_empty()).then_some(Message { remaining_bytes: 0, blob }));
+        self.messages.extend(digest);
+        self
+    }
+
     /// The bytes of the last message.
     pub fn digest(&mut self) -> &mut Vec<u8> {
         &mut self.messages.last_mut().expect("a stream has messages").blob

@@ -45,7 +45,7 @@ fn a_stream_is_read_however_it_is_cut() {
             // Some ten thousand frames of a few bytes are an attack to the host's HTTP/2,
             // if they come faster than they are read; etcd's hold kilobytes.
             let database = database(if message.min(piece) == 1 { 1 } else { 6 });
-            let stream = Stream::cut_into(&database, message);
+            let stream = Stream::cut_into(&database, message).joined_after(200);
             println!("messages of {message} bytes in frames of {piece}");
             let (_, BackedUp { outcome, target }) =
                 back_up(Snapshot::of(&stream).in_pieces_of(piece), &[]);
