@@ -7,7 +7,7 @@ use crate::etcd::alarm::{Alarm, AlarmType};
 use crate::etcd::messages::{Id, Member, Status};
 use crate::etcd::transport::Transport;
 use crate::member::{Candidate, Rejected};
-use crate::proof::candidates::Observer;
+use crate::proof::observer::Observer;
 use crate::proof::{Found, Keyspace};
 use crate::quorum::{Outcome, Vote};
 use crate::session::Chosen;

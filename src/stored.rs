@@ -6,7 +6,7 @@ use crate::import::{DUMP, GUIDE, MANIFEST};
 use crate::manifest::{DatabaseInfo, hex};
 use crate::options::PROOF_MEMORY_MOST;
 use crate::proof::Keyspace;
-use crate::proof::candidates::Observer;
+use crate::proof::observer::Observer;
 use crate::snapshot::file::{self, Verified};
 use crate::snapshot::verifier::Unread;
 use plakar_connector::ErrorKind;

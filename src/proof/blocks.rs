@@ -95,7 +95,7 @@ pub struct Texts {
 }
 
 /// The longest byte string that shares a block of [`Texts`], in bytes.
-pub const TEXT_MOST: usize = 64 << 10;
+pub(crate) const TEXT_MOST: usize = 64 << 10;
 
 /// Where a byte string lies among [`Texts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! etcd's buckets (`server/storage/schema`), read from the root of a database.
 
 use super::Fault;
-use super::candidates::{Seen, revision_key};
 use super::keyspace::Found;
 use super::page::{self, Meta};
+use super::revision::revision_key;
+use super::seen::Seen;
 use super::walk::{Elements, Leaf, Walk};
 use crate::etcd::alarm::{Alarm, AlarmType};
 use crate::etcd::messages::{AlarmMember, Member};

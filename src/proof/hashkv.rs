@@ -42,19 +42,19 @@ fn shift(bytes: u32) -> u32 {
 }
 
 /// The CRC-32C of byte strings one after the other, each known by its own CRC-32C.
-pub struct Joined {
+pub(crate) struct Joined {
     crc: u32,
     shifts: HashMap<u32, u32>,
 }
 
 impl Joined {
     /// The CRC-32C of these bytes.
-    pub fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         Self { crc: crc32c::crc32c(bytes), shifts: HashMap::new() }
     }
 
     /// Appends `bytes` bytes that have this CRC-32C.
-    pub fn append(&mut self, crc: u32, bytes: u32) {
+    pub(crate) fn append(&mut self, crc: u32, bytes: u32) {
         let shift = match self.shifts.get(&bytes) {
             Some(shift) => *shift,
             None => {
@@ -69,7 +69,7 @@ impl Joined {
     }
 
     /// The CRC-32C of all.
-    pub fn crc(&self) -> u32 {
+    pub(crate) fn crc(&self) -> u32 {
         self.crc
     }
 }

@@ -3,9 +3,11 @@
 use super::Fault;
 use super::blocks::{Budget, Table};
 use super::buckets::Buckets;
-use super::candidates::{Observer, Revision, Seen};
 use super::hashkv::Joined;
+use super::observer::Observer;
 use super::page::Meta;
+use super::revision::Revision;
+use super::seen::Seen;
 use crate::etcd::alarm::Alarm;
 use crate::etcd::messages::Member;
 use std::collections::HashSet;

@@ -9,7 +9,11 @@
 //! | --- | --- |
 //! | [`page`] | bbolt's layout of a page |
 //! | [`blocks`] | tables that stay within a budget of memory |
-//! | [`candidates`] | what is kept of each page that passes |
+//! | [`candidates`] | the pages as they pass |
+//! | [`spanning`] | a candidate of several pages |
+//! | [`seen`] | what is kept of the pages |
+//! | [`revision`] | a revision of a key |
+//! | [`observer`] | what is shown the pairs |
 //! | [`walk`] | the way from the root: which pages count |
 //! | [`buckets`] | etcd's buckets, read from the root |
 //! | [`keyspace`] | the keys, and what else was found |
@@ -19,17 +23,22 @@
 //! their size, and never beyond the budget: a reader that runs out of it gives up the proof,
 //! never the backup.
 
-pub mod blocks;
+pub(crate) mod blocks;
 mod buckets;
-pub mod candidates;
-pub mod hashkv;
-pub mod keyspace;
-pub mod page;
-pub mod walk;
+mod candidates;
+pub(crate) mod hashkv;
+pub(crate) mod keyspace;
+pub(crate) mod observer;
+pub(crate) mod page;
+pub(crate) mod revision;
+mod seen;
+mod spanning;
+pub(crate) mod walk;
 
 use blocks::{Budget, Exhausted};
-use candidates::{Candidates, Observer};
+use candidates::Candidates;
 pub use keyspace::{Found, Keyspace};
+use observer::Observer;
 use page::{META_END, Meta};
 
 /// Why there is no proof.

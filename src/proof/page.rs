@@ -13,10 +13,10 @@
 //! n pages after it, which have no header.
 
 /// The size of a page's header, and of an element, in bytes.
-pub const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 
 /// The size of a header and the meta after it, in bytes.
-pub const META_END: usize = HEADER + 64;
+pub(crate) const META_END: usize = HEADER + 64;
 
 const BRANCH: u16 = 0x01;
 const LEAF: u16 = 0x02;
@@ -31,10 +31,10 @@ const VERSION: u32 = 2;
 const PAGE_SIZES: std::ops::RangeInclusive<u32> = 512..=64 << 10;
 
 /// The flag of an element that is a bucket.
-pub const BUCKET: u32 = 1;
+pub(crate) const BUCKET: u32 = 1;
 
 /// No page: what a meta page states as its freelist if none is stored.
-pub const NO_PAGE: u64 = u64::MAX;
+pub(crate) const NO_PAGE: u64 = u64::MAX;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
@@ -45,7 +45,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// The number at `at`.
-pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
@@ -114,7 +114,7 @@ impl Meta {
 
 /// The kind of page in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageKind {
+pub(crate) enum PageKind {
     /// It names other pages.
     Branch,
     /// It holds keys and values.
@@ -125,7 +125,7 @@ pub enum PageKind {
 
 /// The header of a page that a tree may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// What it is.
     pub kind: PageKind,
     /// The number of its elements.
@@ -136,7 +136,7 @@ pub struct Header {
 
 impl Header {
     /// Reads the header of the page of this index; `None` if there cannot be one.
-    pub fn read(page: &[u8], index: u64) -> Option<Self> {
+    pub(crate) fn read(page: &[u8], index: u64) -> Option<Self> {
         if u64_at(page, 0) != index {
             return None;
         }
@@ -153,7 +153,7 @@ impl Header {
 
 /// One element of a leaf or a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Element {
+pub(crate) struct Element {
     /// A leaf's flags.
     pub flags: u32,
     /// A branch's page.
@@ -167,12 +167,12 @@ pub struct Element {
 }
 
 /// Where the table of elements ends.
-pub fn table_end(count: u16) -> usize {
+pub(crate) fn table_end(count: u16) -> usize {
     HEADER + usize::from(count) * HEADER
 }
 
 /// The elements of a page, of which the table at least is there.
-pub fn elements(page: &[u8], kind: PageKind, count: u16) -> impl Iterator<Item = Element> {
+pub(crate) fn elements(page: &[u8], kind: PageKind, count: u16) -> impl Iterator<Item = Element> {
     (1..=usize::from(count)).map(move |number| {
         let at = number * HEADER;
         let [first, second, third, fourth] = [0, 4, 8, 12].map(|offset| u32_at(page, at + offset));
@@ -191,7 +191,7 @@ pub fn elements(page: &[u8], kind: PageKind, count: u16) -> impl Iterator<Item =
 
 /// How the elements of a page lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub(crate) enum Layout {
     /// As bbolt writes them; they end here.
     Ordered(usize),
     /// In a way that bbolt does not write them, but that can be read.
@@ -201,7 +201,7 @@ pub enum Layout {
 }
 
 /// Looks at the table of a page that owns `size` bytes, of which `page` is the first page.
-pub fn layout(page: &[u8], Header { kind, count, .. }: Header, size: u64) -> Layout {
+pub(crate) fn layout(page: &[u8], Header { kind, count, .. }: Header, size: u64) -> Layout {
     let mut expected = table_end(count);
     if expected as u64 > size {
         return Layout::Broken;

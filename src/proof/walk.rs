@@ -2,11 +2,12 @@
 
 use super::Fault;
 use super::blocks::Exhausted;
-use super::candidates::{Content, REVISION_KEY, Seen};
 use super::page::{self, Element, Header, Meta, NO_PAGE, PageKind};
+use super::revision::REVISION_KEY;
+use super::seen::{Content, Seen};
 
 /// A leaf of a bucket.
-pub enum Leaf<'a> {
+pub(crate) enum Leaf<'a> {
     /// The index of its first revision, and their number.
     Revisions(u32, u16),
     /// Its elements.
@@ -15,7 +16,7 @@ pub enum Leaf<'a> {
 
 /// The elements of a page, of which the bytes may end before the last one.
 #[derive(Clone, Copy)]
-pub struct Elements<'a> {
+pub(crate) struct Elements<'a> {
     bytes: &'a [u8],
     header: Header,
 }
@@ -30,7 +31,7 @@ impl<'a> Elements<'a> {
     }
 
     /// The page that a bucket's value holds: all of it, or `None`.
-    pub fn inline(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn inline(bytes: &'a [u8]) -> Option<Self> {
         let header = bytes.get(..page::HEADER).and_then(|_| Header::read(bytes, 0))?;
         let size = bytes.len() as u64;
         let is_whole = matches!(page::layout(bytes, header, size), page::Layout::Ordered(_));
@@ -41,7 +42,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Their number.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.header.count.into()
     }
 
@@ -54,7 +55,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Keys and values with their flags; `None` for what was not kept.
-    pub fn pairs(&self) -> impl Iterator<Item = (u32, Option<Key<'a>>, Option<&'a [u8]>)> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (u32, Option<Key<'a>>, Option<&'a [u8]>)> {
         let this = *self;
         this.all().map(move |e| (e.flags, this.bytes(e.key, e.value), this.bytes(e.value, e.end)))
     }
@@ -69,7 +70,7 @@ struct Branch<'a> {
 }
 
 /// The walk.
-pub struct Walk<'a, O> {
+pub(crate) struct Walk<'a, O> {
     seen: &'a Seen<O>,
     /// A bit for each page that was reached.
     reached: Vec<u64>,
@@ -79,7 +80,7 @@ pub struct Walk<'a, O> {
 
 impl<'a, O> Walk<'a, O> {
     /// A walk that has reached the meta pages and the freelist.
-    pub fn new(seen: &'a Seen<O>, meta: &Meta) -> Result<Self, Fault> {
+    pub(crate) fn new(seen: &'a Seen<O>, meta: &Meta) -> Result<Self, Fault> {
         let words = usize::try_from(meta.high_water.div_ceil(64)).map_err(|_| Exhausted)?;
         seen.budget.clone().take(words.saturating_mul(8))?;
         let mut reached = Vec::new();
@@ -99,7 +100,7 @@ impl<'a, O> Walk<'a, O> {
     }
 
     /// The number of pages that were reached.
-    pub fn live(&self) -> u64 {
+    pub(crate) fn live(&self) -> u64 {
         self.live
     }
 
@@ -116,7 +117,7 @@ impl<'a, O> Walk<'a, O> {
     }
 
     /// Takes the leaves of a tree in the order of their keys.
-    pub fn tree(
+    pub(crate) fn tree(
         &mut self,
         root: u64,
         mut leaf: impl FnMut(Leaf<'a>) -> Result<(), Fault>,

@@ -4,7 +4,7 @@
 use super::verifier::{Content, DIGEST_SIZE, Proof, Unread, check_size};
 use crate::error::{Error, Result};
 use crate::proof::Keyspace;
-use crate::proof::candidates::Observer;
+use crate::proof::observer::Observer;
 use plakar_connector::ErrorKind;
 use std::io::Read;
 

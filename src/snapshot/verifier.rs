@@ -12,7 +12,7 @@
 //! compared, and the host keeps nothing of what does not match.
 
 use crate::error::{Error, Result};
-use crate::proof::candidates::Observer;
+use crate::proof::observer::Observer;
 use crate::proof::{Fault, Keyspace, Reader};
 use plakar_connector::ErrorKind;
 use sha2::{Digest, Sha256};
