@@ -39,6 +39,7 @@ lint: wasm-target wit-deps-check
     cargo fmt --all --check
     cargo clippy --workspace --exclude plakar-connector-guest --exclude hello-connector --exclude misbehaving-connector --all-targets -- -D warnings
     cargo clippy --package plakar-etcd --package plakar-connector-guest --package hello-connector --package misbehaving-connector --lib --target wasm32-wasip2 -- -D warnings
+    CUSTOM_LIBFUZZER_PATH=target/not-linked.a cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --locked -- -D warnings
 
 # the unit tests and the examples in the documentation, run natively
 unit:
@@ -69,9 +70,10 @@ bench *arguments: tools build
 fuzz seconds='60':
     mkdir -p target/fuzz/seeds target/fuzz/corpus
     cargo run --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --bin seeds target/fuzz/seeds
+    @# With a target, the flags are not those of build scripts and macros.
     RUSTFLAGS='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1' \
-        cargo build --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --release --bin pages
-    target/fuzz/release/pages -max_total_time={{ seconds }} -max_len=65536 -timeout=5 -rss_limit_mb=512 -artifact_prefix=target/fuzz/ target/fuzz/corpus target/fuzz/seeds
+        cargo run --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --release --bin pages --target "$(rustc --print host-tuple)" -- \
+        -max_total_time={{ seconds }} -max_len=65536 -timeout=5 -rss_limit_mb=512 -artifact_prefix=target/fuzz/ target/fuzz/corpus target/fuzz/seeds
 
 # licences, banned crates and sources of the dependencies
 deny:
