@@ -90,14 +90,14 @@ impl Error {
         Self { message, ..self }
     }
 
-    /// Says that every member of the cluster would answer the same: nothing is to be
+    /// Says that every member of the cluster would respond the same: nothing is to be
     /// had from another one.
     pub fn of_all_members(mut self) -> Self {
         self.of_all_members = true;
         self
     }
 
-    /// Whether every member of the cluster would answer the same.
+    /// Whether every member of the cluster would respond the same.
     pub fn is_of_all_members(&self) -> bool {
         self.of_all_members
     }

@@ -3,7 +3,7 @@
 //! A snapshot does not name its sender. The responses around it do: by
 //! the ids in their headers, and by the connections that they came over, where the
 //! host numbers those. Behind one name there may be several members: then the
-//! answers disagree sooner or later, and that is refused. Where it cannot be determined,
+//! responses disagree sooner or later, and that is refused. Where it cannot be determined,
 //! the member is recorded as unknown; it is never guessed.
 
 use crate::error::{Error, Result};
@@ -28,13 +28,13 @@ pub(crate) struct Identity {
 const PROGRESS: [&str; 3] = ["revision", "raft term", "applied index"];
 
 impl Identity {
-    /// An identity of which nothing is known but the cluster, by the answers of other
+    /// An identity of which nothing is known but the cluster, by the responses of other
     /// endpoints; zero if not even that is.
     pub(crate) fn of_cluster(cluster_id: u64) -> Self {
         Self { cluster_id, ..Self::default() }
     }
 
-    /// Takes in an answer that came over this connection. An error if another
+    /// Takes in a response that came over this connection. An error if another
     /// member or another cluster gave it.
     pub(crate) fn add(&mut self, header: Header, connection: Option<&str>) -> Result<()> {
         agree("cluster", &mut self.cluster_id, header.cluster_id)?;
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn another_member_or_cluster_at_the_same_place_is_refused() {
         let mut identity = Identity::default();
-        identity.add(header(1, 2), None).expect("the first answer");
+        identity.add(header(1, 2), None).expect("the first response");
         identity.add(header(1, 2), None).expect("the same");
         let text = refused(&mut identity, header(1, 255));
         assert!(text.starts_with(
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_missing_first_is_filled_in_later_and_contradicts_nothing() {
         let mut identity = Identity::of_cluster(0);
-        identity.add(header(0, 0), Some("1")).expect("an answer without ids");
+        identity.add(header(0, 0), Some("1")).expect("a response without ids");
         identity.add(header(1, 0), None).expect("the cluster");
         identity.add(header(0, 2), None).expect("the member");
         assert_eq!((identity.cluster_id(), identity.member_id()), (1, 2));
@@ -215,8 +215,8 @@ mod tests {
     #[test]
     fn a_snapshot_is_the_members_whose_connection_it_came_over() {
         let mut identity = Identity::default();
-        identity.add(header(1, 2), Some("1")).expect("an answer");
-        identity.add(header(1, 2), Some("2")).expect("an answer");
+        identity.add(header(1, 2), Some("1")).expect("a response");
+        identity.add(header(1, 2), Some("2")).expect("a response");
         for connection in [None, Some("1"), Some("2")] {
             let mut identity = identity.clone();
             identity.sent_over(connection);

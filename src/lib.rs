@@ -22,7 +22,7 @@
 //! | [`snapshot`] | the rules that a snapshot must keep, each once |
 //! | [`proof`] | what the pages of a database say, read while they pass |
 //! | [`quorum`] | what the members say of those keys, and what follows |
-//! | [`etcd`] | etcd's API: requests, answers, refusals |
+//! | [`etcd`] | etcd's API: requests, responses, refusals |
 //! | [`manifest`], [`restore`] | what is recorded of a snapshot, and how to restore it |
 //! | [`command`], [`bundle`] | the component's own command line and its archive |
 //! | [`stored`], [`look`] | a backup that was stored earlier: checked, and looked into |

@@ -1,4 +1,4 @@
-//! Which member to back up: what the answers to a probe say of each, in which
+//! Which member to back up: what the responses to a probe say of each, in which
 //! order they are tried, and which are not to be trusted at all.
 
 use crate::error::{Error, quote};
@@ -55,10 +55,10 @@ pub(crate) fn role(status: &Status) -> Role {
     }
 }
 
-/// A member that answered.
+/// A member that responded.
 #[derive(Clone)]
 pub(crate) struct Candidate {
-    /// Where it answered.
+    /// Where it responded.
     pub endpoint: Authority,
     /// How it is spoken to.
     pub transport: Transport,

@@ -54,7 +54,7 @@ impl Head {
         self.header(CONNECTION).map(Into::into)
     }
 
-    /// Whether an HTTP proxy says in it that it passed the answer on. etcd itself sends
+    /// Whether an HTTP proxy says in it that it passed the response on. etcd itself sends
     /// none of these headers; a proxy need not do so either.
     pub fn is_proxied(&self) -> bool {
         ["server", "via", "x-envoy-upstream-service-time"]
@@ -145,7 +145,7 @@ pub enum NetworkError {
     Cut(String),
     /// What came is not HTTP as it should be.
     Protocol(String),
-    /// More came than an answer may hold; the text says of what.
+    /// More came than a response may hold; the text says of what.
     TooLong(String),
     /// Anything else.
     Other(String),

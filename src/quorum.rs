@@ -1,6 +1,6 @@
 //! What the members say of the keys at one revision, and what follows from it.
 //!
-//! A member that is asked for its HashKV answers for what it holds itself. The bytes of a
+//! A member that is asked for its HashKV reports what it holds itself. The bytes of a
 //! snapshot hold what its sender holds. Where a majority of the voters has the same hash,
 //! the bytes are what the cluster agreed on.
 
@@ -10,16 +10,16 @@ use plakar_connector::{Authority, ErrorKind};
 use std::fmt;
 use std::time::Duration;
 
-/// What a member's answer says of the bytes.
+/// What a member's response says of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It holds the same.
     Agrees,
     /// It holds something else.
     Disagrees,
-    /// Its answer says nothing of them: why.
+    /// Its response says nothing of them: why.
     NotComparable(String),
-    /// There is no answer: why.
+    /// There is no response: why.
     NotAsked(String),
 }
 
@@ -43,18 +43,18 @@ impl Verdict {
     }
 }
 
-/// One member's answer.
+/// One member's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Vote {
     /// Where it was asked.
     pub endpoint: Authority,
-    /// Who answered; zero if nobody says.
+    /// Who responded; zero if nobody says.
     pub member_id: u64,
-    /// What it answered.
+    /// What it responded.
     pub reported: Option<HashKv>,
     /// What that says of the bytes.
     pub verdict: Verdict,
-    /// How long the answer took.
+    /// How long the response took.
     pub duration: Duration,
 }
 
@@ -97,7 +97,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What follows from the answers for bytes that came from `sender` (zero if that is
+/// What follows from the responses for bytes that came from `sender` (zero if that is
 /// unknown), in a cluster of these voters. An error if a majority holds something else.
 pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outcome> {
     let of = |verdict: Verdict| {

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What one endpoint answers to one path, each time it is asked.
-type Answer = Box<dyn Fn(&Request) -> Result<Reply, NetworkError>>;
+/// The response of one endpoint at one path, each time it is asked.
+type Respond = Box<dyn Fn(&Request) -> Result<Reply, NetworkError>>;
 
 /// One piece of a body, or what ends it.
 pub(crate) type Piece = Result<Vec<u8>, NetworkError>;
@@ -30,12 +30,12 @@ impl From<(Head, Vec<Piece>)> for Reply {
 }
 
 impl Reply {
-    /// A JSON answer.
+    /// A JSON response.
     pub(crate) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         (json_head(status), vec![Ok(body.into())]).into()
     }
 
-    /// A gRPC answer with this body, which ended like this.
+    /// A gRPC response with this body, which ended like this.
     fn grpc_body(body: Vec<u8>, code: &str, message: &str) -> Self {
         let headers = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect::<Vec<_>>()
@@ -70,7 +70,7 @@ impl Reply {
         Self { pieces: Vec::new(), ..Self::grpc_body(Vec::new(), code, message) }
     }
 
-    /// A page in the place of a gRPC answer.
+    /// A page in the place of a gRPC response.
     pub(crate) fn page(status: u16) -> Self {
         let headers = vec![("content-type".into(), b"text/html".to_vec())];
         (Head { status, headers }, vec![Ok(b"<html>".to_vec())]).into()
@@ -112,7 +112,7 @@ pub(crate) struct Scripted {
     pub(crate) asked: Rc<RefCell<Vec<Asked>>>,
 }
 
-type Script = Vec<(String, &'static str, Answer)>;
+type Script = Vec<(String, &'static str, Respond)>;
 
 pub(crate) struct ScriptedBody(VecDeque<Piece>, Trailers, Duration);
 
@@ -141,10 +141,10 @@ impl Network for Scripted {
         ));
         let script = self.script.borrow();
         // What was scripted last goes first.
-        let answer =
+        let respond =
             script.iter().rev().find(|(host, path, _)| *host == endpoint && *path == request.path);
-        let reply = match answer {
-            Some((_, _, answer)) => answer(&request)?,
+        let reply = match respond {
+            Some((_, _, respond)) => respond(&request)?,
             None => (json_head(404), Vec::new()).into(),
         };
         let Reply { head, pieces, trailers, pause } = reply;
@@ -166,23 +166,23 @@ impl Network for Scripted {
 }
 
 impl Scripted {
-    /// Scripts what an endpoint answers to a path.
+    /// Scripts the response of an endpoint at a path.
     pub(crate) fn on<R: Into<Reply>>(
         &self,
         host: &str,
         path: &'static str,
-        answer: impl Fn(&Request) -> Result<R, NetworkError> + 'static,
+        respond: impl Fn(&Request) -> Result<R, NetworkError> + 'static,
     ) {
-        let answer = move |request: &Request| answer(request).map(Into::into);
-        self.script.borrow_mut().push((host.into(), path, Box::new(answer)));
+        let respond = move |request: &Request| respond(request).map(Into::into);
+        self.script.borrow_mut().push((host.into(), path, Box::new(respond)));
     }
 
-    /// Scripts one answer for a path.
+    /// Scripts one response for a path.
     pub(crate) fn reply(&self, host: &str, path: &'static str, reply: Reply) {
         self.on(host, path, move |_| Ok(reply.clone()));
     }
 
-    /// Scripts answers for a path that come in turn; the last one stays.
+    /// Scripts responses for a path that come in turn; the last one stays.
     pub(crate) fn turns(&self, host: &str, path: &'static str, replies: Vec<Reply>) {
         let turn = Cell::new(0);
         self.on(host, path, move |_| {
@@ -192,7 +192,7 @@ impl Scripted {
         });
     }
 
-    /// Scripts a JSON answer.
+    /// Scripts a JSON response.
     pub(crate) fn json(&self, host: &str, path: &'static str, status: u16, body: String) {
         self.reply(host, path, Reply::json(status, body));
     }

@@ -62,7 +62,7 @@ impl Network for Hyper {
             .map(|request| self.0.spawn(async move { timeout(within, small(request)).await }))
             .collect();
         let ended = |task| match self.0.block_on(task) {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(response)) => response,
             Ok(Err(_)) => Err(NetworkError::ReadTimeout),
             Err(error) => Err(NetworkError::Other(format!("{error}"))),
         };
@@ -96,7 +96,7 @@ impl Body for HyperBody {
 async fn small(request: Request) -> Result<Response, NetworkError> {
     let (head, incoming) = open(request).await?;
     if incoming.size_hint().lower() > SMALL_BODY as u64 {
-        return Err(NetworkError::Protocol("the answer is too long".into()));
+        return Err(NetworkError::Protocol("the response is too long".into()));
     }
     let whole = incoming.collect().await.map_err(|error| cut(&error))?;
     let trailers = Trailers(whole.trailers().map(list).unwrap_or_default());
@@ -138,7 +138,7 @@ async fn connect_and_send(request: Request) -> Result<http::Response<Incoming>, 
         .body(Full::<Bytes>::from(request.body.unwrap_or_default()))
         .map_err(|error| NetworkError::Other(error.to_string()))?;
     let stream = TokioIo::new(stream);
-    let answer = if grpc {
+    let response = if grpc {
         let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(8 << 20)
             .initial_connection_window_size(16 << 20)
@@ -154,7 +154,7 @@ async fn connect_and_send(request: Request) -> Result<http::Response<Incoming>, 
         tokio::spawn(connection);
         sender.send_request(message).await
     };
-    answer.map_err(|error| cut(&error))
+    response.map_err(|error| cut(&error))
 }
 
 fn list(headers: &http::HeaderMap) -> Vec<(String, Vec<u8>)> {

@@ -52,7 +52,7 @@ impl Puts {
         }
     }
 
-    /// Stops it, and answers all puts that were due until now.
+    /// Stops it, and waits for the responses to all puts that were due until now.
     pub(crate) fn stop(mut self) -> Result<Vec<Put>, String> {
         self.join()
     }
@@ -121,8 +121,8 @@ async fn put(
         .header("te", "trailers")
         .body(Full::from(message(key)))
         .map_err(|error| error.to_string())?;
-    let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
-    let (parts, body) = answer.into_parts();
+    let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    let (parts, body) = response.into_parts();
     let whole = body.collect().await.map_err(|error| error.to_string())?;
     let took = due.elapsed();
     let status = whole.trailers().or(Some(&parts.headers)).and_then(|t| t.get("grpc-status"));

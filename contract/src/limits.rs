@@ -7,9 +7,9 @@ use std::time::Duration;
 /// The reserved time limits of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeLimits {
-    /// Name resolution, connection and handshake, and the first answer to a probe.
+    /// Name resolution, connection and handshake, and the first response to a probe.
     pub connect: Duration,
-    /// The longest silence of a server in the middle of an answer.
+    /// The longest time in which the server sends nothing during a response.
     pub stall: Duration,
     /// The longest time in which the store accepts no data.
     pub store: Duration,
@@ -118,9 +118,36 @@ pub fn parse(option: &str, text: &str) -> Result<Duration, Message> {
     }
 }
 
+/// Writes a duration as [`parse`] reads it, such as `1h30m`, to the millisecond.
+pub fn show(duration: Duration) -> String {
+    const UNITS: [(&str, u128); 5] =
+        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    let mut left = duration.as_millis();
+    if left == 0 {
+        return "0s".into();
+    }
+    let mut text = String::new();
+    for (unit, millis) in UNITS {
+        if left >= millis {
+            text += &format!("{}{unit}", left / millis);
+            left %= millis;
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_shown_as_it_is_typed() {
+        for text in ["500ms", "30s", "1m30s", "10m", "1h", "1h30m", "1d1ms", "365d"] {
+            assert_eq!(show(parse("x", text).expect(text)), text);
+        }
+        assert_eq!(show(Duration::ZERO), "0s");
+        assert_eq!(show(Duration::from_secs(600)), "10m");
+    }
 
     #[test]
     fn durations_add_up_their_units() {

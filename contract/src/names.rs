@@ -13,7 +13,7 @@ pub const TLS_PREFIX: &str = "tls_";
 pub const FILE_SUFFIX: &str = "_file";
 
 /// The header of a response in which a host may number the connection that it came
-/// over; what a server sends under this name is not passed on. Two answers with
+/// over; what a server sends under this name is not passed on. Two responses with
 /// one number came from one server, as far as no proxy stands between.
 pub const CONNECTION: &str = "plakar-connection";
 

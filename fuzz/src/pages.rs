@@ -1,4 +1,4 @@
-//! Any bytes at all, read as a database: an answer or a refusal, in bounded memory, and the
+//! Any bytes at all, read as a database: a response or a refusal, in bounded memory, and the
 //! same however the bytes are cut.
 #![no_main]
 

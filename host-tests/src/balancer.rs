@@ -81,16 +81,16 @@ fn forward(client: &TcpStream, endpoint: &str, lasting: Lasting) -> io::Result<(
     std::thread::spawn(move || {
         let _ = io::copy(&mut requests, &mut to_member);
         let _ = to_member.shutdown(Shutdown::Write);
-        // What is left unread would turn the end of the answers into a reset.
+        // What is left unread would turn the end of the responses into a reset.
         let _ = io::copy(&mut requests, &mut io::sink());
     });
-    let passed = pass_answers(&member, client, lasting);
+    let passed = pass_responses(&member, client, lasting);
     let _ = member.shutdown(Shutdown::Both);
     client.shutdown(Shutdown::Write)?;
     passed
 }
 
-fn pass_answers(
+fn pass_responses(
     mut member: &TcpStream,
     mut client: &TcpStream,
     lasting: Lasting,

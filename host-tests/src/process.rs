@@ -104,17 +104,17 @@ fn on_the_lasting_thread(command: Command) -> Child {
     static ORDERS: LazyLock<Mutex<mpsc::Sender<Order>>> = LazyLock::new(|| {
         let (orders, queue) = mpsc::channel::<Order>();
         std::thread::spawn(move || {
-            for (mut command, answer) in queue {
+            for (mut command, reply) in queue {
                 // The thread that sent the order waits for this.
-                let _ = answer.send(command.spawn());
+                let _ = reply.send(command.spawn());
             }
         });
         Mutex::new(orders)
     });
     let what = format!("{:?}", command.get_args().nth(3).unwrap_or_default());
-    let (answer, started) = mpsc::channel();
-    ORDERS.lock().expect("no holder panics").send((command, answer)).expect("the thread lasts");
-    match started.recv().expect("the thread answers") {
+    let (reply, started) = mpsc::channel();
+    ORDERS.lock().expect("no holder panics").send((command, reply)).expect("the thread lasts");
+    match started.recv().expect("the thread responds") {
         Ok(child) => child,
         Err(error) => panic!("{what} cannot be started through `setpriv` of util-linux: {error}"),
     }

@@ -108,7 +108,7 @@ fn id(text: &str) -> Option<u64> {
     text.parse().ok().or_else(|| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok())
 }
 
-/// Whether a text speaks of corruption; in whatever words, it must not get lost.
+/// Whether a text mentions corruption: whatever its words are, it must not get lost.
 pub(crate) fn mentions_corruption(text: &str) -> bool {
     text.to_ascii_uppercase().contains(AlarmType::Corrupt.name())
 }

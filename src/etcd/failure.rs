@@ -4,7 +4,7 @@ use super::transport::Transport;
 use crate::error::{Error, Stage, plain};
 use crate::net::{NetworkError, Timeouts};
 use plakar_connector::names::NO_HTTP2;
-use plakar_connector::{Authority, ErrorKind};
+use plakar_connector::{Authority, ErrorKind, limits};
 use std::time::{Duration, Instant};
 
 /// What to look at where a stream ended that a member had begun.
@@ -38,7 +38,7 @@ impl Transport {
             NetworkError::Dns => unreachable("the name has no address".into())
                 .remedy("check its spelling and the DNS of this machine"),
             NetworkError::ConnectTimeout => {
-                unreachable(format!("no connection within {}", seconds(timeouts.connect)))
+                unreachable(format!("no connection within {}", limits::show(timeouts.connect)))
                     .remedy("check the network, or raise `connect_timeout`")
             }
             NetworkError::ReadTimeout => {
@@ -55,13 +55,16 @@ impl Transport {
                 };
                 Error::new(
                     ErrorKind::TimedOut,
-                    format!("the server sent nothing for {}", seconds(limit)),
+                    format!("the server sent nothing for {}", limits::show(limit)),
                 )
                 .remedy(format!("{check}, or raise `{option}`"))
             }
             NetworkError::Late => Error::new(
                 ErrorKind::TimedOut,
-                format!("no complete response arrived within {}", seconds(timeouts.first_byte)),
+                format!(
+                    "no complete response arrived within {}",
+                    limits::show(timeouts.first_byte)
+                ),
             )
             .remedy(
                 "check for a proxy in between, check that member's load, or raise \
@@ -153,7 +156,10 @@ pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::e
     if begun.elapsed() > limit {
         Err(Error::new(
             ErrorKind::TimedOut,
-            format!("the {what} arrived in pieces, and was not complete after {}", seconds(limit)),
+            format!(
+                "the {what} arrived in pieces, and was not complete after {}",
+                limits::show(limit)
+            ),
         )
         .remedy("check for a proxy in between, check that member's load, or raise `stall_timeout`"))
     } else {
@@ -169,10 +175,6 @@ pub(crate) fn lacks_http2(error: &NetworkError) -> bool {
         NetworkError::Tls(text) => text.starts_with(NO_HTTP2),
         _ => false,
     }
-}
-
-fn seconds(limit: Duration) -> String {
-    humantime::format_duration(limit).to_string()
 }
 
 #[cfg(test)]

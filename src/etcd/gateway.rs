@@ -1,14 +1,14 @@
-//! The JSON gateway: what is asked, and what the answers say.
+//! The JSON gateway: what is asked, and what the responses say.
 //!
 //! Requests go to `/v3/…`, which every etcd since 3.4 serves. Two generations of
-//! gateway answer: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
+//! gateway response: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
 //! from 3.6 on. They differ in how errors look, and so both shapes are read.
 
 use super::failure::cut_message;
 use super::messages::{AuthenticateRequest, HashKvRequest, JsonSnapshotMessage, StreamError};
 use super::refusal::Refusal;
 use super::splitter::Splitter;
-use super::transport::{Call, Message, Unanswered};
+use super::transport::{Call, CallError, Message};
 use crate::error::{Error, Result, plain, quote};
 use crate::net::{Head, Request, Response, Timeouts};
 use plakar_connector::{Authority, ErrorKind};
@@ -49,16 +49,16 @@ pub(crate) fn version_request(endpoint: &Authority, timeouts: Timeouts) -> Reque
     Request { endpoint: endpoint.clone(), path: "/version", headers, body: None, timeouts }
 }
 
-/// Reads a unary call's answer.
-pub(super) fn answer<T: serde::de::DeserializeOwned>(
+/// Reads a unary call's response.
+pub(super) fn unary<T: serde::de::DeserializeOwned>(
     response: &Response,
-) -> std::result::Result<T, Unanswered> {
-    if !succeeded(&response.head).map_err(Unanswered::Unreadable)? {
-        return Err(Unanswered::Refused(refusal(&response.head, &response.body)));
+) -> std::result::Result<T, CallError> {
+    if !succeeded(&response.head).map_err(CallError::Unreadable)? {
+        return Err(CallError::Refused(refusal(&response.head, &response.body)));
     }
     read(response).map_err(|error| {
         let reason = plain(&error.to_string());
-        Unanswered::Unreadable(
+        CallError::Unreadable(
             Error::new(ErrorKind::Corrupt, format!("the response is not one of etcd's ({reason})"))
                 .remedy("check that this is etcd 3.4 or later, without a proxy in between"),
         )
@@ -70,7 +70,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(response: &Response) -> serde
     serde_json::from_slice(&response.body)
 }
 
-/// Whether a head promises the answer that was asked for; false where it is a
+/// Whether a head promises the response that was asked for; false where it is a
 /// refusal, which the body explains.
 pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     if let Some(encoding) = head.header("content-encoding").filter(|e| *e != "identity") {
@@ -138,7 +138,7 @@ impl Decoder {
         bytes: &[u8],
         out: &mut Vec<u8>,
         mut each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
-    ) -> std::result::Result<(), Unanswered> {
+    ) -> std::result::Result<(), CallError> {
         self.splitter.push(bytes, |value| {
             let message: JsonSnapshotMessage<'_> =
                 serde_json::from_slice(value).map_err(|error| {
@@ -146,7 +146,7 @@ impl Decoder {
                     corrupt(format!("a message of the stream cannot be read ({reason})"))
                 })?;
             if let Some(error) = message.error {
-                return Err(Unanswered::Refused(Refusal {
+                return Err(CallError::Refused(Refusal {
                     status: 200,
                     code: Some(error.code),
                     message: error.message.into_owned(),
@@ -168,7 +168,7 @@ impl Decoder {
         })
     }
 
-    pub(super) fn finish(&self) -> std::result::Result<(), Unanswered> {
+    pub(super) fn finish(&self) -> std::result::Result<(), CallError> {
         if self.splitter.is_between_values() { Ok(()) } else { Err(cut_message().into()) }
     }
 }
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(read["password"], "p\\ä\n\u{1f511}");
     }
 
-    fn decode(body: &[u8]) -> std::result::Result<Vec<(u64, Vec<u8>)>, Unanswered> {
+    fn decode(body: &[u8]) -> std::result::Result<Vec<(u64, Vec<u8>)>, CallError> {
         let mut decoder = Decoder::default();
         let mut messages = Vec::new();
         let mut out = Vec::new();
@@ -264,7 +264,7 @@ mod tests {
         ] {
             let refused = decode(body.as_bytes()).expect_err(body);
             assert!(
-                matches!(&refused, Unanswered::Unreadable(e) if e.kind == ErrorKind::Corrupt),
+                matches!(&refused, CallError::Unreadable(e) if e.kind == ErrorKind::Corrupt),
                 "{body}"
             );
         }
@@ -278,7 +278,7 @@ mod tests {
             let body = format!(r#"{{"result":{{"blob":"aGk="}},"error":{{{error}}}}}"#);
             let refused = decode(body.as_bytes()).expect_err(error);
             assert!(
-                matches!(refused, Unanswered::Refused(Refusal { code: Some(13), .. })),
+                matches!(refused, CallError::Refused(Refusal { code: Some(13), .. })),
                 "{error}"
             );
         }
@@ -287,6 +287,6 @@ mod tests {
     #[test]
     fn an_unfinished_message_is_an_interruption() {
         let cut = decode(b"{\"result\":{").expect_err("cut");
-        assert!(matches!(cut, Unanswered::Unreadable(e) if e.kind == ErrorKind::Interrupted));
+        assert!(matches!(cut, CallError::Unreadable(e) if e.kind == ErrorKind::Interrupted));
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! A message travels in a frame: a flag that says whether it is compressed, its
 //! length in four bytes, big-endian, and the message. How a call ended is said in
-//! the trailers, `grpc-status` and `grpc-message`; an answer without messages may
+//! the trailers, `grpc-status` and `grpc-message`; a response without messages may
 //! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
 use super::failure::{LOOK, cut_message};
 use super::messages::{AuthenticateRequest, HashKvRequest, SnapshotResponse};
 use super::refusal::Refusal;
-use super::transport::{Call, Message, Opening, Unanswered};
+use super::transport::{Call, CallError, Message, Opening};
 use crate::error::{Error, Result, quote};
 use crate::net::{Head, Response, Trailers};
 use bytes::{Buf, Bytes, BytesMut};
@@ -49,29 +49,29 @@ pub(super) fn request(
     (path, headers, body)
 }
 
-/// Reads a unary call's answer.
-pub(super) fn answer<T: prost::Message + Default>(
+/// Reads a unary call's response.
+pub(super) fn unary<T: prost::Message + Default>(
     response: &Response,
-) -> std::result::Result<T, Unanswered> {
+) -> std::result::Result<T, CallError> {
     if let Opening::Refused(refusal) = opening(&response.head)? {
-        return Err(Unanswered::Refused(refusal));
+        return Err(CallError::Refused(refusal));
     }
     succeeded(&response.trailers)?;
     let mut frames = Frames::default();
     frames.push(response.body.clone());
-    let message = frames.next().map_err(Unanswered::Unreadable)?;
+    let message = frames.next().map_err(CallError::Unreadable)?;
     let decoded = message.filter(|_| frames.is_empty()).and_then(|message| T::decode(message).ok());
-    decoded.ok_or_else(|| Unanswered::Unreadable(corrupt("the response is not one of etcd's")))
+    decoded.ok_or_else(|| CallError::Unreadable(corrupt("the response is not one of etcd's")))
 }
 
-/// The HTTP statuses by which a proxy says that it has no answer of etcd's, as the
+/// The HTTP statuses by which a proxy says that it has no response of etcd's, as the
 /// gRPC project reads them (`doc/http-grpc-status-mapping.md`). The JSON gateway
 /// would fare no better.
 const OF_A_PROXY: [u16; 8] = [401, 403, 408, 429, 502, 503, 504, 511];
 
-/// Reads a head: a stream of messages, or a refusal. Anything else is the answer
+/// Reads a head: a stream of messages, or a refusal. Anything else is the response
 /// of one that does not speak gRPC.
-pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
+pub(super) fn opening(head: &Head) -> std::result::Result<Opening, CallError> {
     let media_type = head.header("content-type").unwrap_or_default();
     let is_grpc = media_type
         .strip_prefix("application/grpc")
@@ -91,7 +91,7 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
             Some(_) => "use `transport=gateway`",
             None => "use `transport=gateway`, or a host that speaks HTTP/2, such as `plakar-wasm`",
         };
-        return Err(Unanswered::Foreign(
+        return Err(CallError::Foreign(
             Error::new(
                 ErrorKind::Unsupported,
                 format!(
@@ -104,7 +104,7 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
         ));
     }
     if let Some(encoding) = head.header("grpc-encoding").filter(|e| *e != "identity") {
-        return Err(Unanswered::Unreadable(compressed(encoding)));
+        return Err(CallError::Unreadable(compressed(encoding)));
     }
     Ok(match reported {
         // A success in the head does not count: only trailers can end a stream.
@@ -116,12 +116,12 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, Unanswered> {
 }
 
 /// How a call ended: success must have been said, and after the messages.
-fn succeeded(trailers: &Trailers) -> std::result::Result<(), Unanswered> {
+fn succeeded(trailers: &Trailers) -> std::result::Result<(), CallError> {
     match trailers.header("grpc-status") {
         Some("0") => Ok(()),
         Some(code) => {
             let message = trailers.header("grpc-message").unwrap_or_default();
-            Err(Unanswered::Refused(refusal(code, message)))
+            Err(CallError::Refused(refusal(code, message)))
         }
         None => Err(Error::new(ErrorKind::Interrupted, "the response ended without a status")
             .remedy(LOOK)
@@ -242,7 +242,7 @@ impl Decoder {
         bytes: Vec<u8>,
         out: &mut Vec<u8>,
         mut each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
-    ) -> std::result::Result<(), Unanswered> {
+    ) -> std::result::Result<(), CallError> {
         self.frames.push(bytes);
         while let Some(frame) = self.frames.next()? {
             let response = SnapshotResponse::decode(frame).map_err(|error| {
@@ -257,7 +257,7 @@ impl Decoder {
         Ok(())
     }
 
-    pub(super) fn finish(&self, trailers: &Trailers) -> std::result::Result<(), Unanswered> {
+    pub(super) fn finish(&self, trailers: &Trailers) -> std::result::Result<(), CallError> {
         succeeded(trailers)?;
         if self.frames.is_empty() { Ok(()) } else { Err(cut_message().into()) }
     }
@@ -408,7 +408,7 @@ mod tests {
             head(415, &[GRPC]),
             head(500, &[GRPC]),
         ] {
-            assert!(matches!(opening(&head), Err(Unanswered::Foreign(_))), "{head:?}");
+            assert!(matches!(opening(&head), Err(CallError::Foreign(_))), "{head:?}");
         }
         for media_type in ["application/grpc", "application/grpc+proto", "application/grpc;v=1"] {
             assert!(matches!(
@@ -434,7 +434,7 @@ mod tests {
             matches!(opening(&trailers_only), Ok(Opening::Refused(refusal)) if refusal == expected)
         );
         let Head { headers, .. } = head(0, &refused);
-        assert_eq!(succeeded(&Trailers(headers)), Err(Unanswered::Refused(expected)));
+        assert_eq!(succeeded(&Trailers(headers)), Err(CallError::Refused(expected)));
     }
 
     #[test]
@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn the_way_out_fits_the_host() {
         let remedy = |headers: &[(&str, &str)]| match opening(&head(404, headers)) {
-            Err(Unanswered::Foreign(error)) => error.to_string(),
+            Err(CallError::Foreign(error)) => error.to_string(),
             _ => panic!("it is foreign"),
         };
         assert!(remedy(&[]).contains("plakar-wasm"));
@@ -467,7 +467,7 @@ mod tests {
         let decoder = Decoder::default();
         for trailers in [Trailers::default(), Trailers(vec![("x".into(), b"0".to_vec())])] {
             let end = decoder.finish(&trailers).expect_err("no status");
-            assert!(matches!(end, Unanswered::Unreadable(e) if e.kind == ErrorKind::Interrupted));
+            assert!(matches!(end, CallError::Unreadable(e) if e.kind == ErrorKind::Interrupted));
         }
         assert!(matches!(opening(&head(200, &[GRPC, ("grpc-status", "0")])), Ok(Opening::Stream)));
     }
@@ -477,7 +477,7 @@ mod tests {
         let Head { headers, .. } =
             head(0, &[("grpc-status", "14"), ("grpc-message", "transport is closing")]);
         let end = Decoder::default().finish(&Trailers(headers)).expect_err("a failure");
-        assert!(matches!(end, Unanswered::Refused(refusal) if refusal.code == Some(14)));
+        assert!(matches!(end, CallError::Refused(refusal) if refusal.code == Some(14)));
         let Head { headers, .. } = head(0, &[("grpc-status", "0")]);
         assert_eq!(Decoder::default().finish(&Trailers(headers)), Ok(()));
     }
@@ -490,7 +490,7 @@ mod tests {
         let Head { headers, .. } = head(0, &[("grpc-status", "0")]);
         let end = decoder.finish(&Trailers(headers)).expect_err("a cut message");
         assert!(
-            matches!(end, Unanswered::Unreadable(e) if e.to_string().contains("middle of a message"))
+            matches!(end, CallError::Unreadable(e) if e.to_string().contains("middle of a message"))
         );
     }
 
@@ -522,26 +522,24 @@ mod tests {
         let ok = || Trailers(head(0, &[("grpc-status", "0")]).headers);
         let read = |body: Vec<u8>, trailers| {
             let response = Response { head: head(200, &[GRPC]), trailers, body };
-            answer::<super::super::messages::MemberList>(&response)
+            unary::<super::super::messages::MemberList>(&response)
         };
         assert_eq!(read(frame(b""), ok()), Ok(list));
         let two = [frame(b""), frame(b"")].concat();
         for body in [Vec::new(), two, frame(b"")[..4].to_vec(), frame(b"\xff")] {
             assert!(
-                matches!(read(body, ok()), Err(Unanswered::Unreadable(e)) if e.kind == ErrorKind::Corrupt)
+                matches!(read(body, ok()), Err(CallError::Unreadable(e)) if e.kind == ErrorKind::Corrupt)
             );
         }
         let ended = read(frame(b""), Trailers::default());
-        assert!(
-            matches!(ended, Err(Unanswered::Unreadable(e)) if e.kind == ErrorKind::Interrupted)
-        );
+        assert!(matches!(ended, Err(CallError::Unreadable(e)) if e.kind == ErrorKind::Interrupted));
     }
 
     #[test]
     fn a_compressed_stream_is_refused() {
         let refused = opening(&head(200, &[GRPC, ("grpc-encoding", "gzip")]));
         assert!(
-            matches!(refused, Err(Unanswered::Unreadable(e)) if e.kind == ErrorKind::Unsupported)
+            matches!(refused, Err(CallError::Unreadable(e)) if e.kind == ErrorKind::Unsupported)
         );
         let plain = opening(&head(200, &[GRPC, ("grpc-encoding", "identity")]));
         assert!(matches!(plain, Ok(Opening::Stream)));

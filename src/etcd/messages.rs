@@ -1,4 +1,4 @@
-//! etcd's answers (`api/etcdserverpb/rpc.proto`), as protobuf and as JSON.
+//! etcd's responses (`api/etcdserverpb/rpc.proto`), as protobuf and as JSON.
 //!
 //! Both encoders that etcd's gateways ever used leave zero values out, write
 //! 64-bit numbers as strings and 32-bit ones bare; a reader takes either.
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// `ResponseHeader`: who answered.
+/// `ResponseHeader`: who responded.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Header {
@@ -18,7 +18,7 @@ pub(crate) struct Header {
     #[prost(uint64, tag = "1")]
     #[serde(deserialize_with = "number")]
     pub cluster_id: u64,
-    /// The id of the member that answered.
+    /// The id of the member that responded.
     #[prost(uint64, tag = "2")]
     #[serde(deserialize_with = "number")]
     pub member_id: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Header {
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Status {
-    /// Who answered.
+    /// Who responded.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
     /// The version of the member's binary.
@@ -73,16 +73,16 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    /// Who answered; all zero if the answer does not tell.
+    /// Who responded; all zero if the response does not say.
     pub(crate) fn header(&self) -> Header {
         self.header.unwrap_or_default()
     }
 }
 
-/// An answer to a unary call.
-pub trait Answer: prost::Message + de::DeserializeOwned + Default {
+/// A response to a unary call.
+pub trait UnaryResponse: prost::Message + de::DeserializeOwned + Default {
     /// Bounds what is taken in from a server: a text that no etcd sends is as good as
-    /// none, and an answer that is too long to be kept is refused with the reason.
+    /// none, and a response that is too long to be kept is refused with the reason.
     fn bounded(self) -> Result<Self, String> {
         Ok(self)
     }
@@ -110,13 +110,13 @@ pub(crate) fn version_or_none(text: &str) -> String {
     if fits { text.into() } else { String::new() }
 }
 
-impl Answer for HashKv {}
+impl UnaryResponse for HashKv {}
 
-impl Answer for Status {
+impl UnaryResponse for Status {
     fn bounded(mut self) -> Result<Self, String> {
         self.version = version_or_none(&self.version);
         self.storage_version = version_or_none(&self.storage_version);
-        // What speaks of corruption is kept whatever else there is, that of this member
+        // What mentions corruption is kept whatever else there is, that of this member
         // before that of others.
         let id = self.header().member_id;
         self.errors.sort_by_cached_key(|error| {
@@ -134,7 +134,7 @@ impl Answer for Status {
     }
 }
 
-impl Answer for MemberList {
+impl UnaryResponse for MemberList {
     fn bounded(self) -> Result<Self, String> {
         if self.members.len() > MEMBERS {
             return Err(format!(
@@ -155,7 +155,7 @@ impl Answer for MemberList {
     }
 }
 
-impl Answer for Authenticated {
+impl UnaryResponse for Authenticated {
     fn bounded(self) -> Result<Self, String> {
         let fits = (1..=TOKEN).contains(&self.token.len())
             && self.token.bytes().all(|byte| byte.is_ascii_graphic());
@@ -167,7 +167,7 @@ impl Answer for Authenticated {
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct MemberList {
-    /// Who answered.
+    /// Who responded.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
     /// All members, those never started included.
@@ -246,7 +246,7 @@ pub(crate) struct HashKvRequest {
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct HashKv {
-    /// Who answered.
+    /// Who responded.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
     /// The hash.
@@ -482,7 +482,7 @@ mod tests {
     fn a_password_and_a_token_have_no_debug_output() {
         let request = AuthenticateRequest { name: "root".into(), password: "hunter2".into() };
         assert!(!format!("{request:?}").contains("hunter2"));
-        let answer = Authenticated { token: "hunter2".into() };
-        assert!(!format!("{answer:?}").contains("hunter2"));
+        let message = Authenticated { token: "hunter2".into() };
+        assert!(!format!("{message:?}").contains("hunter2"));
     }
 }

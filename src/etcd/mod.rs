@@ -2,14 +2,14 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`messages`] | the answers, whichever transport carried them |
+//! | [`messages`] | the responses, whichever transport carried them |
 //! | [`transport`] | the calls, and the choice between two ways to carry them |
 //! | [`grpc`] | native gRPC: frames, trailers |
-//! | [`gateway`] | the JSON gateway: requests, answers, the stream's messages |
+//! | [`gateway`] | the JSON gateway: requests, responses, the stream's messages |
 //! | [`splitter`] | where one JSON value of a stream ends and the next begins |
 //! | [`alarm`] | alarms, as texts in a status |
 //! | [`refusal`] | what a refusal means, etcd's or a proxy's, and what to do about it |
-//! | [`failure`] | what an exchange means that brought no answer at all |
+//! | [`failure`] | what an exchange means that brought no response at all |
 
 pub(crate) mod alarm;
 pub(crate) mod failure;

@@ -1,24 +1,24 @@
 //! What refusals mean, and what to do about them.
 //!
-//! The HTTP status cannot be relied on: up to 3.5 etcd answers 500 to a missing
+//! The HTTP status cannot be relied on: up to 3.5 etcd responds with 500 to a missing
 //! login and to a missing permission alike. etcd's own words are the authority
 //! (`api/v3rpc/rpctypes/error.go`, and `server/auth/store.go` where 3.4 and 3.5
-//! let the raw error through). An answer that has no gRPC code is not etcd's: it
+//! let the raw error through). A response that has no gRPC code is not etcd's: it
 //! is a proxy's, and is reported as a proxy's.
 
 use super::failure::LOOK;
 use crate::error::{Error, quote};
-use plakar_connector::ErrorKind;
+use plakar_connector::{ErrorKind, limits};
 use std::time::Duration;
 
-/// A refusal by etcd, or by whatever answered in its place.
+/// A refusal by etcd, or by whatever responded in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status; 200 for an error inside a stream.
     pub status: u16,
-    /// The gRPC status code, where the answer had one.
+    /// The gRPC status code, where the response had one.
     pub code: Option<u32>,
-    /// The words of the answer.
+    /// The words of the response.
     pub message: String,
 }
 
@@ -102,7 +102,7 @@ impl Refusal {
         self.says("user name not found") || self.says("user not found")
     }
 
-    /// Whether this is etcd's own answer, and not that of a proxy in its place.
+    /// Whether this is etcd's own response, and not that of a proxy in its place.
     fn is_etcds(&self) -> bool {
         self.etcds_words().is_some()
     }
@@ -122,7 +122,7 @@ impl Refusal {
         text.strip_prefix("etcdserver: ").or_else(|| text.strip_prefix("auth: "))
     }
 
-    /// The error that this is before any byte of an answer came.
+    /// The error that this is before any byte of a response came.
     pub fn into_error(self) -> Error {
         if let Some(error) = self.known() {
             return error;
@@ -142,7 +142,7 @@ impl Refusal {
         let what = if self.is_a_time_limit() {
             format!(
                 "a time limit of etcd or of a proxy ended the stream after {}: {text}",
-                humantime::format_duration(Duration::from_millis(after.as_millis() as u64))
+                limits::show(after)
             )
         } else {
             format!("etcd or a proxy ended the stream ({}): {text}", self.name())
@@ -168,7 +168,7 @@ impl Refusal {
         }
     }
 
-    /// An answer with a code of gRPC that is not known by its words.
+    /// A response with a code of gRPC that is not known by its words.
     fn by_code(&self, code: u32) -> Error {
         let text = quote(&self.message);
         let name = self.name();
@@ -194,7 +194,7 @@ impl Refusal {
                 "this text is not etcd's: find the proxy in between, and connect to the \
                 member itself",
             ),
-            // gateway v2 answers so at a path that it does not know.
+            // gateway v2 responds so at a path that it does not know.
             NOT_FOUND | UNIMPLEMENTED => Error::new(
                 ErrorKind::Unsupported,
                 format!("there is no etcd v3 API at this address ({name}): {text}"),
@@ -223,7 +223,7 @@ impl Refusal {
         }
     }
 
-    /// An answer that is not etcd's, by its HTTP status, as gRPC reads such answers
+    /// A response that is not etcd's, by its HTTP status, as gRPC reads such responses
     /// (`doc/http-grpc-status-mapping.md` of the gRPC project).
     fn by_status(&self) -> Error {
         let status = self.status;
@@ -272,7 +272,7 @@ impl Refusal {
             .remedy("use a name or an address from its `--host-whitelist`, or `transport=grpc`"),
             408 | 504 => Error::new(
                 ErrorKind::TimedOut,
-                format!("a proxy reports that etcd did not answer in time ({status}){text}"),
+                format!("a proxy reports that etcd did not respond in time ({status}){text}"),
             )
             .remedy("check that member's log and load, or connect to the member itself"),
             429 => Error::new(
@@ -367,7 +367,7 @@ impl Refusal {
     }
 }
 
-/// etcd's gateway says so in the place of an answer (`server/embed/serve.go`).
+/// etcd's gateway says so in the place of a response (`server/embed/serve.go`).
 const COMMON_NAME_AT_GATEWAY: &str = "CommonName of client sending a request against gateway";
 
 #[cfg(test)]
@@ -547,7 +547,7 @@ mod tests {
             assert!(
                 error
                     .to_string()
-                    .contains("time limit of etcd or of a proxy ended the stream after 3s 12ms"),
+                    .contains("time limit of etcd or of a proxy ended the stream after 3s12ms"),
                 "{error}"
             );
         }

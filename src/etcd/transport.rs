@@ -3,7 +3,7 @@
 //! Both ways decode into the same [`messages`](super::messages), and both ends of
 //! a failure into the same [`Refusal`].
 
-use super::messages::Answer;
+use super::messages::UnaryResponse;
 use super::refusal::Refusal;
 use super::{gateway, grpc};
 use crate::error::{Error, Result};
@@ -72,29 +72,29 @@ impl fmt::Display for Transport {
     }
 }
 
-/// A call that was answered, but not with what it asked for.
+/// A call that was responded, but not with what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unanswered {
+pub enum CallError {
     /// etcd refused it.
     Refused(Refusal),
     /// The server does not support this transport, and why that is assumed.
     Foreign(Error),
-    /// The answer cannot be read.
+    /// The response cannot be read.
     Unreadable(Error),
 }
 
-impl From<Error> for Unanswered {
+impl From<Error> for CallError {
     fn from(error: Error) -> Self {
-        Unanswered::Unreadable(error)
+        CallError::Unreadable(error)
     }
 }
 
-impl Unanswered {
+impl CallError {
     /// The error that this is.
     pub fn into_error(self) -> Error {
         match self {
-            Unanswered::Refused(refusal) => refusal.into_error(),
-            Unanswered::Foreign(error) | Unanswered::Unreadable(error) => error,
+            CallError::Refused(refusal) => refusal.into_error(),
+            CallError::Foreign(error) | CallError::Unreadable(error) => error,
         }
     }
 }
@@ -126,14 +126,14 @@ impl Transport {
         Request { endpoint: endpoint.clone(), path, headers, body: Some(body), timeouts }
     }
 
-    /// Reads a unary call's answer.
-    pub fn answer<T: Answer>(self, response: &Response) -> std::result::Result<T, Unanswered> {
-        let answer: T = match self {
-            Transport::Grpc => grpc::answer(response),
-            Transport::Gateway => gateway::answer(response),
+    /// Reads a unary call's response.
+    pub fn unary<T: UnaryResponse>(self, response: &Response) -> std::result::Result<T, CallError> {
+        let message: T = match self {
+            Transport::Grpc => grpc::unary(response),
+            Transport::Gateway => gateway::unary(response),
         }?;
-        answer.bounded().map_err(|reason| {
-            Unanswered::Unreadable(
+        message.bounded().map_err(|reason| {
+            CallError::Unreadable(
                 Error::new(ErrorKind::Corrupt, format!("the response is out of bounds: {reason}"))
                     .remedy("check that this is etcd, without a proxy in between"),
             )
@@ -143,7 +143,7 @@ impl Transport {
     /// Reads the head of the snapshot's response.
     pub fn opening(self, head: &Head) -> Result<Opening> {
         match self {
-            Transport::Grpc => grpc::opening(head).map_err(Unanswered::into_error),
+            Transport::Grpc => grpc::opening(head).map_err(CallError::into_error),
             Transport::Gateway => {
                 Ok(if gateway::succeeded(head)? { Opening::Stream } else { Opening::Explained })
             }
@@ -186,7 +186,7 @@ impl Decoder {
         bytes: Vec<u8>,
         out: &mut Vec<u8>,
         each: impl FnMut(Message<'_>, &mut Vec<u8>, usize) -> Result<()>,
-    ) -> std::result::Result<(), Unanswered> {
+    ) -> std::result::Result<(), CallError> {
         match self {
             Decoder::Grpc(decoder) => decoder.push(bytes, out, each),
             Decoder::Gateway(decoder) => decoder.push(&bytes, out, each),
@@ -194,7 +194,7 @@ impl Decoder {
     }
 
     /// Checks that the body ended where a stream may end, and as one that succeeded.
-    pub fn finish(&self, trailers: &Trailers) -> std::result::Result<(), Unanswered> {
+    pub fn finish(&self, trailers: &Trailers) -> std::result::Result<(), CallError> {
         match self {
             Decoder::Grpc(decoder) => decoder.finish(trailers),
             Decoder::Gateway(decoder) => decoder.finish(),

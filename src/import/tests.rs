@@ -91,7 +91,7 @@ fn the_digest_is_compared_here_or_left_to_the_host_and_never_neither() {
     let mut flipped = whole.clone();
     flipped[700] ^= 1;
     // As etcd would send it from a disk or over a wire that flips a bit.
-    let answer = move |_: &Request| {
+    let respond = move |_: &Request| {
         let mut body = String::from_utf8(stream(&flipped)).expect("JSON");
         let base64 = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
         let digest = |bytes: &[u8]| base64(&Sha256::digest(bytes));
@@ -101,7 +101,7 @@ fn the_digest_is_compared_here_or_left_to_the_host_and_never_neither() {
     for hashing in [Hashing::Here, Hashing::ByHost] {
         let network = Scripted::default();
         network.member("a", 1, 1);
-        network.on("a", SNAPSHOT, answer.clone());
+        network.on("a", SNAPSHOT, respond.clone());
         let config = [("location", "etcd://a"), ("transport", "gateway")]
             .map(|(name, value)| (name.to_string(), value.to_string()));
         let mut options = Options::read(&config).expect("options");
@@ -281,7 +281,7 @@ fn guarded(network: &Scripted, host: &'static str, id: u64) {
             let token = format!("token-{host}");
             if request.headers.contains(&("authorization", token)) {
                 let response = crate::net::Network::send(&open, request.clone());
-                let (head, mut body) = response.expect("an answer");
+                let (head, mut body) = response.expect("a response");
                 let piece = crate::net::Body::read(&mut body).transpose().expect("a body");
                 return Ok((head, vec![piece]));
             }

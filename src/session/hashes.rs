@@ -4,7 +4,7 @@ use super::{Chosen, Session};
 use crate::error::{Error, Result, Stage};
 use crate::etcd::messages::HashKv;
 use crate::etcd::refusal::Refusal;
-use crate::etcd::transport::{Call, Transport, Unanswered};
+use crate::etcd::transport::{Call, CallError, Transport};
 use crate::member::{Candidate, Role};
 use crate::net::{Network, Timeouts};
 use crate::proof::{Found, Keyspace};
@@ -26,7 +26,7 @@ const CATCHING_UP: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(200);
 
 impl<N: Network> Session<N> {
-    /// Asks all members that answered for their HashKV at the revision of these keys: the
+    /// Asks all members that responded for their HashKV at the revision of these keys: the
     /// sender first, then one after the other, the leader last. Each reads all its keys for
     /// that, so no two do it at a time.
     pub(crate) fn compare(&self, chosen: &mut Chosen, keyspace: &Keyspace) -> Vec<Vote> {
@@ -49,7 +49,7 @@ impl<N: Network> Session<N> {
         let is_spared = candidate.role() == Role::Leader
             && keyspace.found.bytes() > LEADER_MOST
             && !self.options.proof_required;
-        let answer = if is_spared {
+        let outcome = if is_spared {
             Err(Verdict::NotAsked(
                 "it is the leader, and would accept no writes while it hashes a large database; \
                 `proof=require` asks it"
@@ -58,7 +58,7 @@ impl<N: Network> Session<N> {
         } else {
             self.hash_kv(candidate, &keyspace.found)
         };
-        let (reported, verdict) = match answer {
+        let (reported, verdict) = match outcome {
             Ok(reported) => (Some(reported), verdict(&reported, keyspace)),
             Err(verdict) => (None, verdict),
         };
@@ -119,7 +119,7 @@ impl<N: Network> Session<N> {
         }
     }
 
-    /// Asks once; returns the answer or the refusal.
+    /// Asks once; returns the response or the refusal.
     fn ask_hash_kv(
         &self,
         Candidate { endpoint, transport, token, .. }: &Candidate,
@@ -130,13 +130,13 @@ impl<N: Network> Session<N> {
         let timeouts = Timeouts { connect, first_byte: limit, between_bytes: connect };
         let request =
             transport.request(endpoint, Call::HashKv { revision }, token.as_deref(), timeouts);
-        let answer = self.network.exchange(vec![request], limit + super::GRACE).remove(0);
+        let outcome = self.network.exchange(vec![request], limit + super::GRACE).remove(0);
         let response =
-            answer.map_err(|error| transport.failure(error, endpoint, Stage::Proof, &timeouts))?;
-        match transport.answer::<HashKv>(&response) {
+            outcome.map_err(|error| transport.failure(error, endpoint, Stage::Proof, &timeouts))?;
+        match transport.unary::<HashKv>(&response) {
             Ok(reported) => Ok(Ok(reported)),
-            Err(Unanswered::Refused(refusal)) => Ok(Err(refusal)),
-            Err(unanswered) => Err(unanswered.into_error()),
+            Err(CallError::Refused(refusal)) => Ok(Err(refusal)),
+            Err(error) => Err(error.into_error()),
         }
     }
 }
@@ -144,13 +144,13 @@ impl<N: Network> Session<N> {
 /// The revision that a member is compacted at; -1 if it never was.
 fn compacted(reported: &HashKv) -> i64 {
     match reported.compact_revision {
-        // What an answer leaves out is zero, and no revision.
+        // What a response leaves out is zero, and no revision.
         0 => -1,
         compacted => compacted,
     }
 }
 
-/// What an answer says of the bytes.
+/// What a response says of the bytes.
 fn verdict(reported: &HashKv, keyspace: &Keyspace) -> Verdict {
     let revision = keyspace.found.revision;
     let compacted = compacted(reported);

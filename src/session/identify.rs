@@ -5,7 +5,7 @@ use super::{Chosen, Session};
 use crate::error::Result;
 use crate::etcd::gateway;
 use crate::etcd::messages::{MemberList, Status, Version, version_or_none};
-use crate::etcd::transport::{Call, Transport, Unanswered};
+use crate::etcd::transport::{Call, CallError, Transport};
 use crate::member::{self, Candidate};
 use crate::net::Network;
 use crate::snapshot::stream::Sent;
@@ -41,20 +41,20 @@ impl<N: Network> Session<N> {
             requests.push(gateway::version_request(endpoint, timeouts));
         }
         // What is refused here is no obstacle to a backup.
-        let mut answers = self.exchange(requests).into_iter().map(std::result::Result::ok);
-        let list = answers.next().flatten().and_then(|answer| {
-            match transport.answer::<MemberList>(&answer) {
-                Ok(list) => Some((list, answer.head.connection())),
-                Err(Unanswered::Unreadable(error)) => {
+        let mut responses = self.exchange(requests).into_iter().map(std::result::Result::ok);
+        let list = responses.next().flatten().and_then(|response| {
+            match transport.unary::<MemberList>(&response) {
+                Ok(list) => Some((list, response.head.connection())),
+                Err(CallError::Unreadable(error)) => {
                     self.warn(&format!("`{endpoint}`: member list: {}", error.what()));
                     None
                 }
                 Err(_) => None,
             }
         });
-        if let Some(answer) = answers.next().flatten() {
-            let answer = gateway::read::<Version>(&answer).unwrap_or_default();
-            version = version_or_none(&answer.etcdserver);
+        if let Some(response) = responses.next().flatten() {
+            let reported = gateway::read::<Version>(&response).unwrap_or_default();
+            version = version_or_none(&reported.etcdserver);
         }
         let mut chosen = Chosen::new(candidate, choice, version, &self.survey);
         let of_alarms = chosen.troubles.alarms.iter().map(member::warning);
@@ -89,8 +89,8 @@ impl<N: Network> Session<N> {
     /// must not be believed.
     pub(crate) fn status_after(&self, chosen: &mut Chosen, sent: &Sent) -> Result<Option<Status>> {
         let asked = Probe::of(&chosen.candidate);
-        let (asked, answer) = self.probe_with_login(self.probe(vec![asked])).remove(0);
-        let after = match answer {
+        let (asked, outcome) = self.probe_with_login(self.probe(vec![asked])).remove(0);
+        let after = match outcome {
             Ok(status) => {
                 chosen.candidate.token = asked.token;
                 chosen.add_statuses(vec![(status.clone(), asked.connection)], self.warn)?;
@@ -98,7 +98,7 @@ impl<N: Network> Session<N> {
                 Some(status)
             }
             Err(problem) => {
-                let is_refused = matches!(problem, ProbeError::Unanswered(Unanswered::Refused(_)));
+                let is_refused = matches!(problem, ProbeError::CallError(CallError::Refused(_)));
                 let error = problem.into_error(&asked, &self.probe_timeouts());
                 if is_refused && error.kind == ErrorKind::Corrupt {
                     return Err(error);
@@ -129,7 +129,7 @@ impl<N: Network> Session<N> {
             let reported: Vec<_> = self
                 .probe(asked)
                 .into_iter()
-                .filter_map(|(asked, answer)| Some((answer.ok()?, asked.connection)))
+                .filter_map(|(asked, outcome)| Some((outcome.ok()?, asked.connection)))
                 .collect();
             if reported.is_empty() {
                 break;

@@ -4,7 +4,7 @@ use super::Session;
 use super::probe::Probe;
 use crate::error::{Result, Stage};
 use crate::etcd::messages::Authenticated;
-use crate::etcd::transport::{Call, Unanswered};
+use crate::etcd::transport::{Call, CallError};
 use crate::member::Candidate;
 use crate::net::Network;
 use crate::options::Credentials;
@@ -53,13 +53,13 @@ impl<N: Network> Session<N> {
         asked
             .iter()
             .zip(self.exchange(requests))
-            .map(|(Probe { endpoint, transport, .. }, answer)| {
-                let response = answer
+            .map(|(Probe { endpoint, transport, .. }, outcome)| {
+                let response = outcome
                     .map_err(|error| transport.failure(error, endpoint, Stage::Login, &timeouts))?;
-                match transport.answer::<Authenticated>(&response) {
+                match transport.unary::<Authenticated>(&response) {
                     Ok(authenticated) => Ok(Some(authenticated.token)),
-                    Err(Unanswered::Refused(refusal)) if refusal.auth_is_off() => Ok(None),
-                    Err(unanswered) => Err(unanswered.into_error().at(endpoint, Stage::Login)),
+                    Err(CallError::Refused(refusal)) if refusal.auth_is_off() => Ok(None),
+                    Err(error) => Err(error.into_error().at(endpoint, Stage::Login)),
                 }
             })
             .collect()

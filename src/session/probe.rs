@@ -5,7 +5,7 @@ use crate::error::{Error, Result, Stage};
 use crate::etcd::alarm::{Alarm, Troubles};
 use crate::etcd::failure::lacks_http2;
 use crate::etcd::messages::Status;
-use crate::etcd::transport::{Call, Transport, Unanswered};
+use crate::etcd::transport::{Call, CallError, Transport};
 use crate::member::{self, Candidate, Rejected};
 use crate::net::{Network, NetworkError, Response, Timeouts};
 use plakar_connector::{Authority, ErrorKind};
@@ -45,10 +45,10 @@ impl<N: Network> Session<N> {
         let transport = self.options.transport.unwrap_or(Transport::Grpc);
         let asked =
             self.options.endpoints.iter().map(|e| Probe::new(e.clone(), transport)).collect();
-        let answers = self.probe(asked);
-        let answers = self.probe_without_grpc(answers);
-        let answers = self.probe_with_login(answers);
-        let reported = || answers.iter().filter_map(|(a, s)| Some((&a.endpoint, s.as_ref().ok()?)));
+        let probed = self.probe(asked);
+        let probed = self.probe_without_grpc(probed);
+        let probed = self.probe_with_login(probed);
+        let reported = || probed.iter().filter_map(|(a, s)| Some((&a.endpoint, s.as_ref().ok()?)));
         if let Some([(a, a_id), (b, b_id)]) = member::cluster_mismatch(reported()) {
             return Err(Error::new(
                 ErrorKind::Other,
@@ -62,9 +62,9 @@ impl<N: Network> Session<N> {
         let mut troubles = Troubles::default();
         reported().for_each(|(_, status)| troubles.add(Troubles::of(status)));
         let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
-        for (asked, answer) in answers {
+        for (asked, outcome) in probed {
             let endpoint = asked.endpoint.clone();
-            match candidate(asked, answer, &troubles, &self.probe_timeouts()) {
+            match candidate(asked, outcome, &troubles, &self.probe_timeouts()) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(error) => {
                     let error = self.deadline.explain(error).at(&endpoint, Stage::Probe);
@@ -82,61 +82,61 @@ impl<N: Network> Session<N> {
         Ok(())
     }
 
-    /// Asks these endpoints for their status, all at once. The answers come in the
+    /// Asks these endpoints for their status, all at once. The responses come in the
     /// order of the questions.
     pub(super) fn probe(&self, asked: Vec<Probe>) -> Vec<Probed> {
         let timeouts = self.probe_timeouts();
         let request = |asked: &Probe| {
             asked.transport.request(&asked.endpoint, Call::Status, asked.token.as_deref(), timeouts)
         };
-        let answers = self.exchange(asked.iter().map(request).collect());
-        let read = |(asked, answer): (Probe, std::result::Result<Response, NetworkError>)| {
-            let connection = answer.as_ref().ok().and_then(|response| response.head.connection());
-            let status = match answer {
-                Ok(response) => asked.transport.answer(&response).map_err(ProbeError::Unanswered),
+        let probed = self.exchange(asked.iter().map(request).collect());
+        let read = |(asked, outcome): (Probe, std::result::Result<Response, NetworkError>)| {
+            let connection = outcome.as_ref().ok().and_then(|response| response.head.connection());
+            let status = match outcome {
+                Ok(response) => asked.transport.unary(&response).map_err(ProbeError::CallError),
                 Err(error) => Err(ProbeError::Network(error)),
             };
             (Probe { connection, ..asked }, status)
         };
-        asked.into_iter().zip(answers).map(read).collect()
+        asked.into_iter().zip(probed).map(read).collect()
     }
 
     /// Asks the gateway where gRPC finds no way, unless gRPC was asked for.
-    fn probe_without_grpc(&self, answers: Vec<Probed>) -> Vec<Probed> {
+    fn probe_without_grpc(&self, probed: Vec<Probed>) -> Vec<Probed> {
         if self.options.transport.is_some() {
-            return answers;
+            return probed;
         }
-        let (mut answers, closed): (Vec<Probed>, Vec<Probed>) =
-            answers.into_iter().partition(|(_, answer)| !is_no_way(answer));
+        let (mut probed, closed): (Vec<Probed>, Vec<Probed>) =
+            probed.into_iter().partition(|(_, outcome)| !lacks_grpc(outcome));
         let timeouts = self.probe_timeouts();
-        let asked = |(asked, answer): Probed| {
-            let no_grpc = answer.err().map(|problem| problem.into_error(&asked, &timeouts));
+        let asked = |(asked, outcome): Probed| {
+            let no_grpc = outcome.err().map(|problem| problem.into_error(&asked, &timeouts));
             Probe { no_grpc, ..Probe::new(asked.endpoint, Transport::Gateway) }
         };
-        answers.extend(self.probe(closed.into_iter().map(asked).collect()));
-        answers
+        probed.extend(self.probe(closed.into_iter().map(asked).collect()));
+        probed
     }
 
     /// Asks once more, with a login, where one could open what is guarded.
-    pub(super) fn probe_with_login(&self, answers: Vec<Probed>) -> Vec<Probed> {
+    pub(super) fn probe_with_login(&self, probed: Vec<Probed>) -> Vec<Probed> {
         let Some(credentials) = &self.options.credentials else {
-            return answers;
+            return probed;
         };
         let (others, guarded): (Vec<Probed>, Vec<Probed>) =
-            answers.into_iter().partition(|(asked, answer)| !is_guarded(asked, answer));
+            probed.into_iter().partition(|(asked, outcome)| !is_guarded(asked, outcome));
         let guarded: Vec<Probe> = guarded.into_iter().map(|(asked, _)| asked).collect();
         let logins = self.login(&guarded, credentials);
         // The first reason is the one that a run ends with: a login can be mended.
-        let (mut answers, mut tokens) = (Vec::new(), Vec::new());
+        let (mut probed, mut tokens) = (Vec::new(), Vec::new());
         for (asked, login) in guarded.into_iter().zip(logins) {
             match login {
                 Ok(token) => tokens.push(Probe { token, ..asked }),
-                Err(error) => answers.push((asked, Err(ProbeError::Login(error)))),
+                Err(error) => probed.push((asked, Err(ProbeError::Login(error)))),
             }
         }
-        answers.extend(others);
-        answers.extend(self.probe(tokens));
-        answers
+        probed.extend(others);
+        probed.extend(self.probe(tokens));
+        probed
     }
 }
 
@@ -147,7 +147,7 @@ pub(super) struct Probe {
     pub(super) token: Option<String>,
     /// Why gRPC is not used, where it was tried.
     no_grpc: Option<Error>,
-    /// The connection that its last answer came over.
+    /// The connection that its last response came over.
     pub(super) connection: Option<String>,
 }
 
@@ -156,7 +156,7 @@ impl Probe {
         Self { endpoint, transport, token: None, no_grpc: None, connection: None }
     }
 
-    /// The member once more, in the way that it answered before.
+    /// The member once more, in the way that it responded before.
     pub(super) fn of(Candidate { endpoint, transport, token, .. }: &Candidate) -> Self {
         Self { token: token.clone(), ..Self::new(endpoint.clone(), *transport) }
     }
@@ -167,35 +167,35 @@ pub(super) type Probed = (Probe, std::result::Result<Status, ProbeError>);
 
 pub(super) enum ProbeError {
     Network(NetworkError),
-    Unanswered(Unanswered),
+    CallError(CallError),
     Login(Error),
 }
 
 impl ProbeError {
     /// The error for people. If gRPC was tried before, its reason is included,
-    /// unless it was etcd itself that answered this time.
+    /// unless it was etcd itself that responded this time.
     pub(super) fn into_error(self, asked: &Probe, timeouts: &Timeouts) -> Error {
         let Probe { endpoint, transport, no_grpc, .. } = asked;
-        // An answer says more than a connection that could not be used.
-        let is_answer = matches!(self, ProbeError::Unanswered(_));
+        // A response says more than a connection that could not be used.
+        let has_response = matches!(self, ProbeError::CallError(_));
         let (error, is_etcds) = match self {
             ProbeError::Network(error) => {
                 (transport.failure(error, endpoint, Stage::Probe, timeouts), false)
             }
-            ProbeError::Unanswered(Unanswered::Refused(refusal)) => {
+            ProbeError::CallError(CallError::Refused(refusal)) => {
                 let is_etcds = refusal.code.is_some();
                 (refusal.into_error(), is_etcds)
             }
-            ProbeError::Unanswered(unanswered) => (unanswered.into_error(), false),
+            ProbeError::CallError(error) => (error.into_error(), false),
             ProbeError::Login(error) => (error, true),
         };
         match no_grpc {
             Some(no_grpc) if !is_etcds => {
                 // Each one's remedy may be the other way, which was tried.
                 let no_grpc = no_grpc.clone().without_remedy();
-                let error = if is_answer { error } else { error.without_remedy() };
+                let error = if has_response { error } else { error.without_remedy() };
                 let mut both = vec![("gRPC".into(), no_grpc), ("gateway".into(), error)];
-                if is_answer {
+                if has_response {
                     both.reverse();
                 }
                 Error::of_several("neither gRPC nor the JSON gateway works", both).remedy(
@@ -211,18 +211,18 @@ impl ProbeError {
 
 /// Whether it seems that gRPC finds no way, though something is there. A refusal,
 /// by etcd or by a proxy in its place, is no such sign.
-fn is_no_way(answer: &std::result::Result<Status, ProbeError>) -> bool {
-    match answer {
-        Err(ProbeError::Unanswered(Unanswered::Foreign(_))) => true,
+fn lacks_grpc(outcome: &std::result::Result<Status, ProbeError>) -> bool {
+    match outcome {
+        Err(ProbeError::CallError(CallError::Foreign(_))) => true,
         Err(ProbeError::Network(error)) => lacks_http2(error),
         _ => false,
     }
 }
 
 /// Whether a login could open what was refused.
-fn is_guarded(asked: &Probe, answer: &std::result::Result<Status, ProbeError>) -> bool {
-    match answer {
-        Err(ProbeError::Unanswered(Unanswered::Refused(refusal))) => {
+fn is_guarded(asked: &Probe, outcome: &std::result::Result<Status, ProbeError>) -> bool {
+    match outcome {
+        Err(ProbeError::CallError(CallError::Refused(refusal))) => {
             refusal.login_could_help(asked.token.is_some())
         }
         _ => false,
@@ -231,11 +231,11 @@ fn is_guarded(asked: &Probe, answer: &std::result::Result<Status, ProbeError>) -
 
 fn candidate(
     asked: Probe,
-    answer: std::result::Result<Status, ProbeError>,
+    outcome: std::result::Result<Status, ProbeError>,
     troubles: &Troubles,
     timeouts: &Timeouts,
 ) -> Result<Candidate> {
-    let status = match answer {
+    let status = match outcome {
         Ok(status) => {
             let sender = status.header().member_id;
             match member::disqualified(troubles, sender) {
@@ -245,7 +245,7 @@ fn candidate(
         }
         // Some versions guard the status more than others; whether the snapshot is
         // refused too is for the snapshot call to say.
-        Err(ProbeError::Unanswered(Unanswered::Refused(refusal))) if refusal.lacks_permission() => {
+        Err(ProbeError::CallError(CallError::Refused(refusal))) if refusal.lacks_permission() => {
             None
         }
         Err(problem) => return Err(problem.into_error(&asked, timeouts)),

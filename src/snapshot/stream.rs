@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Stage};
 use crate::etcd::failure::in_time;
 use crate::etcd::messages::version_or_none;
 use crate::etcd::refusal::Refusal;
-use crate::etcd::transport::{Decoder, Transport, Unanswered};
+use crate::etcd::transport::{CallError, Decoder, Transport};
 use crate::net::{Body, Head, NetworkError, Timeouts};
 use plakar_connector::Authority;
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ enum State {
 }
 
 impl<B: Body> SnapshotStream<B> {
-    /// A stream over the body of a successful answer to a request that was sent at
+    /// A stream over the body of a successful response to a request that was sent at
     /// `since`. It fails once `deadline` has passed.
     pub(crate) fn new(
         transport: Transport,
@@ -218,7 +218,7 @@ impl<B: Body> SnapshotStream<B> {
         }
         let Self { transport, endpoint, timeouts, .. } = self;
         let network_error = |error: NetworkError| {
-            Unanswered::from(transport.failure(error, endpoint, Stage::Snapshot, timeouts))
+            CallError::from(transport.failure(error, endpoint, Stage::Snapshot, timeouts))
         };
         let received = match self.body.read().map_err(network_error) {
             Ok(Some(bytes)) => {
@@ -248,13 +248,13 @@ impl<B: Body> SnapshotStream<B> {
         };
         received.map_err(|failure| {
             let error = match failure {
-                Unanswered::Refused(refusal) => {
+                CallError::Refused(refusal) => {
                     if self.verifier.size().is_none() {
                         self.refusal = Some(refusal.clone());
                     }
                     refusal.into_stream_error(self.since.elapsed())
                 }
-                Unanswered::Foreign(error) | Unanswered::Unreadable(error) => error,
+                CallError::Foreign(error) | CallError::Unreadable(error) => error,
             };
             self.deadline.explain(error)
         })

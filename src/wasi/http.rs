@@ -209,7 +209,7 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, NetworkError> {
     };
     let body = outgoing.body().map_err(|()| unfit("body"))?;
     let future = outgoing_handler::handle(outgoing, Some(options)).map_err(network_error)?;
-    // A server may answer before it has read the request, and hang up: what went
+    // A server may respond before it has read the request, and hang up: what went
     // wrong is for the response to say.
     if let Ok(stream) = body.write() {
         let _ = write(&stream, bytes);

@@ -13,7 +13,7 @@ pub struct Body {
     _body: IncomingBody,
 }
 
-/// The body of what `url`, which begins with `http://` or `https://`, answers with
+/// The body of the response to a GET of `url`, which begins with `http://` or `https://`, with
 /// status 200. Redirects are not followed.
 pub fn get(url: &str) -> Result<Body, Error> {
     let other = |reason: &str| Error::Other(format!("`{url}`: {reason}"));
@@ -30,9 +30,9 @@ pub fn get(url: &str) -> Result<Body, Error> {
         .and_then(|()| request.set_authority(Some(host)))
         .and_then(|()| request.set_path_with_query(Some(path)))
         .map_err(|()| other("it is malformed"))?;
-    let answer = handle(request, None).map_err(failed)?;
-    answer.subscribe().block();
-    let response = match answer.get() {
+    let pending = handle(request, None).map_err(failed)?;
+    pending.subscribe().block();
+    let response = match pending.get() {
         Some(Ok(response)) => response.map_err(failed)?,
         _ => return Err(other("no response")),
     };

@@ -27,8 +27,8 @@ impl Client {
     /// A client that this user has logged in with.
     pub fn logged_in(&self, name: &str, password: &str) -> Client {
         let login = json!({ "name": name, "password": password });
-        let answer = self.post("/v3/auth/authenticate", &login);
-        let token = answer["token"].as_str().expect("a login gives a token").to_owned();
+        let response = self.post("/v3/auth/authenticate", &login);
+        let token = response["token"].as_str().expect("a login gives a token").to_owned();
         Client { token: Some(token), ..self.clone() }
     }
 
@@ -47,7 +47,7 @@ impl Client {
             .unwrap_or_else(|error| panic!("`POST {path}` at {}: {error}: {text}", self.endpoint))
     }
 
-    /// `POST /v3/…`: the status and the body, or why there was no answer.
+    /// `POST /v3/…`: the status and the body, or why there was no response.
     pub fn try_post(&self, path: &str, body: &Value) -> Result<(u16, String), ureq::Error> {
         let url = format!("http://{}{path}", self.endpoint);
         let body = serde_json::to_vec(body).expect("a value can be written");
@@ -58,7 +58,7 @@ impl Client {
         read(request.send(body)?)
     }
 
-    /// `GET /…`: the status and the body, or why there was no answer.
+    /// `GET /…`: the status and the body, or why there was no response.
     pub fn try_get(&self, path: &str) -> Result<(u16, String), ureq::Error> {
         read(self.agent.get(format!("http://{}{path}", self.endpoint)).call()?)
     }
@@ -131,8 +131,8 @@ impl Client {
     }
 
     fn refuses_to_read(&self, reason: &str) -> bool {
-        let answer = self.try_post("/v3/kv/range", &json!({ "key": "AA==" }));
-        matches!(answer, Ok((400 | 401, text)) if text.contains(reason))
+        let response = self.try_post("/v3/kv/range", &json!({ "key": "AA==" }));
+        matches!(response, Ok((400 | 401, text)) if text.contains(reason))
     }
 
     /// Sets a user's password, which ends every simple token of that user.
@@ -167,8 +167,8 @@ pub(super) fn number(value: &Value) -> u64 {
     }
 }
 
-fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<(u16, String), ureq::Error> {
-    let status = answer.status().as_u16();
-    let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<(u16, String), ureq::Error> {
+    let status = response.status().as_u16();
+    let text = response.body_mut().with_config().limit(256 << 20).read_to_string()?;
     Ok((status, text))
 }

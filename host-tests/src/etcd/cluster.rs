@@ -215,7 +215,7 @@ impl Cluster {
     /// Hands the lead to a follower.
     pub fn move_leader(&self, to: usize) {
         let leader = self.endpoint(self.leader());
-        answer_of(self.etcdctl(&leader).args(["move-leader", &self.id(to)]));
+        output_of(self.etcdctl(&leader).args(["move-leader", &self.id(to)]));
         self.eventually("follow the new leader", || (self.leader() == to).then_some(()));
     }
 
@@ -335,11 +335,11 @@ impl Cluster {
     pub fn hash_kv(&self, endpoint: &str, revision: u64) -> HashKv {
         let revision = revision.to_string();
         let arguments = ["endpoint", "hashkv", "-w", "json", "--rev", &revision];
-        let answer = answer_of(self.etcdctl(endpoint).args(arguments));
-        let answer: Value = serde_json::from_slice(&answer).expect("`etcdctl` answers JSON");
+        let response = output_of(self.etcdctl(endpoint).args(arguments));
+        let response: Value = serde_json::from_slice(&response).expect("`etcdctl` prints JSON");
         HashKv {
-            hash: answer[0]["HashKV"]["hash"].as_u64().expect("the answer has a hash"),
-            compact_revision: answer[0]["HashKV"]["compact_revision"].as_i64().unwrap_or(0),
+            hash: response[0]["HashKV"]["hash"].as_u64().expect("the response has a hash"),
+            compact_revision: response[0]["HashKV"]["compact_revision"].as_i64().unwrap_or(0),
         }
     }
 
@@ -431,7 +431,7 @@ impl Cluster {
     }
 }
 
-fn answer_of(command: &mut Command) -> Vec<u8> {
+fn output_of(command: &mut Command) -> Vec<u8> {
     let output = command.output().expect("`etcdctl` can be run");
     let problems = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} failed: {problems}");

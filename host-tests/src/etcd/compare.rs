@@ -26,21 +26,21 @@ impl Etcd {
     pub fn hash_kv_of(version: Version, member: &Client, revision: u64) -> HashKv {
         let revision = revision.to_string();
         let arguments = ["endpoint", "hashkv", "-w", "json", "--rev", &revision];
-        let text = answer_of(etcdctl(version, member.endpoint()).args(arguments));
-        let answer: Value = serde_json::from_slice(&text).expect("`etcdctl` answers JSON");
-        let answer = &answer[0]["HashKV"];
+        let text = output_of(etcdctl(version, member.endpoint()).args(arguments));
+        let response: Value = serde_json::from_slice(&text).expect("`etcdctl` prints JSON");
+        let response = &response[0]["HashKV"];
         HashKv {
-            hash: answer["hash"].as_u64().expect("the answer has a hash"),
-            compact_revision: answer["compact_revision"].as_i64().unwrap_or(0),
+            hash: response["hash"].as_u64().expect("the response has a hash"),
+            compact_revision: response["compact_revision"].as_i64().unwrap_or(0),
         }
     }
 
     /// A SHA-256 over every key that lives at `revision`: key, value, revisions,
     /// version and lease.
     pub fn full_range(&self, revision: u64) -> String {
-        let answer =
+        let response =
             self.ask(&["get", "", "--from-key", "-w", "protobuf", "--rev", &revision.to_string()]);
-        hex(&Sha256::digest(without_header(&answer)))
+        hex(&Sha256::digest(without_header(&response)))
     }
 
     /// How many keys live at `revision`.
@@ -64,7 +64,7 @@ impl Etcd {
     }
 
     fn ask(&self, arguments: &[&str]) -> Vec<u8> {
-        answer_of(self.etcdctl().args(arguments))
+        output_of(self.etcdctl().args(arguments))
     }
 }
 
@@ -74,20 +74,20 @@ fn etcdctl(version: Version, endpoint: &str) -> Command {
     command
 }
 
-fn answer_of(command: &mut Command) -> Vec<u8> {
+fn output_of(command: &mut Command) -> Vec<u8> {
     let output = command.output().expect("`etcdctl` can be run");
     let problems = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} failed: {problems}");
     output.stdout
 }
 
-/// A `RangeResponse` less its first field, which names the member that answered.
-fn without_header(answer: &[u8]) -> &[u8] {
+/// A `RangeResponse` without its first field, which names the member that responded.
+fn without_header(response: &[u8]) -> &[u8] {
     const HEADER: u8 = 1 << 3 | 2;
-    match answer {
+    match response {
         // A header is too short for a length of two bytes.
         [HEADER, length @ 0..0x80, rest @ ..] => &rest[usize::from(*length)..],
-        _ => panic!("a range answer begins with its header"),
+        _ => panic!("a range response begins with its header"),
     }
 }
 

@@ -9,7 +9,7 @@ const FIRST: u16 = 12_000;
 const COUNT: u16 = 18_000;
 
 /// A port of 127.0.0.1 that nobody listens on, and that no other call in this
-/// process answers. Another process may still take it: the one that listens on it
+/// process responds. Another process may still take it: the one that listens on it
 /// tries again.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);

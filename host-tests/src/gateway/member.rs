@@ -1,6 +1,6 @@
 //! What a member returns for each path, unless the script says otherwise.
 
-use super::{Answer, Request, Stream};
+use super::{Request, Response, Stream};
 use crate::database::REVISION;
 use crate::etcd::{GatewayStyle, Version};
 use crate::recorded;
@@ -19,9 +19,9 @@ pub struct Member {
     is_learner: bool,
     alarms: Vec<(u64, &'static str)>,
     database_size: usize,
-    scripted: HashMap<String, Answer>,
-    /// What is answered once a snapshot was asked for, in the place of that.
-    changed: HashMap<String, Answer>,
+    scripted: HashMap<String, Response>,
+    /// The responses after a snapshot was requested, instead of those.
+    changed: HashMap<String, Response>,
     /// Whether one was.
     asked_for_snapshot: Arc<AtomicBool>,
 }
@@ -49,7 +49,7 @@ impl Member {
             changed: HashMap::new(),
             asked_for_snapshot: Arc::default(),
         }
-        .snapshot(Answer::stream(stream.body()))
+        .snapshot(Response::stream(stream.body()))
     }
 
     /// Says that it is the member of this id, in a cluster led by that one; 0
@@ -75,44 +75,44 @@ impl Member {
     }
 
     /// Returns the snapshot call with this.
-    pub fn snapshot(self, answer: Answer) -> Member {
-        self.on(SNAPSHOT, answer)
+    pub fn snapshot(self, response: Response) -> Member {
+        self.on(SNAPSHOT, response)
     }
 
     /// Returns every request for `path` with this; the path `*` stands for a
     /// connection that begins with HTTP/2.
-    pub fn on(mut self, path: &str, answer: Answer) -> Member {
-        self.scripted.insert(path.into(), answer);
+    pub fn on(mut self, path: &str, response: Response) -> Member {
+        self.scripted.insert(path.into(), response);
         self
     }
 
     /// Returns with the first of these until a snapshot was asked for, and then with
     /// the other.
-    pub fn on_after_snapshot(mut self, path: &str, [before, after]: [Answer; 2]) -> Member {
+    pub fn on_after_snapshot(mut self, path: &str, [before, after]: [Response; 2]) -> Member {
         self.changed.insert(path.into(), after);
         self.on(path, before)
     }
 
-    pub(super) fn answer(&self, request: &Request) -> Answer {
+    pub(super) fn response(&self, request: &Request) -> Response {
         let path = request.path.split('?').next().unwrap_or_default();
         if path == SNAPSHOT {
             self.asked_for_snapshot.store(true, Ordering::SeqCst);
         }
         let changed = self.asked_for_snapshot.load(Ordering::SeqCst);
-        if let Some(answer) = self.changed.get(path).filter(|_| changed) {
-            return answer.clone();
+        if let Some(response) = self.changed.get(path).filter(|_| changed) {
+            return response.clone();
         }
-        if let Some(answer) = self.scripted.get(path) {
-            return answer.clone();
+        if let Some(response) = self.scripted.get(path) {
+            return response.clone();
         }
         let header = json!({
             "cluster_id": self.cluster_id.to_string(), "member_id": self.id.to_string(),
             "revision": REVISION.to_string(), "raft_term": "2",
         });
         match path {
-            "/version" => Answer::json(200, &self.version()),
+            "/version" => Response::json(200, &self.version()),
             "/health" => {
-                Answer::new(200, "text/plain; charset=utf-8", r#"{"health":"true","reason":""}"#)
+                Response::new(200, "text/plain; charset=utf-8", r#"{"health":"true","reason":""}"#)
             }
             "/v3/maintenance/status" => {
                 let mut status = json!({
@@ -141,9 +141,9 @@ impl Member {
                 if let Some(version) = storage_version(self.style) {
                     status["storageVersion"] = version.into();
                 }
-                Answer::json(200, &status)
+                Response::json(200, &status)
             }
-            "/v3/cluster/member/list" => Answer::json(
+            "/v3/cluster/member/list" => Response::json(
                 200,
                 &json!({ "header": header, "members": [{
                     "ID": self.id.to_string(), "name": "m1",
@@ -151,10 +151,10 @@ impl Member {
                 }]}),
             ),
             // As a server does that knows HTTP/1.1 alone.
-            "*" => Answer::new(400, "text/plain", "Bad Request").then_cut(),
+            "*" => Response::new(400, "text/plain", "Bad Request").then_cut(),
             _ => match self.style {
-                GatewayStyle::V1 => Answer::new(404, "text/plain; charset=utf-8", "Not Found\n"),
-                GatewayStyle::V2 => Answer::refusal(self.style, 404, 5, "Not Found"),
+                GatewayStyle::V1 => Response::new(404, "text/plain; charset=utf-8", "Not Found\n"),
+                GatewayStyle::V2 => Response::refusal(self.style, 404, 5, "Not Found"),
             },
         }
     }

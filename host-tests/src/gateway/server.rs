@@ -1,6 +1,6 @@
 //! The server itself: a thread for each connection, bytes as the script has them.
 
-use super::answer::{Answer, Ending, Framing};
+use super::response::{Ending, Framing, Response};
 use super::{Member, Request};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ struct State {
 }
 
 impl Gateway {
-    /// Starts to answer as `member` says.
+    /// Starts to respond as `member` says.
     pub fn start(member: Member) -> Gateway {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
@@ -98,9 +98,9 @@ impl State {
 
     fn converse(&self, connection: &mut TcpStream) -> io::Result<()> {
         while let Some(request) = Request::read(connection)? {
-            let answer = self.member.answer(&request);
+            let response = self.member.response(&request);
             lock(&self.requests).push(request);
-            if !send(connection, &answer)? {
+            if !send(connection, &response)? {
                 break;
             }
         }
@@ -112,32 +112,34 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder panics")
 }
 
-/// Sends an answer; whether the connection can take another request.
-fn send(connection: &mut TcpStream, answer: &Answer) -> io::Result<bool> {
-    let head = head(answer);
+/// Sends a response; whether the connection can take another request.
+fn send(connection: &mut TcpStream, response: &Response) -> io::Result<bool> {
+    let head = head(response);
     connection.write_all(&head)?;
-    match answer.framing {
+    match response.framing {
         Framing::Lines => {
-            let lines = answer.body.split_inclusive(|byte| *byte == b'\n');
-            write_chunks(connection, lines, answer.pause)?;
+            let lines = response.body.split_inclusive(|byte| *byte == b'\n');
+            write_chunks(connection, lines, response.pause)?;
         }
-        Framing::Chunks(size) => write_chunks(connection, answer.body.chunks(size), answer.pause)?,
-        Framing::None if !answer.pause.is_zero() => {
-            for byte in &answer.body {
-                std::thread::sleep(answer.pause);
+        Framing::Chunks(size) => {
+            write_chunks(connection, response.body.chunks(size), response.pause)?
+        }
+        Framing::None if !response.pause.is_zero() => {
+            for byte in &response.body {
+                std::thread::sleep(response.pause);
                 connection.write_all(&[*byte])?;
             }
         }
-        Framing::Length(_) | Framing::None => connection.write_all(&answer.body)?,
+        Framing::Length(_) | Framing::None => connection.write_all(&response.body)?,
     }
-    let chunks = matches!(answer.framing, Framing::Lines | Framing::Chunks(_));
-    match &answer.ending {
+    let chunks = matches!(response.framing, Framing::Lines | Framing::Chunks(_));
+    match &response.ending {
         Ending::Clean => {
             if chunks {
                 connection.write_all(&chunked(&[]))?;
             }
             Ok(
-                !matches!(answer.framing, Framing::Length(announced) if announced != answer.body.len()),
+                !matches!(response.framing, Framing::Length(announced) if announced != response.body.len()),
             )
         }
         Ending::Cut => Ok(false),
@@ -152,7 +154,7 @@ fn send(connection: &mut TcpStream, answer: &Answer) -> io::Result<bool> {
         }
         Ending::Forever(bytes) => loop {
             if chunks {
-                write_chunks(connection, [bytes.as_slice()], answer.pause)?
+                write_chunks(connection, [bytes.as_slice()], response.pause)?
             } else {
                 connection.write_all(bytes)?
             }
@@ -171,13 +173,13 @@ fn write_chunks<'a>(
     })
 }
 
-fn head(answer: &Answer) -> Vec<u8> {
-    let Some(head) = &answer.head else { return Vec::new() };
+fn head(response: &Response) -> Vec<u8> {
+    let Some(head) = &response.head else { return Vec::new() };
     let mut text = format!("HTTP/1.1 {} Whatever\r\n", head.status);
     for (name, value) in &head.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    match answer.framing {
+    match response.framing {
         Framing::Length(length) => text.push_str(&format!("Content-Length: {length}\r\n")),
         Framing::Lines | Framing::Chunks(_) => text.push_str("Transfer-Encoding: chunked\r\n"),
         Framing::None => {}
@@ -194,8 +196,8 @@ fn chunked(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A port of 127.0.0.1 that lets no connection come about, as a firewall would:
-/// its queue is full, and nobody takes from it. It lasts as long as the answer.
-pub fn unanswered_port() -> (u16, impl Drop) {
+/// its queue is full, and nobody takes from it. It lasts as long as the response.
+pub fn unresponsive_port() -> (u16, impl Drop) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port is free");
     listener.listen(0).expect("it can listen");

@@ -55,18 +55,18 @@ fn header() -> Message {
     Message::default().number(1, 5).number(2, MEMBER).number(3, 601).number(4, 2)
 }
 
-/// What the unary call at this path is answered with; `None` for any other.
+/// The response to the unary call at this path; `None` for any other.
 pub(super) fn unary(path: &str) -> Option<Vec<u8>> {
-    let answer = Message::default().bytes(1, header());
-    let answer = match path {
-        "/etcdserverpb.Maintenance/Status" => answer
+    let response = Message::default().bytes(1, header());
+    let response = match path {
+        "/etcdserverpb.Maintenance/Status" => response
             .bytes(2, "3.6.14")
             .number(3, 8192)
             .number(4, MEMBER)
             .number(5, 604)
             .number(6, 2)
             .number(7, 604),
-        "/etcdserverpb.Cluster/MemberList" => answer.bytes(
+        "/etcdserverpb.Cluster/MemberList" => response.bytes(
             2,
             Message::default()
                 .number(1, MEMBER)
@@ -76,7 +76,7 @@ pub(super) fn unary(path: &str) -> Option<Vec<u8>> {
         ),
         _ => return None,
     };
-    Some(answer.framed())
+    Some(response.framed())
 }
 
 /// A message of the snapshot stream.

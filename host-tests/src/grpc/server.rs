@@ -24,7 +24,7 @@ pub struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// Starts to answer the snapshot call like this, and the others as a healthy
+    /// Starts to respond to the snapshot call like this, and the others as a healthy
     /// member does.
     pub fn start(snapshot: Snapshot) -> GrpcServer {
         let listener =
@@ -100,21 +100,21 @@ async fn serve(
         let (snapshot, cut) = (snapshot.clone(), Arc::clone(&cut));
         tokio::task::spawn_local(async move {
             drop(match message::unary(&path) {
-                Some(answer) => answer_unary(respond, answer).await,
-                None => answer_snapshot(respond, &snapshot, &cut).await,
+                Some(response) => respond_unary(respond, response).await,
+                None => respond_snapshot(respond, &snapshot, &cut).await,
             });
         });
     }
 }
 
-async fn answer_unary(mut respond: SendResponse<Bytes>, answer: Vec<u8>) -> Result<()> {
+async fn respond_unary(mut respond: SendResponse<Bytes>, response: Vec<u8>) -> Result<()> {
     let mut body =
         respond.send_response(head(200, &[("content-type", "application/grpc")]), false)?;
-    send(&mut body, answer.into()).await?;
+    send(&mut body, response.into()).await?;
     body.send_trailers(trailers(0, ""))
 }
 
-async fn answer_snapshot(
+async fn respond_snapshot(
     mut respond: SendResponse<Bytes>,
     snapshot: &Snapshot,
     cut: &Notify,

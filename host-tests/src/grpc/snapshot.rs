@@ -3,7 +3,7 @@
 use super::message;
 use crate::gateway::Stream;
 
-/// The answer to the snapshot call.
+/// The response to the snapshot call.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub(super) headers: Vec<(&'static str, &'static str)>,
@@ -14,7 +14,7 @@ pub struct Snapshot {
     pub(super) end: End,
 }
 
-/// How an answer ends.
+/// How a response ends.
 #[derive(Debug, Clone)]
 pub enum End {
     /// With this status and this message, in the trailers.

@@ -33,8 +33,8 @@ impl Client {
     pub fn get(&self, path: &str) -> Value {
         let started = Instant::now();
         let (status, text) = loop {
-            let answer = self.try_get(path);
-            let (status, text) = answer.unwrap_or_else(|error| panic!("`GET {path}`: {error}"));
+            let response = self.try_get(path);
+            let (status, text) = response.unwrap_or_else(|error| panic!("`GET {path}`: {error}"));
             if status != 429 || started.elapsed() > PATIENCE {
                 break (status, text);
             }
@@ -44,11 +44,11 @@ impl Client {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("`GET {path}`: {error}: {text}"))
     }
 
-    /// `GET PATH`: the status and the body, or why there was no answer.
+    /// `GET PATH`: the status and the body, or why there was no response.
     pub fn try_get(&self, path: &str) -> Result<(u16, String), ureq::Error> {
-        let mut answer = self.send(path)?;
-        let status = answer.status().as_u16();
-        let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
+        let mut response = self.send(path)?;
+        let status = response.status().as_u16();
+        let text = response.body_mut().with_config().limit(256 << 20).read_to_string()?;
         Ok((status, text))
     }
 
@@ -56,8 +56,8 @@ impl Client {
     #[track_caller]
     pub fn watch(&self, list: &str, resource_version: u64) -> Watch {
         let path = format!("{list}?watch=1&resourceVersion={resource_version}");
-        let answer = self.send(&path).unwrap_or_else(|error| panic!("`GET {path}`: {error}"));
-        Watch { path, events: BufReader::new(answer.into_body().into_reader()) }
+        let response = self.send(&path).unwrap_or_else(|error| panic!("`GET {path}`: {error}"));
+        Watch { path, events: BufReader::new(response.into_body().into_reader()) }
     }
 
     /// All that it stores, as it was at this revision of etcd.

@@ -2,7 +2,7 @@
 
 use host_tests::backup::{BackedUp, Backup};
 use host_tests::etcd::Etcd;
-use host_tests::gateway::{Answer, Gateway, Member};
+use host_tests::gateway::{Gateway, Member, Response};
 use host_tests::process::Signal;
 use host_tests::run::{Outcome, Running};
 use host_tests::target::Target;
@@ -51,9 +51,9 @@ impl Attempt {
 /// Tries to back up a member that sends this for the snapshot call, and has
 /// to fail.
 #[track_caller]
-pub(crate) fn snapshot_is_refused(answer: Answer, kind: ErrorKind, words: &[&str]) {
+pub(crate) fn snapshot_is_refused(response: Response, kind: ErrorKind, words: &[&str]) {
     let database = host_tests::database::database(2);
-    Attempt::of(Member::with(&database).snapshot(answer), &[])
+    Attempt::of(Member::with(&database).snapshot(response), &[])
         .assert_refused(kind, "snapshot", words);
 }
 

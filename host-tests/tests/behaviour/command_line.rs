@@ -4,7 +4,7 @@ use crate::attempt::Attempt;
 use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::free_port;
-use host_tests::gateway::{Answer, Gateway, Member, Stream};
+use host_tests::gateway::{Gateway, Member, Response, Stream};
 use host_tests::process;
 use host_tests::run::Run;
 use host_tests::target::Target;
@@ -68,7 +68,7 @@ fn json_lines_tell_a_failure_with_its_kind() {
     // More than the connector gathers before it hands out anything.
     let mut stream = Stream::of(&database(1000));
     stream.digest()[0] ^= 1;
-    let member = Member::with(&database(1000)).snapshot(Answer::stream(stream.body()));
+    let member = Member::with(&database(1000)).snapshot(Response::stream(stream.body()));
     let gateway = Gateway::start(member);
     let target = Target::new();
     let outcome = Backup::of(gateway.location()).arguments(["--json"]).to(&target).wait();
@@ -299,7 +299,7 @@ mod run {
     /// The host's own limits are those typed, in place of its defaults.
     #[test]
     fn the_time_limits_among_the_arguments_hold_for_the_host_too() {
-        let gateway = Gateway::start(Member::with(&database(2)).on("/health", Answer::nothing()));
+        let gateway = Gateway::start(Member::with(&database(2)).on("/health", Response::nothing()));
         let url = format!("http://{}/health", gateway.endpoint());
         let location = format!("test://{}", gateway.endpoint());
         let limit = ["-o", "max_duration=1h", "-o", "max_duration=2s"];

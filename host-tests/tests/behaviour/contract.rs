@@ -3,7 +3,7 @@
 
 use host_tests::backup::{BackedUp, Backup};
 use host_tests::database::{PAGE, database};
-use host_tests::gateway::{Answer, Gateway, Member, Stream};
+use host_tests::gateway::{Gateway, Member, Response, Stream};
 use host_tests::plakar::Plakar;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
@@ -19,7 +19,7 @@ fn flipped() -> Gateway {
     let database = database(40);
     let mut stream = Stream::cut_into(&database, 2 * PAGE);
     stream.messages[3].blob[100] ^= 0x80;
-    Gateway::start(Member::with(&database).snapshot(Answer::stream(stream.body())))
+    Gateway::start(Member::with(&database).snapshot(Response::stream(stream.body())))
 }
 
 /// The words that each host must print, wherever the digest was computed.
@@ -107,7 +107,7 @@ fn a_file_that_is_older_than_the_epoch_keeps_its_time() {
     assert_eq!((metadata.mtime(), metadata.mtime_nsec()), (-1, 500_000_000));
 }
 
-/// The misbehaving connector exports versions that this host does not speak, before
+/// The misbehaving connector exports versions that this host does not know, before
 /// and behind the one that it does.
 #[test]
 fn a_component_may_export_several_versions() {

@@ -4,7 +4,7 @@
 use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::GatewayStyle;
-use host_tests::gateway::{Answer, Gateway, Member, Stream};
+use host_tests::gateway::{Gateway, Member, Response, Stream};
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
@@ -38,19 +38,21 @@ const OPTIONS: [&str; 12] = [
 ];
 
 /// A head that takes a minute.
-fn head(status: u16) -> Answer {
+fn head(status: u16) -> Response {
     let filler = "x".repeat(600);
-    Answer::raw(format!("HTTP/1.1 {status} Whatever\r\nX: {filler}")).then_silence().pausing(PAUSE)
+    Response::raw(format!("HTTP/1.1 {status} Whatever\r\nX: {filler}"))
+        .then_silence()
+        .pausing(PAUSE)
 }
 
 /// A body that takes a minute, after a head that comes at once.
-fn body(status: u16) -> Answer {
+fn body(status: u16) -> Response {
     let body = vec![b' '; 600];
-    Answer::new(status, "application/json", body).in_chunks_of(1).pausing(PAUSE)
+    Response::new(status, "application/json", body).in_chunks_of(1).pausing(PAUSE)
 }
 
 fn member() -> Member {
-    let token = Answer::json(200, &json!({ "token": "a-token" }));
+    let token = Response::json(200, &json!({ "token": "a-token" }));
     Member::with(&database(2)).on(LOGIN, token)
 }
 
@@ -78,7 +80,7 @@ fn runs(member: impl Fn() -> Member) -> [(Outcome, Gateway); 4] {
 }
 
 #[track_caller]
-fn ends(path: &str, drip: &Answer, stage: &str, words: &[&str]) {
+fn ends(path: &str, drip: &Response, stage: &str, words: &[&str]) {
     for (outcome, gateway) in runs(|| member().on(path, drip.clone())) {
         let place = format!("`{}`: {stage}: ", gateway.endpoint());
         outcome
@@ -115,7 +117,7 @@ fn a_snapshot_that_drips_before_its_first_message_ends_a_run() {
 #[test]
 fn a_snapshot_that_drips_after_its_first_message_ends_with_the_run_s_time() {
     let first = Stream { style: GatewayStyle::V2, ..Stream::of(&database(2)) }.lines()[0].clone();
-    let drip = Answer::stream(first).then_forever(" ").pausing(PAUSE);
+    let drip = Response::stream(first).then_forever(" ").pausing(PAUSE);
     let [(sandbox, _), (stock, gateway), ..] = runs(|| member().snapshot(drip.clone()));
     // The sandbox has the same limit, and may be the first to find it used up.
     sandbox.assert_failed(ErrorKind::TimedOut, &["`max_duration`"]);
@@ -134,8 +136,8 @@ fn what_drips_beside_a_snapshot_fails_no_backup() {
             "header": { "cluster_id": "7438200942389488494", "member_id": "11", "revision": "601" },
             "version": "3.6.14", "leader": "11",
         });
-        let answers = [Answer::json(200, &status), drip];
-        for (outcome, _) in runs(|| member().on_after_snapshot(STATUS, answers.clone())) {
+        let responses = [Response::json(200, &status), drip];
+        for (outcome, _) in runs(|| member().on_after_snapshot(STATUS, responses.clone())) {
             outcome.assert_ok();
             assert!(outcome.says("no status after the snapshot"), "{outcome}");
         }

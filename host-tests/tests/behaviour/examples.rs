@@ -2,7 +2,7 @@
 
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version, free_port};
-use host_tests::gateway::{Answer, Gateway, Member};
+use host_tests::gateway::{Gateway, Member, Response};
 use host_tests::plakar::Plakar;
 use host_tests::process::command;
 use host_tests::run::Run;
@@ -59,7 +59,7 @@ const PAGES: [(&str, &str); 2] = [("/index.html", "<p>hello</p>"), ("/deep/er.tx
 /// A web server with two pages, and the list of them in a file.
 fn site() -> (Gateway, NamedTempFile) {
     let member = PAGES.iter().fold(Member::with(&database(2)), |member, (path, text)| {
-        member.on(path, Answer::new(200, "text/html", *text))
+        member.on(path, Response::new(200, "text/html", *text))
     });
     let site = Gateway::start(member);
     let pages = PAGES.map(|(path, _)| format!("http://{}{path}", site.endpoint()));
@@ -112,8 +112,8 @@ fn web_pages_are_backed_up_through_plakar() {
 
 #[test]
 fn a_page_that_is_missing_cut_or_elsewhere_fails_the_backup() {
-    let cut = Answer::new(200, "text/html", "half of it").announcing(1000).then_cut();
-    let gone = Answer::new(404, "text/html", "gone");
+    let cut = Response::new(200, "text/html", "half of it").announcing(1000).then_cut();
+    let gone = Response::new(404, "text/html", "gone");
     let member = Member::with(&database(2)).on("/cut", cut).on("/gone", gone);
     let (site, (other, elsewhere)) = (Gateway::start(member), site());
     let location = format!("web://{}", site.endpoint());

@@ -159,9 +159,12 @@ fn a_member_that_ran_out_of_space_is_backed_up_with_a_warning() {
     let value = "A".repeat(4 << 20);
     let full = (0..8).any(|key| {
         let put = json!({ "key": "AAA=", "value": value, "lease": 0, "prev_kv": false });
-        let answer = etcd.try_post("/v3/kv/put", &put).expect("it answers");
-        assert!(answer.0 == 200 || answer.1.contains("space exceeded"), "put {key}: {answer:?}");
-        answer.0 != 200
+        let response = etcd.try_post("/v3/kv/put", &put).expect("it responds");
+        assert!(
+            response.0 == 200 || response.1.contains("space exceeded"),
+            "put {key}: {response:?}"
+        );
+        response.0 != 200
     });
     assert!(full, "the quota was never reached");
 

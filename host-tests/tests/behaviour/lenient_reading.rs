@@ -4,14 +4,15 @@
 use crate::attempt::Attempt;
 use host_tests::database::{PAGE, database};
 use host_tests::etcd::GatewayStyle;
-use host_tests::gateway::{Answer, Member, Stream, join};
+use host_tests::gateway::{Member, Response, Stream, join};
 
 /// Writes a good stream in another way, and has it backed up byte for byte.
 #[track_caller]
-fn read_all_the_same(answer: impl FnOnce(Stream) -> Answer) {
+fn read_all_the_same(response: impl FnOnce(Stream) -> Response) {
     let database = database(12);
     let stream = Stream::cut_into(&database, 2 * PAGE);
-    Attempt::of(Member::with(&database).snapshot(answer(stream)), &[]).assert_backed_up(&database);
+    Attempt::of(Member::with(&database).snapshot(response(stream)), &[])
+        .assert_backed_up(&database);
 }
 
 /// Rewrites every line of a good stream, and has it backed up byte for byte.
@@ -19,7 +20,7 @@ fn read_all_the_same(answer: impl FnOnce(Stream) -> Answer) {
 fn rewritten(rewrite: impl Fn(&str) -> String) {
     read_all_the_same(|stream| {
         let lines: Vec<String> = stream.lines().iter().map(|line| rewrite(line)).collect();
-        Answer::stream(join(&lines))
+        Response::stream(join(&lines))
     });
 }
 
@@ -108,19 +109,19 @@ fn white_space_may_stand_wherever_json_allows_it() {
 
 #[test]
 fn lines_may_be_empty_or_missing() {
-    read_all_the_same(|stream| Answer::stream(stream.lines().join("\n\n\r\n")));
-    read_all_the_same(|stream| Answer::stream(stream.lines().concat()));
+    read_all_the_same(|stream| Response::stream(stream.lines().join("\n\n\r\n")));
+    read_all_the_same(|stream| Response::stream(stream.lines().concat()));
 }
 
 #[test]
 fn the_last_line_needs_no_newline() {
-    read_all_the_same(|stream| Answer::stream(stream.lines().join("\n")));
+    read_all_the_same(|stream| Response::stream(stream.lines().join("\n")));
 }
 
 #[test]
 fn the_body_may_be_cut_anywhere() {
     for size in [1, 2, 3, 1000, 16_411, usize::MAX] {
-        read_all_the_same(|stream| Answer::stream(stream.body()).in_chunks_of(size));
+        read_all_the_same(|stream| Response::stream(stream.body()).in_chunks_of(size));
     }
 }
 
@@ -129,7 +130,7 @@ fn the_body_may_have_a_content_length() {
     read_all_the_same(|stream| {
         let body = stream.body();
         let length = body.len();
-        Answer::stream(body).announcing(length)
+        Response::stream(body).announcing(length)
     });
 }
 
@@ -138,7 +139,7 @@ fn messages_may_have_any_length() {
     let database = database(12);
     for size in [1, 7, 511, PAGE, 12 * PAGE] {
         let stream = Stream::cut_into(&database, size);
-        let member = Member::with(&database).snapshot(Answer::stream(stream.body()));
+        let member = Member::with(&database).snapshot(Response::stream(stream.body()));
         Attempt::of(member, &[]).assert_backed_up(&database);
     }
 }
@@ -147,7 +148,7 @@ fn messages_may_have_any_length() {
 fn an_interim_answer_may_come_first() {
     read_all_the_same(|stream| {
         let body = String::from_utf8(stream.body()).expect("JSON is UTF-8");
-        Answer::raw(format!(
+        Response::raw(format!(
             "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n\
              HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()

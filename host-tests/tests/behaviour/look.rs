@@ -58,13 +58,13 @@ fn lines(run: Run) -> Vec<Value> {
 /// All that is there, by the member's own word, without the values' bytes.
 fn held(etcd: &Etcd) -> (Vec<Value>, Vec<(String, Vec<u8>)>) {
     let all = json!({ "key": "AA==", "range_end": "AA==" });
-    let answer = etcd.post("/v3/kv/range", &all);
+    let response = etcd.post("/v3/kv/range", &all);
     let decode = |text: &Value| {
         let text = text.as_str().unwrap_or_default();
         BASE64.decode(text).expect("the gateway writes base64")
     };
     let number = |field: &Value| field.as_str().unwrap_or("0").parse::<i64>().expect("a number");
-    let pairs = answer["kvs"].as_array().expect("there are keys");
+    let pairs = response["kvs"].as_array().expect("there are keys");
     let pair = |pair: &Value| {
         let name = String::from_utf8(decode(&pair["key"])).expect("names of these tests are text");
         let value = decode(&pair["value"]);

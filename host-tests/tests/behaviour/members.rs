@@ -4,7 +4,7 @@ use host_tests::backup::{BackedUp, Backup};
 use host_tests::database::{database, dump};
 use host_tests::etcd::GatewayStyle::V2;
 use host_tests::etcd::free_port;
-use host_tests::gateway::{Answer, Gateway, Member, Stream};
+use host_tests::gateway::{Gateway, Member, Response, Stream};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::json;
@@ -79,7 +79,9 @@ fn unreachable_endpoints_are_skipped_and_recorded() {
 #[test]
 fn a_silent_endpoint_is_skipped_within_connect_timeout() {
     let silent = Gateway::start(
-        member(2).on("/v3/maintenance/status", Answer::nothing()).on("/version", Answer::nothing()),
+        member(2)
+            .on("/v3/maintenance/status", Response::nothing())
+            .on("/version", Response::nothing()),
     );
     let healthy = Gateway::start(member(1));
     let backup = back_up(&endpoints(&[&silent, &healthy]), &["connect_timeout=1s"]);
@@ -125,8 +127,8 @@ fn a_corrupt_alarm_that_is_raised_meanwhile_fails_the_backup() {
         })
     };
     let raised = host_tests::recorded::alarm(host_tests::etcd::Version::V3_6_14, 2, "CORRUPT");
-    let answers = [status(""), status(&raised)].map(|status| Answer::json(200, &status));
-    let gateway = Gateway::start(member(2).on_after_snapshot("/v3/maintenance/status", answers));
+    let responses = [status(""), status(&raised)].map(|status| Response::json(200, &status));
+    let gateway = Gateway::start(member(2).on_after_snapshot("/v3/maintenance/status", responses));
     let BackedUp { outcome, target } = back_up(&endpoints(&[&gateway]), &[]);
     outcome.assert_failed(ErrorKind::Corrupt, &[&gateway.endpoint(), "CORRUPT"]);
     target.assert_nothing_left();
@@ -141,7 +143,7 @@ fn of_members_without_a_leader_the_freshest_is_asked() {
             "version": "3.6.14", "raftAppliedIndex": applied.to_string(),
             "errors": [host_tests::recorded::NO_LEADER],
         });
-        Gateway::start(member(id).on("/v3/maintenance/status", Answer::json(200, &status)))
+        Gateway::start(member(id).on("/v3/maintenance/status", Response::json(200, &status)))
     };
     let (stale, fresh) = (leaderless(2, 10), leaderless(3, 1_000_000));
     let backup = back_up(&endpoints(&[&stale, &fresh]), &[]);
@@ -155,7 +157,7 @@ fn a_long_member_list_fails_no_backup() {
         .map(|id| json!({ "ID": id.to_string(), "name": format!("m{id}"), "peerURLs": ["http://h:2380"] }))
         .collect();
     let list = json!({ "header": { "cluster_id": "7438200942389488494", "member_id": "2" }, "members": members });
-    let long = member(2).on("/v3/cluster/member/list", Answer::json(200, &list));
+    let long = member(2).on("/v3/cluster/member/list", Response::json(200, &list));
     let gateway = Gateway::start(long);
     let backup = back_up(&endpoints(&[&gateway]), &["proof=off"]);
     backup.outcome.assert_ok();
@@ -178,7 +180,7 @@ fn endpoints_of_two_clusters_are_an_error() {
 
 #[test]
 fn a_snapshot_that_does_not_start_is_taken_elsewhere() {
-    let broken = member(2).snapshot(Answer::refusal(V2, 500, 2, "disk on fire"));
+    let broken = member(2).snapshot(Response::refusal(V2, 500, 2, "disk on fire"));
     let (broken, healthy) = (Gateway::start(broken), Gateway::start(member(1)));
     let backup = back_up(&endpoints(&[&broken, &healthy]), &[]);
     assert_backed_up_from(&healthy, &backup);
@@ -193,7 +195,7 @@ fn a_snapshot_that_breaks_after_its_first_byte_is_taken_nowhere_else() {
     // More than the connector gathers before it hands out anything.
     let mut body = Stream::of(&database(1000)).body();
     body.truncate(body.len() / 2);
-    let cut = Gateway::start(member(2).snapshot(Answer::stream(body).then_cut()));
+    let cut = Gateway::start(member(2).snapshot(Response::stream(body).then_cut()));
     let healthy = Gateway::start(member(1));
     let BackedUp { outcome, target } = back_up(&endpoints(&[&cut, &healthy]), &[]);
     outcome.assert_failed(ErrorKind::Interrupted, &[&cut.endpoint(), "snapshot"]);
@@ -203,7 +205,7 @@ fn a_snapshot_that_breaks_after_its_first_byte_is_taken_nowhere_else() {
 
 #[test]
 fn a_missing_permission_is_not_tried_around() {
-    let denied = member(2).snapshot(Answer::refusal(V2, 403, 7, "etcdserver: permission denied"));
+    let denied = member(2).snapshot(Response::refusal(V2, 403, 7, "etcdserver: permission denied"));
     let (denied, other) = (Gateway::start(denied), Gateway::start(member(1)));
     let BackedUp { outcome, target } = back_up(&endpoints(&[&denied, &other]), &[]);
     outcome.assert_failed(ErrorKind::PermissionDenied, &[&denied.endpoint()]);
@@ -213,7 +215,7 @@ fn a_missing_permission_is_not_tried_around() {
 
 #[test]
 fn if_no_endpoint_is_left_the_reason_of_each_is_reported() {
-    let page = Answer::new(200, "text/html", "<html>");
+    let page = Response::new(200, "text/html", "<html>");
     let odd = Gateway::start(member(2).on("/v3/maintenance/status", page));
     let dead = format!("127.0.0.1:{}", free_port());
     let BackedUp { outcome, target } = back_up(&[odd.endpoint(), dead.clone()], &[]);
@@ -228,13 +230,13 @@ fn if_no_endpoint_is_left_the_reason_of_each_is_reported() {
 fn guarded(id: u64, token: &str) -> Member {
     member(id).on(
         "/v3/auth/authenticate",
-        Answer::json(200, &json!({ "header": { "revision": "2" }, "token": token })),
+        Response::json(200, &json!({ "header": { "revision": "2" }, "token": token })),
     )
 }
 
 #[test]
 fn a_token_never_travels_to_another_endpoint() {
-    let first = guarded(2, "token-of-2.1").snapshot(Answer::refusal(V2, 500, 2, "disk on fire"));
+    let first = guarded(2, "token-of-2.1").snapshot(Response::refusal(V2, 500, 2, "disk on fire"));
     let (first, second) = (Gateway::start(first), Gateway::start(guarded(1, "token-of-1.1")));
     let secret = Target::new();
     std::fs::write(secret.path(), "hunter2\n").expect("written");

@@ -4,7 +4,7 @@ use crate::attempt::MORE_THAN_BUFFERS_HOLD;
 use host_tests::backup::{BackedUp, Backup};
 use host_tests::balancer::{Balancer, Lasting};
 use host_tests::etcd::{Cluster, Etcd, GrpcProxy, Version, free_port};
-use host_tests::gateway::unanswered_port;
+use host_tests::gateway::unresponsive_port;
 use host_tests::process::Signal;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
@@ -32,8 +32,8 @@ fn back_up_by_name(addresses: &[&str], port: u16, options: &[&str]) -> BackedUp 
 fn of_several_addresses_the_one_that_answers_is_backed_up() {
     let etcd = Etcd::start(VERSION);
     let port = free_port();
-    for answering in ["127.0.0.3", "[::1]"] {
-        let address = format!("{answering}:{port}").parse().expect("an address");
+    for listening in ["127.0.0.3", "[::1]"] {
+        let address = format!("{listening}:{port}").parse().expect("an address");
         let _there = Balancer::start_at(address, &[etcd.endpoint()], Lasting::Always);
         for transport in TRANSPORTS {
             let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
@@ -62,7 +62,7 @@ fn a_name_none_of_whose_addresses_answers_is_named() {
 #[test]
 fn an_address_that_lets_nobody_connect_does_not_hold_a_backup_up() {
     let etcd = Etcd::start(VERSION);
-    let (port, _held) = unanswered_port();
+    let (port, _held) = unresponsive_port();
     let address = format!("127.0.0.3:{port}").parse().expect("an address");
     let _there = Balancer::start_at(address, &[etcd.endpoint()], Lasting::Always);
     for transport in TRANSPORTS {
@@ -262,7 +262,7 @@ fn a_proxy_that_closes_each_connection_leaves_a_backup_of_an_unknown_member() {
     assert_eq!(restored.hash_kv(2), etcd.hash_kv(2));
 }
 
-/// `etcd grpc-proxy` answers for its members, one after the other, and lists itself as
+/// `etcd grpc-proxy` responds for its members, one after the other, and lists itself as
 /// the one member unless its flags say to advertise nothing.
 #[test]
 fn behind_etcds_own_proxy_no_wrong_member_is_recorded() {

@@ -29,7 +29,7 @@ fn hash_by_etcdutl(dump: &Path) -> HashKv {
         .arg(&copy)
         .output()
         .expect("`etcdutl` can be run");
-    let reported: Value = serde_json::from_slice(&output.stdout).expect("`etcdutl` answers JSON");
+    let reported: Value = serde_json::from_slice(&output.stdout).expect("`etcdutl` prints JSON");
     HashKv {
         hash: reported["hash"].as_u64().expect("a hash"),
         compact_revision: reported["compactRevision"].as_i64().expect("a revision"),

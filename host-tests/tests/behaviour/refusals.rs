@@ -6,7 +6,7 @@ use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::GatewayStyle::{V1, V2};
 use host_tests::etcd::free_port;
-use host_tests::gateway::{Answer, Gateway, Member, unanswered_port};
+use host_tests::gateway::{Gateway, Member, Response, unresponsive_port};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::json;
@@ -14,25 +14,25 @@ use std::time::Duration;
 
 const STATUS: &str = "/v3/maintenance/status";
 
-/// A member that sends this answer for every call of its API.
-fn everywhere(answer: &Answer) -> Member {
+/// A member that sends this response for every call of its API.
+fn everywhere(response: &Response) -> Member {
     let paths = [STATUS, "/v3/cluster/member/list", "/v3/maintenance/snapshot"];
     paths
         .into_iter()
-        .fold(Member::with(&database(2)), |member, path| member.on(path, answer.clone()))
+        .fold(Member::with(&database(2)), |member, path| member.on(path, response.clone()))
 }
 
 /// The response is refused, for the snapshot call and for every call.
 #[track_caller]
-fn refused(answer: Answer, kind: ErrorKind, words: &[&str]) {
-    Attempt::of(everywhere(&answer), &[]).assert_refused(kind, "probe", words);
-    snapshot_is_refused(answer, kind, words);
+fn refused(response: Response, kind: ErrorKind, words: &[&str]) {
+    Attempt::of(everywhere(&response), &[]).assert_refused(kind, "probe", words);
+    snapshot_is_refused(response, kind, words);
 }
 
 #[test]
 fn a_web_page_is_not_taken_for_a_snapshot() {
     refused(
-        Answer::new(200, "text/html", "<html>welcome</html>"),
+        Response::new(200, "text/html", "<html>welcome</html>"),
         ErrorKind::Other,
         &["text/html", "proxy"],
     );
@@ -41,7 +41,7 @@ fn a_web_page_is_not_taken_for_a_snapshot() {
 #[test]
 fn an_answer_without_a_type_is_not_taken_for_a_snapshot() {
     refused(
-        Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+        Response::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
         ErrorKind::Other,
         &["type"],
     );
@@ -49,28 +49,32 @@ fn an_answer_without_a_type_is_not_taken_for_a_snapshot() {
 
 #[test]
 fn a_member_without_a_gateway_is_an_error_that_names_the_flag() {
-    let off = Answer::new(404, "text/plain; charset=utf-8", "404 page not found\n");
+    let off = Response::new(404, "text/plain; charset=utf-8", "404 page not found\n");
     refused(off, ErrorKind::Unsupported, &["no JSON gateway", "`--enable-grpc-gateway=false`"]);
 }
 
 #[test]
 fn a_server_without_etcds_api_is_named_as_such() {
-    let v1 = Answer::new(404, "text/plain; charset=utf-8", "Not Found\n");
+    let v1 = Response::new(404, "text/plain; charset=utf-8", "Not Found\n");
     refused(v1, ErrorKind::Unsupported, &["no etcd v3 API", "client port"]);
-    refused(Answer::refusal(V2, 404, 5, "Not Found"), ErrorKind::Unsupported, &["no etcd v3 API"]);
+    refused(
+        Response::refusal(V2, 404, 5, "Not Found"),
+        ErrorKind::Unsupported,
+        &["no etcd v3 API"],
+    );
 }
 
 #[test]
 fn a_host_that_is_not_whitelisted_is_an_error_that_names_the_flag() {
-    let misdirected = Answer::new(421, "text/plain", "misdirected\n");
+    let misdirected = Response::new(421, "text/plain", "misdirected\n");
     refused(misdirected, ErrorKind::PermissionDenied, &["`--host-whitelist`"]);
 }
 
 #[test]
 fn a_member_that_is_not_available_says_why() {
     for style in [V1, V2] {
-        let answer = Answer::refusal(style, 503, 14, "etcdserver: leader changed");
-        refused(answer, ErrorKind::Unreachable, &["`etcdserver: leader changed`"]);
+        let response = Response::refusal(style, 503, 14, "etcdserver: leader changed");
+        refused(response, ErrorKind::Unreachable, &["`etcdserver: leader changed`"]);
     }
 }
 
@@ -78,7 +82,7 @@ fn a_member_that_is_not_available_says_why() {
 fn a_gateway_that_cannot_reach_its_own_port_is_an_error_that_names_the_certificate() {
     let message = "connection error: desc = \"error reading server preface: remote error: tls: \
         bad certificate\"";
-    refused(Answer::refusal(V2, 503, 14, message), ErrorKind::Unreachable, &["clientAuth"]);
+    refused(Response::refusal(V2, 503, 14, message), ErrorKind::Unreachable, &["clientAuth"]);
 }
 
 #[test]
@@ -86,17 +90,17 @@ fn a_redirect_is_not_followed() {
     for status in [301, 302, 307, 308] {
         let elsewhere = Gateway::start(Member::with(&database(2)));
         let url = format!("http://{}/v3/maintenance/snapshot", elsewhere.endpoint());
-        let answer = Answer::new(status, "text/html", "moved").header("Location", &url);
-        refused(answer, ErrorKind::Unsupported, &["redirect"]);
+        let response = Response::new(status, "text/html", "moved").header("Location", &url);
+        refused(response, ErrorKind::Unsupported, &["redirect"]);
         assert!(!elsewhere.was_contacted(), "the redirect was followed");
     }
 }
 
 #[test]
 fn a_compressed_answer_is_not_decoded() {
-    let answer =
-        Answer::new(200, "application/json", [0x1f, 0x8b, 8, 0]).header("Content-Encoding", "gzip");
-    refused(answer, ErrorKind::Unsupported, &["gzip", "proxy"]);
+    let response = Response::new(200, "application/json", [0x1f, 0x8b, 8, 0])
+        .header("Content-Encoding", "gzip");
+    refused(response, ErrorKind::Unsupported, &["gzip", "proxy"]);
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn something_that_does_not_speak_http_is_named_as_such() {
     for bytes in
         [http_2, b"220 mail.example ESMTP\r\n".to_vec(), b"\x15\x03\x01\x00\x02\x02\x28".to_vec()]
     {
-        Attempt::of(everywhere(&Answer::raw(bytes)), &[]).assert_refused(
+        Attempt::of(everywhere(&Response::raw(bytes)), &[]).assert_refused(
             ErrorKind::Unreachable,
             "probe",
             &["client port"],
@@ -116,7 +120,7 @@ fn something_that_does_not_speak_http_is_named_as_such() {
 
 #[test]
 fn a_connection_closed_without_an_answer_is_named_as_such() {
-    Attempt::of(everywhere(&Answer::raw([])), &[]).assert_refused(
+    Attempt::of(everywhere(&Response::raw([])), &[]).assert_refused(
         ErrorKind::Unreachable,
         "probe",
         &["TLS"],
@@ -125,8 +129,8 @@ fn a_connection_closed_without_an_answer_is_named_as_such() {
 
 #[test]
 fn an_endless_refusal_is_read_in_bounded_memory() {
-    let answer = Answer::stream("no ").status(500, "text/plain").then_forever([b'x'; 8192]);
-    for member in [everywhere(&answer), Member::with(&database(2)).snapshot(answer)] {
+    let response = Response::stream("no ").status(500, "text/plain").then_forever([b'x'; 8192]);
+    for member in [everywhere(&response), Member::with(&database(2)).snapshot(response)] {
         let attempt =
             Attempt::of(member, &["connect_timeout=3s", "stall_timeout=3s", "max_duration=20s"]);
         assert_ne!(attempt.outcome.code, 0);
@@ -139,8 +143,8 @@ fn an_endless_refusal_is_read_in_bounded_memory() {
 
 #[test]
 fn an_endless_head_is_refused() {
-    let answer = Answer::raw("HTTP/1.1 200 OK\r\nX: ").then_forever([b'x'; 8192]);
-    let attempt = Attempt::of(Member::with(&database(2)).snapshot(answer), &[]);
+    let response = Response::raw("HTTP/1.1 200 OK\r\nX: ").then_forever([b'x'; 8192]);
+    let attempt = Attempt::of(Member::with(&database(2)).snapshot(response), &[]);
     assert_ne!(attempt.outcome.code, 0);
     attempt.target.assert_nothing_left();
     assert!(attempt.outcome.elapsed < Duration::from_secs(20), "{}", attempt.outcome);
@@ -148,8 +152,8 @@ fn an_endless_head_is_refused() {
 
 #[test]
 fn control_characters_of_a_server_do_not_reach_the_terminal() {
-    let answer = Answer::refusal(V2, 500, 2, "a\u{1b}[31mred\u{7}\nsecond line");
-    let attempt = Attempt::of(Member::with(&database(2)).snapshot(answer), &[]);
+    let response = Response::refusal(V2, 500, 2, "a\u{1b}[31mred\u{7}\nsecond line");
+    let attempt = Attempt::of(Member::with(&database(2)).snapshot(response), &[]);
     attempt.assert_refused(ErrorKind::Other, "snapshot", &["red"]);
     assert!(
         !attempt.outcome.says("\u{1b}") && !attempt.outcome.says("\u{7}"),
@@ -164,7 +168,7 @@ fn a_missing_login_is_an_error_that_names_the_options_in_every_version() {
         [(V1, 500, 2, "auth: user name is empty"), (V2, 400, 3, "etcdserver: user name is empty")]
     {
         snapshot_is_refused(
-            Answer::refusal(style, status, code, message),
+            Response::refusal(style, status, code, message),
             ErrorKind::Unauthenticated,
             &["`username`", "`password_file`"],
         );
@@ -174,7 +178,7 @@ fn a_missing_login_is_an_error_that_names_the_options_in_every_version() {
         "grpc_code": 2, "http_code": 500, "message": "auth: user name is empty",
         "http_status": "Internal Server Error",
     }});
-    snapshot_is_refused(Answer::json(500, &stream), ErrorKind::Unauthenticated, &["`username`"]);
+    snapshot_is_refused(Response::json(500, &stream), ErrorKind::Unauthenticated, &["`username`"]);
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn a_missing_permission_is_an_error_that_names_the_role_in_every_version() {
         [(V1, 500, 2, "auth: permission denied"), (V2, 403, 7, "etcdserver: permission denied")]
     {
         snapshot_is_refused(
-            Answer::refusal(style, status, code, message),
+            Response::refusal(style, status, code, message),
             ErrorKind::PermissionDenied,
             &["`root`"],
         );
@@ -212,7 +216,7 @@ fn a_port_where_nobody_listens_is_refused_by_name() {
 
 #[test]
 fn a_port_behind_a_firewall_is_given_up_after_connect_timeout() {
-    let (port, _held) = unanswered_port();
+    let (port, _held) = unresponsive_port();
     unreachable(
         &format!("etcd://127.0.0.1:{port}"),
         &["connect_timeout=1s"],

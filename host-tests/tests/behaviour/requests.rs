@@ -5,7 +5,7 @@ use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::GatewayStyle::V2;
 use host_tests::etcd::{Etcd, Version};
-use host_tests::gateway::{Answer, Member, Request};
+use host_tests::gateway::{Member, Request, Response};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ fn a_ping_begins_one_snapshot_and_takes_no_more_than_its_beginning() {
 #[test]
 fn what_a_member_keeps_to_itself_is_no_obstacle() {
     let paths = ["/v3/maintenance/status", "/v3/cluster/member/list"];
-    let denied = Answer::refusal(V2, 403, 7, "etcdserver: permission denied");
+    let denied = Response::refusal(V2, 403, 7, "etcdserver: permission denied");
     let database = database(2);
     let guarded = paths.iter().fold(Member::with(&database), |m, path| m.on(path, denied.clone()));
     let attempt = Attempt::of(guarded, &["proof=off"]);
@@ -115,13 +115,13 @@ fn what_a_member_keeps_to_itself_is_no_obstacle() {
 fn odd_answers_to_side_questions_are_no_obstacle() {
     let database = database(2);
     for path in ["/version", "/v3/cluster/member/list"] {
-        for answer in [
-            Answer::new(500, "text/plain", "no"),
-            Answer::new(200, "application/json", "{\"members\":7,\"alarms\":7,\"etcdserver\":7}"),
-            Answer::new(200, "text/html", "<html>"),
-            Answer::raw([]),
+        for response in [
+            Response::new(500, "text/plain", "no"),
+            Response::new(200, "application/json", "{\"members\":7,\"alarms\":7,\"etcdserver\":7}"),
+            Response::new(200, "text/html", "<html>"),
+            Response::raw([]),
         ] {
-            let attempt = Attempt::of(Member::with(&database).on(path, answer), &[]);
+            let attempt = Attempt::of(Member::with(&database).on(path, response), &[]);
             attempt.assert_backed_up(&database);
         }
     }
@@ -130,7 +130,7 @@ fn odd_answers_to_side_questions_are_no_obstacle() {
 #[test]
 fn a_member_list_that_never_comes_is_not_waited_for_for_long() {
     let database = database(2);
-    let member = Member::with(&database).on("/v3/cluster/member/list", Answer::nothing());
+    let member = Member::with(&database).on("/v3/cluster/member/list", Response::nothing());
     let attempt = Attempt::of(member, &["connect_timeout=1s"]);
     attempt.assert_backed_up(&database);
     assert!(attempt.outcome.elapsed.as_secs() < 10, "{}", attempt.outcome);

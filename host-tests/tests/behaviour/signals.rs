@@ -5,7 +5,7 @@ use crate::attempt::{MORE_THAN_BUFFERS_HOLD, stopped_in_the_middle};
 use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version};
-use host_tests::gateway::{Answer, Gateway, Member};
+use host_tests::gateway::{Gateway, Member, Response};
 use host_tests::process::Signal;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
@@ -63,7 +63,7 @@ fn a_second_signal_leaves_no_backup_either() {
 #[test]
 fn a_signal_while_nobody_answers_ends_the_wait() {
     for (signal, code) in SIGNALS {
-        let member = Member::with(&database(2)).on("/v3/maintenance/status", Answer::nothing());
+        let member = Member::with(&database(2)).on("/v3/maintenance/status", Response::nothing());
         let gateway = Gateway::start(member);
         let target = Target::new();
         let running = Backup::of(gateway.location()).arguments(["--json"]).to(&target).start();

@@ -2,7 +2,7 @@
 
 use host_tests::database::{database, dump};
 use host_tests::etcd::{Etcd, Version, free_port};
-use host_tests::gateway::{Answer, Gateway, Member, Stream};
+use host_tests::gateway::{Gateway, Member, Response, Stream};
 use host_tests::run::{Outcome, Run};
 use plakar_connector::ErrorKind;
 use std::fs::{self, OpenOptions};
@@ -61,7 +61,7 @@ fn a_backup_of_a_real_member_restores_to_the_same_data() {
 fn a_failed_backup_leaves_a_file_that_no_tool_restores() {
     let mut stream = Stream::of(&database(40));
     stream.digest()[0] ^= 1;
-    let member = Member::with(&database(40)).snapshot(Answer::stream(stream.body()));
+    let member = Member::with(&database(40)).snapshot(Response::stream(stream.body()));
     let gateway = Gateway::start(member);
     let (outcome, file) = to_file(&["backup", &gateway.location()]);
     outcome.assert_failed(
@@ -173,29 +173,29 @@ fn a_bundle_whose_dump_is_another_one_is_found_out() {
 
 #[test]
 fn the_exit_code_shows_the_kind() {
-    let with = |path: &str, answer| Gateway::start(Member::with(&database(2)).on(path, answer));
+    let with = |path: &str, response| Gateway::start(Member::with(&database(2)).on(path, response));
     let snapshot = "/v3/maintenance/snapshot";
     let style = host_tests::etcd::GatewayStyle::V2;
     let cases = [
         (
-            with(snapshot, Answer::refusal(style, 400, 3, "etcdserver: user name is empty")),
+            with(snapshot, Response::refusal(style, 400, 3, "etcdserver: user name is empty")),
             ErrorKind::Unauthenticated,
         ),
         (
-            with(snapshot, Answer::refusal(style, 403, 7, "etcdserver: permission denied")),
+            with(snapshot, Response::refusal(style, 403, 7, "etcdserver: permission denied")),
             ErrorKind::PermissionDenied,
         ),
         (
-            with(snapshot, Answer::new(404, "text/plain", "404 page not found\n")),
+            with(snapshot, Response::new(404, "text/plain", "404 page not found\n")),
             ErrorKind::Unsupported,
         ),
         (
-            with(snapshot, Answer::stream(Stream::of(&database(2)).body()).then_cut()),
+            with(snapshot, Response::stream(Stream::of(&database(2)).body()).then_cut()),
             ErrorKind::Interrupted,
         ),
-        (with(snapshot, Answer::stream([]).then_silence()), ErrorKind::TimedOut),
-        (with(snapshot, Answer::stream("{}")), ErrorKind::Corrupt),
-        (with(snapshot, Answer::new(418, "text/plain", "short and stout")), ErrorKind::Other),
+        (with(snapshot, Response::stream([]).then_silence()), ErrorKind::TimedOut),
+        (with(snapshot, Response::stream("{}")), ErrorKind::Corrupt),
+        (with(snapshot, Response::new(418, "text/plain", "short and stout")), ErrorKind::Other),
     ];
     for (gateway, kind) in cases {
         let arguments = ["backup", &gateway.location(), "-o", "stall_timeout=1s"];

@@ -4,7 +4,7 @@
 use crate::attempt::{Attempt, snapshot_is_refused};
 use host_tests::database::{PAGE, database};
 use host_tests::etcd::GatewayStyle;
-use host_tests::gateway::{Answer, Member, Message, Stream, join};
+use host_tests::gateway::{Member, Message, Response, Stream, join};
 use plakar_connector::ErrorKind;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn stream() -> Stream {
 fn broken(kind: ErrorKind, words: &[&str], change: impl FnOnce(&mut Stream)) {
     let mut stream = stream();
     change(&mut stream);
-    snapshot_is_refused(Answer::stream(stream.body()), kind, words);
+    snapshot_is_refused(Response::stream(stream.body()), kind, words);
 }
 
 /// Breaks the text of a good stream, and has the backup refused.
@@ -26,7 +26,7 @@ fn broken(kind: ErrorKind, words: &[&str], change: impl FnOnce(&mut Stream)) {
 fn broken_text(kind: ErrorKind, words: &[&str], change: impl FnOnce(&mut Vec<String>)) {
     let mut lines = stream().lines();
     change(&mut lines);
-    snapshot_is_refused(Answer::stream(join(&lines)), kind, words);
+    snapshot_is_refused(Response::stream(join(&lines)), kind, words);
 }
 
 #[test]
@@ -178,25 +178,25 @@ fn the_endless_stream_of_a_member_that_cannot_read_its_disk_is_left_at_once() {
     let mut lines = stream().lines();
     lines.truncate(2);
     let endless = r#"{"result":{"remaining_bytes":"32768"}}"#;
-    let answer = Answer::stream(join(&lines)).then_forever(format!("{endless}\n"));
-    let attempt = Attempt::of(Member::with(&database(2)).snapshot(answer), &[]);
+    let response = Response::stream(join(&lines)).then_forever(format!("{endless}\n"));
+    let attempt = Attempt::of(Member::with(&database(2)).snapshot(response), &[]);
     attempt.assert_refused(ErrorKind::Interrupted, "snapshot", &["cannot read its database"]);
     assert!(attempt.outcome.elapsed < Duration::from_secs(10), "{}", attempt.outcome);
 }
 
 #[test]
 fn a_stream_of_white_space_ends_with_the_run_s_time() {
-    let answer = Answer::stream(stream().lines()[0].clone()).then_forever(" \n");
-    let attempt = Attempt::of(Member::with(&database(2)).snapshot(answer), &["max_duration=2s"]);
+    let response = Response::stream(stream().lines()[0].clone()).then_forever(" \n");
+    let attempt = Attempt::of(Member::with(&database(2)).snapshot(response), &["max_duration=2s"]);
     attempt.outcome.assert_failed(ErrorKind::TimedOut, &["max_duration"]);
     attempt.target.assert_nothing_left();
 }
 
 #[test]
 fn a_stream_that_drips_ends_with_the_run_s_time() {
-    let answer =
-        Answer::stream(stream().body()).in_chunks_of(1).pausing(Duration::from_millis(100));
-    let member = Member::with(&database(2)).snapshot(answer);
+    let response =
+        Response::stream(stream().body()).in_chunks_of(1).pausing(Duration::from_millis(100));
+    let member = Member::with(&database(2)).snapshot(response);
     let attempt = Attempt::of(member, &["max_duration=2s", "stall_timeout=1s"]);
     attempt.outcome.assert_failed(ErrorKind::TimedOut, &["max_duration"]);
     attempt.target.assert_nothing_left();
@@ -205,8 +205,8 @@ fn a_stream_that_drips_ends_with_the_run_s_time() {
 
 #[test]
 fn an_endless_line_is_refused_in_bounded_memory() {
-    let answer = Answer::stream(r#"{"result":{"blob":""#).then_forever([b'A'; 8192]);
-    let attempt = Attempt::of(Member::with(&database(2)).snapshot(answer), &[]);
+    let response = Response::stream(r#"{"result":{"blob":""#).then_forever([b'A'; 8192]);
+    let attempt = Attempt::of(Member::with(&database(2)).snapshot(response), &[]);
     attempt.assert_refused(ErrorKind::Corrupt, "snapshot", &[]);
     assert!(attempt.outcome.peak_memory < 200 << 20, "{} bytes", attempt.outcome.peak_memory);
 }
@@ -214,7 +214,7 @@ fn an_endless_line_is_refused_in_bounded_memory() {
 #[test]
 fn a_line_of_more_than_a_mebibyte_commits_nothing() {
     let stream = Stream::cut_into(&database(512), 2 << 20);
-    snapshot_is_refused(Answer::stream(stream.body()), ErrorKind::Corrupt, &[]);
+    snapshot_is_refused(Response::stream(stream.body()), ErrorKind::Corrupt, &[]);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn json_of_another_kind_commits_nothing() {
 fn invalid_utf_8_commits_nothing() {
     let mut body = stream().body();
     body[20] = 0xFF;
-    snapshot_is_refused(Answer::stream(body), ErrorKind::Corrupt, &[]);
+    snapshot_is_refused(Response::stream(body), ErrorKind::Corrupt, &[]);
 }
 
 /// An error as a gateway of this style writes it into a stream.
@@ -292,7 +292,7 @@ fn an_error_at_the_end_commits_nothing_even_without_newline() {
                 error_line(style, 14, "closing transport due to: connection error").bytes(),
             );
             snapshot_is_refused(
-                Answer::stream(body),
+                Response::stream(body),
                 ErrorKind::Interrupted,
                 &["closing transport"],
             );
@@ -327,47 +327,47 @@ fn a_message_that_is_both_result_and_error_commits_nothing() {
 #[test]
 fn a_connection_cut_at_the_end_of_a_line_commits_nothing() {
     let body = join(&stream().lines()[..3]);
-    snapshot_is_refused(Answer::stream(body).then_cut(), ErrorKind::Interrupted, &["cut"]);
+    snapshot_is_refused(Response::stream(body).then_cut(), ErrorKind::Interrupted, &["cut"]);
 }
 
 #[test]
 fn a_connection_cut_in_the_middle_of_a_line_commits_nothing() {
     let body = stream().body();
     let half = body[..body.len() / 2].to_vec();
-    snapshot_is_refused(Answer::stream(half).then_cut(), ErrorKind::Interrupted, &["cut"]);
+    snapshot_is_refused(Response::stream(half).then_cut(), ErrorKind::Interrupted, &["cut"]);
 }
 
 #[test]
 fn a_connection_cut_before_the_first_byte_commits_nothing() {
-    snapshot_is_refused(Answer::stream([]).then_cut(), ErrorKind::Interrupted, &["cut"]);
+    snapshot_is_refused(Response::stream([]).then_cut(), ErrorKind::Interrupted, &["cut"]);
 }
 
 /// Every byte came and the digest is right; but whether an error would have
 /// followed, nobody knows.
 #[test]
 fn a_connection_cut_after_the_digest_commits_nothing() {
-    let whole = Answer::stream(stream().body()).then_cut();
+    let whole = Response::stream(stream().body()).then_cut();
     snapshot_is_refused(whole, ErrorKind::Interrupted, &["cut"]);
 }
 
 #[test]
 fn a_connection_reset_in_the_middle_commits_nothing() {
     let body = join(&stream().lines()[..3]);
-    snapshot_is_refused(Answer::stream(body).then_reset(), ErrorKind::Interrupted, &[]);
+    snapshot_is_refused(Response::stream(body).then_reset(), ErrorKind::Interrupted, &[]);
 }
 
 #[test]
 fn a_body_shorter_than_its_content_length_commits_nothing() {
     let body = stream().body();
     let announced = body.len() + 1;
-    let answer = Answer::stream(body).announcing(announced).then_cut();
-    snapshot_is_refused(answer, ErrorKind::Interrupted, &["cut"]);
+    let response = Response::stream(body).announcing(announced).then_cut();
+    snapshot_is_refused(response, ErrorKind::Interrupted, &["cut"]);
 }
 
 #[test]
 fn a_body_of_unknown_length_that_ends_early_commits_nothing() {
     let body = join(&stream().lines()[..3]);
-    snapshot_is_refused(Answer::stream(body).until_closed(), ErrorKind::Interrupted, &[]);
+    snapshot_is_refused(Response::stream(body).until_closed(), ErrorKind::Interrupted, &[]);
 }
 
 #[test]
@@ -376,14 +376,14 @@ fn a_broken_chunk_commits_nothing() {
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     let body = String::from_utf8(stream().body()).expect("JSON is UTF-8");
     let raw = format!("{head}{:x}\r\n{body}\r\nzz\r\n", body.len());
-    snapshot_is_refused(Answer::raw(raw), ErrorKind::Interrupted, &[]);
+    snapshot_is_refused(Response::raw(raw), ErrorKind::Interrupted, &[]);
 }
 
 #[test]
 fn a_database_that_is_no_whole_number_of_pages_commits_nothing() {
     let database = &database(3)[..3 * PAGE - 100];
     snapshot_is_refused(
-        Answer::stream(Stream::of(database).body()),
+        Response::stream(Stream::of(database).body()),
         ErrorKind::Corrupt,
         &["size for a database"],
     );
@@ -394,7 +394,7 @@ fn what_is_no_bbolt_database_commits_nothing() {
     let mut database = database(3);
     database[16] ^= 1;
     snapshot_is_refused(
-        Answer::stream(Stream::of(&database).body()),
+        Response::stream(Stream::of(&database).body()),
         ErrorKind::Corrupt,
         &["bbolt"],
     );
@@ -402,7 +402,7 @@ fn what_is_no_bbolt_database_commits_nothing() {
 
 #[test]
 fn an_empty_database_commits_nothing() {
-    snapshot_is_refused(Answer::stream(Stream::of(&[]).body()), ErrorKind::Corrupt, &[]);
+    snapshot_is_refused(Response::stream(Stream::of(&[]).body()), ErrorKind::Corrupt, &[]);
 }
 
 /// Silence at each place where a server can fall silent.
@@ -410,13 +410,13 @@ fn an_empty_database_commits_nothing() {
 fn silence_ends_a_backup_after_stall_timeout() {
     let whole = stream().body();
     let half = whole[..whole.len() / 2].to_vec();
-    for (place, answer) in [
-        ("before the head", Answer::nothing()),
-        ("before the first byte", Answer::stream([]).then_silence()),
-        ("in the middle", Answer::stream(half).then_silence()),
-        ("after the digest", Answer::stream(whole).then_silence()),
+    for (place, response) in [
+        ("before the head", Response::nothing()),
+        ("before the first byte", Response::stream([]).then_silence()),
+        ("in the middle", Response::stream(half).then_silence()),
+        ("after the digest", Response::stream(whole).then_silence()),
     ] {
-        let member = Member::with(&database(2)).snapshot(answer);
+        let member = Member::with(&database(2)).snapshot(response);
         let attempt = Attempt::of(member, &["stall_timeout=1s"]);
         attempt.assert_refused(
             ErrorKind::TimedOut,

@@ -3,7 +3,7 @@
 use host_tests::backup::Backup;
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version};
-use host_tests::gateway::{Answer, Gateway, Member};
+use host_tests::gateway::{Gateway, Member, Response};
 use host_tests::process::Signal;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::{Target, below};
@@ -28,7 +28,7 @@ fn healthy() -> Gateway {
 }
 
 fn failing() -> Gateway {
-    Gateway::start(Member::with(&database(2)).snapshot(Answer::stream("{}")))
+    Gateway::start(Member::with(&database(2)).snapshot(Response::stream("{}")))
 }
 
 #[test]

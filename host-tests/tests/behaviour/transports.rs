@@ -4,7 +4,7 @@ use crate::attempt::Attempt;
 use host_tests::backup::{BackedUp, Backup};
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Settings, Version, free_port};
-use host_tests::gateway::{Answer, Member};
+use host_tests::gateway::{Member, Response};
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::Value;
@@ -122,11 +122,11 @@ fn a_port_for_one_transport_alone_is_backed_up_over_that_one() {
 fn where_grpc_finds_no_way_the_gateway_is_asked() {
     let database = database(2);
     for refusal in [
-        Answer::new(400, "text/plain", "bad request"),
-        Answer::new(404, "text/plain", "not found"),
-        Answer::new(426, "text/plain", "upgrade required"),
-        Answer::new(505, "text/plain", "HTTP version not supported"),
-        Answer::raw([]),
+        Response::new(400, "text/plain", "bad request"),
+        Response::new(404, "text/plain", "not found"),
+        Response::new(426, "text/plain", "upgrade required"),
+        Response::new(505, "text/plain", "HTTP version not supported"),
+        Response::raw([]),
     ] {
         let attempt = Attempt::of(Member::with(&database).on("*", refusal), &["transport=auto"]);
         attempt.assert_backed_up(&database);
@@ -137,7 +137,7 @@ fn where_grpc_finds_no_way_the_gateway_is_asked() {
 #[test]
 fn a_server_that_answers_nothing_to_http_2_is_left_within_connect_timeout() {
     let database = database(2);
-    let member = Member::with(&database).on("*", Answer::nothing());
+    let member = Member::with(&database).on("*", Response::nothing());
     let attempt = Attempt::of(member, &["transport=auto", "connect_timeout=1s"]);
     assert!(attempt.outcome.elapsed.as_secs() < 8, "{}", attempt.outcome);
     match attempt.outcome.code {

@@ -9,7 +9,7 @@ use std::fmt;
 /// Whose fault a failure was; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// What the component answered, or what the host found before asking it.
+    /// What the component returned, or what the host found before it called it.
     Reported(ErrorKind),
     /// The store did not take what it was given.
     Store,

@@ -58,7 +58,7 @@ pub struct Plan {
     pub tls: Option<Tls>,
     /// How long it may take.
     pub limits: TimeLimits,
-    /// What the user should hear before it starts.
+    /// Warnings for the user before it starts.
     pub warnings: Vec<String>,
 }
 

@@ -75,7 +75,7 @@ impl Open {
     }
 }
 
-/// What a blocking task answered.
+/// What a blocking task returned.
 async fn joined<T>(
     task: impl Future<Output = Result<io::Result<T>, tokio::task::JoinError>>,
 ) -> io::Result<T> {

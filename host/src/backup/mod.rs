@@ -33,7 +33,7 @@ pub struct Summary {
 
 /// Imports everything into `sink` and commits it.
 ///
-/// The observer hears the import's facts at its end even where it failed, as long
+/// The observer gets the import's facts at its end, even if it failed, as long
 /// as the component can still be asked.
 pub async fn run(
     importer: Importer,

@@ -1,6 +1,6 @@
 //! Which side of a backup was slow.
 
-use plakar_connector::ErrorKind;
+use plakar_connector::{ErrorKind, limits};
 use plakar_policy::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,7 +50,8 @@ impl WaitTimes {
         Error::reported(
             ErrorKind::TimedOut,
             format!(
-                "the backup took longer than its `max_duration` of {max_duration:?} ({})",
+                "the backup took longer than its `max_duration` of {} ({})",
+                limits::show(max_duration),
                 self.summary()
             ),
         )
@@ -77,9 +78,7 @@ impl WaitTimes {
 pub(crate) fn store_stalled(limit: Duration) -> Error {
     Error::reported(
         ErrorKind::TimedOut,
-        format!(
-            "the store accepted no data for {limit:?}, the `store_timeout`; check its disk and \
-                network, or raise the limit"
-        ),
+        format!("the store accepted no data for {}, the `store_timeout`", limits::show(limit)),
     )
+    .remedy("check its disk and network, or raise the limit")
 }

@@ -138,7 +138,7 @@ fn man(name: Option<&str>) -> u8 {
     }
 }
 
-/// Writes a text that is the whole answer of a command; returns the exit code.
+/// Writes a text that is the whole output of a command; returns the exit code.
 fn write(text: &[u8]) -> u8 {
     end_of_output(std::io::stdout().write_all(text))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Serves a connector to plakar.
 pub(super) async fn main(arguments: &Plugin, report: &Report) -> u8 {
-    // plakar asks first, and hears then where it cannot be found.
+    // plakar asks first, and gets the error then if the file cannot be found.
     let connector = arguments.connector.clone().map_or_else(beside_the_executable, Ok);
     let lines = report.clone();
     match plugin::serve(connector, Arc::new(move |line| lines.line(line))).await {

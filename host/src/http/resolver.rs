@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tower_service::Service;
 
 /// Names that are being resolved at a time. Each keeps a thread until the system has
-/// an answer, whether or not somebody waits for it any more; sinks need threads too.
+/// a response, whether or not somebody waits for it any more; sinks need threads too.
 const LOOKUPS: usize = 8;
 
 /// The system's resolver.

@@ -3,7 +3,7 @@
 use crate::bindings;
 use crate::http::Client;
 use crate::sandbox::{Loaded, Log, State, root_cause, shortage};
-use plakar_connector::ErrorKind;
+use plakar_connector::{ErrorKind, limits};
 use plakar_policy::grant::Grant;
 use plakar_policy::limits::QUICK_CALL;
 use plakar_policy::{Error, Observer};
@@ -59,7 +59,8 @@ impl Life {
         let call = self.waiting(name, call);
         tokio::time::timeout(QUICK_CALL, call).await.unwrap_or_else(|_| {
             Err(Error::component(format!(
-                "the component hangs: `{name}` did not return within {QUICK_CALL:?}"
+                "the component hangs: `{name}` did not return within {}",
+                limits::show(QUICK_CALL)
             )))
         })
     }
@@ -75,7 +76,7 @@ impl Life {
         tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
             Err(Error::reported(
                 ErrorKind::TimedOut,
-                format!("`{name}` did not return within its time limit of {limit:?}"),
+                format!("`{name}` did not return within its time limit of {}", limits::show(limit)),
             ))
         })
     }
@@ -91,9 +92,9 @@ impl Life {
         }
         // It stays ended where this future is dropped in the middle.
         self.ended = true;
-        let answer = call.await.map_err(|error| trapped(name, &error))?;
+        let returned = call.await.map_err(|error| trapped(name, &error))?;
         self.ended = false;
-        Ok(answer)
+        Ok(returned)
     }
 }
 

@@ -142,7 +142,7 @@ impl Connector {
     }
 }
 
-/// How many answers a connector may wait for, one after the other, before it begins to
+/// How many responses a connector may wait for, one after the other, before it begins to
 /// read from an endpoint: a probe, a login, who is there, and whether it is still they.
 const SHORT_ANSWERS: u32 = 12;
 
@@ -178,7 +178,7 @@ impl Importer {
         self.limits
     }
 
-    /// Whether an import would start now. Takes no longer than some short answers and
+    /// Whether an import would start now. Takes no longer than some short responses and
     /// one long one of each endpoint may.
     pub async fn ping(&mut self) -> Result<(), Error> {
         let short = self.limits.connect.saturating_mul(SHORT_ANSWERS);

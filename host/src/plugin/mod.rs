@@ -35,7 +35,7 @@ use std::sync::Arc;
 pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 
 /// Serves the component in a file over standard input and output, until plakar closes
-/// them. Where the file is not known, plakar hears why when it asks.
+/// them. If the file is not known, plakar gets the reason when it asks.
 ///
 /// Returns at once, for plakar does not wait: the component is compiled meanwhile.
 pub async fn serve(path: Result<PathBuf, Error>, say: Say) -> Result<(), Error> {

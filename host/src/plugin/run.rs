@@ -9,14 +9,14 @@
 //!
 //! Only the owner calls the component. It ends with one verdict, and drops the
 //! component and its connections then, whether or not plakar listens. A caller that waits
-//! for an answer that the owner no longer gives hears the verdict, and so every open
+//! for a reply that the owner no longer gives hears the verdict, and so every open
 //! call of plakar's ends with it.
 
 use super::messages::{self, plakar::connectors};
 use crate::backup::{Side, WaitTimes};
 use crate::{Import, Importer, Reader, Record, Step};
 use bytes::Bytes;
-use plakar_connector::{ErrorKind, TimeLimits};
+use plakar_connector::{ErrorKind, TimeLimits, limits};
 use plakar_policy::Error;
 use plakar_policy::account::{Account, Exemption};
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ const CHUNK_BYTES: u32 = 1 << 20;
 /// How an import ended; nothing while it runs.
 type Verdict = Option<Result<(), Error>>;
 
-/// A handle on a running import. A caller waits for its answer, so there are
+/// A handle on a running import. A caller waits for its reply, so there are
 /// never more questions under way than plakar has calls.
 #[derive(Clone)]
 pub(super) struct Run {
@@ -40,10 +40,10 @@ pub(super) struct Run {
 }
 
 enum Question {
-    Next { answer: oneshot::Sender<Option<connectors::Record>> },
-    Open { pathname: String, answer: oneshot::Sender<()> },
-    Read { pathname: String, answer: oneshot::Sender<Option<Bytes>> },
-    Acknowledge { pathname: String, kept: Option<u64>, answer: oneshot::Sender<()> },
+    Next { reply: oneshot::Sender<Option<connectors::Record>> },
+    Open { pathname: String, reply: oneshot::Sender<()> },
+    Read { pathname: String, reply: oneshot::Sender<Option<Bytes>> },
+    Acknowledge { pathname: String, kept: Option<u64>, reply: oneshot::Sender<()> },
 }
 
 impl Run {
@@ -58,17 +58,17 @@ impl Run {
     /// The next record, without its content; none once every record is stored and
     /// the component has finished.
     pub(super) async fn next(&self) -> Result<Option<connectors::Record>, Error> {
-        self.ask(|answer| Question::Next { answer }).await
+        self.ask(|reply| Question::Next { reply }).await
     }
 
     /// Says that a file is about to be read.
     pub(super) async fn open(&self, pathname: String) -> Result<(), Error> {
-        self.ask(|answer| Question::Open { pathname, answer }).await
+        self.ask(|reply| Question::Open { pathname, reply }).await
     }
 
     /// The next bytes of a file; none at its proven end.
     pub(super) async fn read(&self, pathname: String) -> Result<Option<Bytes>, Error> {
-        self.ask(|answer| Question::Read { pathname, answer }).await
+        self.ask(|reply| Question::Read { pathname, reply }).await
     }
 
     /// Says that plakar is done with a record, and how many bytes it keeps of it.
@@ -77,7 +77,7 @@ impl Run {
         pathname: String,
         kept: Option<u64>,
     ) -> Result<(), Error> {
-        self.ask(|answer| Question::Acknowledge { pathname, kept, answer }).await
+        self.ask(|reply| Question::Acknowledge { pathname, kept, reply }).await
     }
 
     /// Ends the import for this reason, unless it has ended.
@@ -89,11 +89,11 @@ impl Run {
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
     ) -> Result<T, Error> {
-        let (answer, answered) = oneshot::channel();
-        if self.questions.send(question(answer)).is_ok()
-            && let Ok(answer) = answered.await
+        let (reply, replied) = oneshot::channel();
+        if self.questions.send(question(reply)).is_ok()
+            && let Ok(reply) = replied.await
         {
-            return Ok(answer);
+            return Ok(reply);
         }
         match self.verdict.subscribe().wait_for(Option::is_some).await.as_deref() {
             Ok(Some(Err(reason))) => Err(reason.clone()),
@@ -173,7 +173,7 @@ enum Progress {
 }
 
 impl Owner<'_> {
-    /// Answers questions until the import has succeeded.
+    /// Serves questions until the import has succeeded.
     async fn serve(mut self) -> Result<(), Error> {
         loop {
             if let Some(asked) = self.advance().await? {
@@ -186,17 +186,17 @@ impl Owner<'_> {
             let question = timeout(self.limits.store, self.questions.recv()).await;
             self.pace.turn(Side::Source);
             match question {
-                Ok(Some(question)) => self.answer(question).await?,
+                Ok(Some(question)) => self.reply(question).await?,
                 Ok(None) => return Err(Error::store("plakar is gone")),
                 Err(_) => {
                     return Err(Error::reported(
                         ErrorKind::TimedOut,
                         format!(
-                            "plakar accepted no data for {:?}, the `store_timeout`; check its \
-                                store and its temporary directory, or raise the limit",
-                            self.limits.store
+                            "plakar accepted no data for {}, the `store_timeout`",
+                            limits::show(self.limits.store)
                         ),
-                    ));
+                    )
+                    .remedy("check its store and its temporary directory, or raise the limit"));
                 }
             }
         }
@@ -254,18 +254,18 @@ impl Owner<'_> {
         Ok(())
     }
 
-    async fn answer(&mut self, question: Question) -> Result<(), Error> {
+    async fn reply(&mut self, question: Question) -> Result<(), Error> {
         match question {
-            Question::Next { answer } => self.waiting = Some(answer),
-            Question::Open { pathname, answer } => {
+            Question::Next { reply } => self.waiting = Some(reply),
+            Question::Open { pathname, reply } => {
                 self.account.open(&pathname)?;
-                let _ = answer.send(());
+                let _ = reply.send(());
             }
-            Question::Read { pathname, answer } => {
+            Question::Read { pathname, reply } => {
                 let bytes = self.read(&pathname).await?;
-                let _ = answer.send(bytes);
+                let _ = reply.send(bytes);
             }
-            Question::Acknowledge { pathname, kept, answer } => {
+            Question::Acknowledge { pathname, kept, reply } => {
                 let (id, fate) = self.account.acknowledge(&pathname, kept)?;
                 // It was not read where nothing is stored.
                 if let Some(reader) = self.readers.remove(pathname.as_str()) {
@@ -275,7 +275,7 @@ impl Owner<'_> {
                 if self.progress == Progress::Awaiting {
                     self.progress = Progress::Running;
                 }
-                let _ = answer.send(());
+                let _ = reply.send(());
             }
         }
         Ok(())

@@ -166,8 +166,8 @@ async fn configure(
     Ok((importer, exemption, response))
 }
 
-/// Hears what plakar did with the records, as long as it speaks. What is answered
-/// resolves when it has said all.
+/// Passes on what plakar reports of the records. The receiver resolves when plakar has
+/// reported everything.
 fn acknowledge(mut results: Streaming<ImportRequest>, run: Run) -> oneshot::Receiver<()> {
     let (all_said, wait) = oneshot::channel();
     tokio::spawn(async move {

@@ -3,7 +3,7 @@
 use super::stdio::{Shown, Stdout};
 use super::{Loaded, Log, State, root_cause, shortage};
 use crate::http::Client;
-use plakar_connector::ErrorKind;
+use plakar_connector::{ErrorKind, limits};
 use plakar_policy::Error;
 use plakar_policy::grant::Grant;
 use std::sync::Arc;
@@ -54,7 +54,10 @@ impl Loaded {
         let ended = timeout(max_duration.saturating_add(LATE), call).await.map_err(|_| {
             Error::reported(
                 ErrorKind::TimedOut,
-                format!("the run took longer than its `max_duration` of {max_duration:?}"),
+                format!(
+                    "the run took longer than its `max_duration` of {}",
+                    limits::show(max_duration)
+                ),
             )
         })?;
         let code = match ended {

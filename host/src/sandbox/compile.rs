@@ -2,6 +2,7 @@
 //! and with that the process.
 
 use super::refuse;
+use plakar_connector::limits::show;
 use plakar_policy::Error;
 use plakar_policy::limits::{COMPILE_MEMORY, COMPILE_TIME};
 use std::path::Path;
@@ -25,7 +26,10 @@ pub(super) async fn bounded<T: Send + 'static>(
             Ok(Ok(done)) => return done,
             Ok(Err(error)) => return Err(refuse(path, &format!("it cannot be loaded: {error}"))),
             Err(_) if begun.elapsed() > COMPILE_TIME => {
-                return Err(refuse(path, &format!("compiling takes longer than {COMPILE_TIME:?}")));
+                return Err(refuse(
+                    path,
+                    &format!("compiling takes longer than {}", show(COMPILE_TIME)),
+                ));
             }
             Err(_) if resident().saturating_sub(before) > COMPILE_MEMORY => {
                 let most = COMPILE_MEMORY >> 20;

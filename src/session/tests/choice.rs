@@ -46,8 +46,8 @@ fn where_grpc_finds_no_way_the_gateway_is_asked() {
     for no_way in no_ways {
         let network = Scripted::default();
         member(&network, "a", Transport::Gateway, 2);
-        let answer = no_way.clone();
-        network.on("a", GRPC.status, move |_| answer.clone());
+        let response = no_way.clone();
+        network.on("a", GRPC.status, move |_| response.clone());
         let manifest = backed_up(&network, &options("auto", "a", &[])).expect("a backup");
         assert_eq!(manifest["transport"], "gateway");
         // With `transport=grpc` there is gRPC, or an error that says why not.
@@ -58,7 +58,7 @@ fn where_grpc_finds_no_way_the_gateway_is_asked() {
 
 #[test]
 fn what_is_no_sign_of_a_missing_http2_sends_nobody_to_the_gateway() {
-    for (answer, kind) in [
+    for (response, kind) in [
         (Ok(Reply::page(502)), ErrorKind::Unreachable),
         (Ok(Reply::page(503)), ErrorKind::Unreachable),
         (Ok(Reply::page(429)), ErrorKind::Unreachable),
@@ -75,7 +75,7 @@ fn what_is_no_sign_of_a_missing_http2_sends_nobody_to_the_gateway() {
     ] {
         let network = Scripted::default();
         member(&network, "a", Transport::Gateway, 2);
-        network.on("a", GRPC.status, move |_| answer.clone());
+        network.on("a", GRPC.status, move |_| response.clone());
         refused(backed_up(&network, &options("auto", "a", &[])), kind, &["`a:2379`: probe: "]);
         assert_eq!(network.count("a", GATEWAY.status), 0);
     }
@@ -108,7 +108,7 @@ fn if_both_transports_fail_both_reasons_are_reported() {
         "{error}"
     );
     network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Protocol("frame".into())));
-    // Where an answer came at all, it says more.
+    // Where a response came at all, it says more.
     network.reply("a", GATEWAY.status, Reply::page(502));
     let words = ["gateway: a proxy", "gRPC: the server", "; check that etcd is running behind it"];
     refused(backed_up(&network, &auto), ErrorKind::Unreachable, &words);
@@ -117,7 +117,7 @@ fn if_both_transports_fail_both_reasons_are_reported() {
     let words =
         ["neither", "gateway: a proxy", "gRPC: the server", "; connect to the member itself"];
     refused(backed_up(&network, &auto), ErrorKind::Unauthenticated, &words);
-    // Where etcd itself answers, there was a way.
+    // Where etcd itself responds, there was a way.
     let guarded = Transport::Gateway.refusal(3, "etcdserver: user name is empty");
     network.reply("a", GATEWAY.status, guarded);
     let error = backed_up(&network, &auto).expect_err("a login is wanted");

@@ -9,7 +9,7 @@ const HASH_KV: [(Transport, &str); 2] = [
     (Transport::Gateway, "/v3/maintenance/hashkv"),
 ];
 
-/// The answer of a member that holds what the scripted snapshot holds.
+/// The response of a member that holds what the scripted snapshot holds.
 fn same(member_id: u64) -> HashKv {
     let hash = written().hash_kv();
     HashKv { header: Some(header(member_id)), hash, compact_revision: -1, hash_revision: REVISION }
@@ -51,7 +51,7 @@ fn cluster(transport: Transport, path: &'static str, reported: [Option<HashKv>; 
     network
 }
 
-fn answers(manifest: &Value) -> Vec<(String, String)> {
+fn verdicts(manifest: &Value) -> Vec<(String, String)> {
     let members = manifest["proof"]["members"].as_array().expect("a list");
     let text = |value: &Value| value.as_str().unwrap_or("null").to_string();
     members.iter().map(|vote| (text(&vote["endpoint"]), text(&vote["answer"]))).collect()
@@ -64,7 +64,7 @@ fn a_majority_that_holds_the_same_proves_a_snapshot() {
         let manifest = back_up(&network, transport, "a,b,c").expect("a backup");
         assert_eq!(manifest["proof"]["outcome"], "proven");
         let expected = [("a:2379", "agrees"), ("b:2379", "agrees"), ("c:2379", "not asked")];
-        assert_eq!(answers(&manifest), expected.map(|(a, b)| (a.to_string(), b.to_string())));
+        assert_eq!(verdicts(&manifest), expected.map(|(a, b)| (a.to_string(), b.to_string())));
         assert_eq!(manifest["proof"]["members"][1]["member_id"], "3");
         assert_eq!(manifest["database"]["hash_kv"], written().hash_kv());
         assert_eq!(manifest["database"]["keys"], 1);
@@ -299,7 +299,7 @@ fn a_leader_of_a_large_database_is_spared_unless_the_proof_is_required() {
     let mut large = written();
     large.page_size = 65_536;
     let database = |pages| databases::Database { pages, ..large.clone() }.bytes();
-    for (pages, proof, answer) in
+    for (pages, proof, verdict) in
         [(1024, "auto", "agrees"), (1025, "auto", "not asked"), (1025, "require", "agrees")]
     {
         let bytes = database(pages);
@@ -336,6 +336,6 @@ fn a_leader_of_a_large_database_is_spared_unless_the_proof_is_required() {
             }
         }
         assert_eq!(manifest["proof"]["outcome"], "proven");
-        assert_eq!(manifest["proof"]["members"][2]["answer"], answer, "{pages} {proof}");
+        assert_eq!(manifest["proof"]["members"][2]["answer"], verdict, "{pages} {proof}");
     }
 }

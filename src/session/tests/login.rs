@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Over gRPC a client certificate is a login: one that is not root's is answered
+/// Over gRPC a client certificate is a login: one that is not root's is responded
 /// `permission denied` where the status wants root.
 #[test]
 fn a_login_is_tried_wherever_it_could_open_the_status() {

@@ -102,7 +102,7 @@ fn a_snapshot_over_a_connection_of_its_own_is_a_proven_one_of_an_unknown_member(
         assert_eq!(manifest["choice"], Value::Null);
         assert_eq!(manifest["revision"], json!({ "before": null, "after": null, "exact": 42 }));
         assert_eq!(manifest["raft"], json!({ "term": null, "applied_index": null }));
-        assert_eq!(manifest["cluster_id"], "1", "all that answered are of it");
+        assert_eq!(manifest["cluster_id"], "1", "all that responded are of it");
         assert!(warned(&manifest, "it is unknown which member responds here"), "{manifest}");
         assert!(ping(&network, transport, &[]).is_ok());
     }
@@ -314,7 +314,7 @@ fn a_second_cluster_is_noticed_whichever_endpoint_reports_it() {
     let words = ["is of cluster 8 now", "of cluster 1 before"];
     refused(back_up(&network, Transport::Grpc, "a"), ErrorKind::Other, &words);
 
-    // An answer that names its cluster and no member.
+    // A response that names its cluster and no member.
     let nobody = Header { cluster_id: 8, ..Header::default() };
     network.reply("a", GRPC.members, Transport::Grpc.members(Some(nobody), &[]).over(1));
     refused(back_up(&network, Transport::Grpc, "a"), ErrorKind::Other, &words);

@@ -119,7 +119,7 @@ fn an_import_that_failed_stays_so() {
 
 #[test]
 fn no_exchange_may_outlast_its_limit_or_the_run() {
-    for (max_duration, answer, stall) in [("1h", 5, 30), ("2s", 2, 2)] {
+    for (max_duration, probe, stall) in [("1h", 5, 30), ("2s", 2, 2)] {
         let network = Scripted::default();
         let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
         for (path, reply) in [
@@ -137,9 +137,9 @@ fn no_exchange_may_outlast_its_limit_or_the_run() {
         let limits = [("max_duration", max_duration), LOGIN[0], LOGIN[1]];
         backed_up(&network, &options("grpc", "a", &limits)).expect("a backup");
         for (path, timeouts) in seen.take() {
-            let wait = if path == GRPC.snapshot { stall } else { answer };
+            let wait = if path == GRPC.snapshot { stall } else { probe };
             for (limit, expected) in [
-                (timeouts.connect, answer),
+                (timeouts.connect, probe),
                 (timeouts.first_byte, wait),
                 (timeouts.between_bytes, wait),
             ] {

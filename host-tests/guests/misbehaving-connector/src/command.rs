@@ -18,7 +18,7 @@ impl wasip2::exports::cli::run::Guest for crate::Connector {
             ["exit", code] => wasip2::cli::exit::exit_with_code(code.parse().map_err(|_| ())?),
             ["trap"] => crate::behaviour::trap(),
             ["reach", url, ..] => match reach::get(url) {
-                Ok(answer) => println!("{answer}"),
+                Ok(response) => println!("{response}"),
                 Err(error) => println!("not reached: {error}"),
             },
             _ => {

@@ -30,7 +30,7 @@ mod bindings {
         path: "../../../wit",
         inline: "
             package example:misbehaving;
-            // Versions that no host speaks stand beside the one that it does.
+            // Versions that no host knows, beside the one that it does.
             world connector {
                 export plakar:connector/importer@0.1.0;
                 export plakar:connector/types@0.2.0;

@@ -4,10 +4,10 @@ use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{Fields, OutgoingRequest, RequestOptions, Scheme};
 use wasip2::io::streams::StreamError;
 
-/// Between two bytes of an answer, in nanoseconds.
+/// Between two bytes of a response, in nanoseconds.
 const PATIENCE: u64 = 2_000_000_000;
 
-/// GETs a URL and reads the answer to its end; returns status and length, or
+/// GETs a URL and reads the response to its end; returns status and length, or
 /// what went wrong. `grpc` in place of `http` makes it a request of gRPC's type, which
 /// goes over HTTP/2.
 pub(crate) fn get(url: &str) -> Result<String, String> {
@@ -34,12 +34,12 @@ pub(crate) fn get(url: &str) -> Result<String, String> {
     let options = RequestOptions::new();
     put(options.set_between_bytes_timeout(Some(PATIENCE)))?;
 
-    let answer = handle(request, Some(options)).map_err(|code| code.to_string())?;
-    answer.subscribe().block();
-    let response = match answer.get() {
+    let pending = handle(request, Some(options)).map_err(|code| code.to_string())?;
+    pending.subscribe().block();
+    let response = match pending.get() {
         Some(Ok(Ok(response))) => response,
         Some(Ok(Err(code))) => return Err(code.to_string()),
-        _ => return Err("there is no answer".into()),
+        _ => return Err("there is no response".into()),
     };
     let status = response.status();
     let body = response.consume().map_err(|()| "there is no body")?;

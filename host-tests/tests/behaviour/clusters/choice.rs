@@ -69,7 +69,7 @@ fn a_well_member_is_chosen_before_sick_ones_in_whatever_order_they_are_typed() {
 }
 
 /// A cluster was forced to go on with one member. Two others are left of the old
-/// one: one knows no leader, the other has not even noticed, and answers as any
+/// one: one knows no leader, the other has not even noticed, and responds as any
 /// follower does that lags.
 #[test]
 fn what_is_left_of_a_cluster_that_was_given_up_is_not_chosen_in_whatever_order_it_is_typed() {

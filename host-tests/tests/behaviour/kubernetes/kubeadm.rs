@@ -87,10 +87,10 @@ fn assert_all_agree(cluster: &Kubeadm, backup: &Backup) {
         .etcdctl(&format!("endpoint hashkv --cluster -w json --rev {revision}"))
         .wait();
     hashes.assert_ok();
-    let hashes: Value = serde_json::from_str(&hashes.stdout).expect("`etcdctl` answers JSON");
-    let hashes = hashes.as_array().expect("an answer of each");
+    let hashes: Value = serde_json::from_str(&hashes.stdout).expect("`etcdctl` prints JSON");
+    let hashes = hashes.as_array().expect("a response of each");
     assert_eq!(hashes.len(), cluster.control_planes.len(), "{hashes:?}");
-    let hash = |answer: &Value| answer["HashKV"]["hash"].as_u64().expect("a hash");
+    let hash = |response: &Value| response["HashKV"]["hash"].as_u64().expect("a hash");
     assert!(hashes.iter().all(|other| hash(other) == hash(&hashes[0])), "{hashes:?}");
 }
 

@@ -4,7 +4,7 @@
 use super::{filled, stopped_in_the_middle};
 use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version};
-use host_tests::gateway::{Answer, Gateway, Member, Stream, unanswered_port};
+use host_tests::gateway::{Gateway, Member, Response, Stream, unresponsive_port};
 use host_tests::plakar::Plakar;
 use host_tests::process::Signal;
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn a_member_that_stalls_in_the_middle_fails_the_backup_and_is_let_go() {
 #[test]
 fn a_member_that_is_not_there_fails_the_backup() {
     let plakar = Plakar::new();
-    let (port, _guard) = unanswered_port();
+    let (port, _guard) = unresponsive_port();
     let location = format!("etcd://127.0.0.1:{port}");
     let outcome = plakar.backup(&location, &["-o", "connect_timeout=1s"]).wait();
     plakar.assert_failed(&outcome, &[&format!("`127.0.0.1:{port}`: probe: ")]);
@@ -56,7 +56,7 @@ fn a_digest_that_is_wrong_fails_the_backup() {
     let database = database(64);
     let mut stream = Stream::of(&database);
     stream.digest()[0] ^= 1;
-    let gateway = Gateway::start(Member::with(&database).snapshot(Answer::stream(stream.body())));
+    let gateway = Gateway::start(Member::with(&database).snapshot(Response::stream(stream.body())));
     let plakar = Plakar::new();
     let outcome = plakar.backup(&gateway.location(), &["-o", "transport=gateway"]).wait();
     plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", gateway.endpoint()), "SHA-256"]);
@@ -67,7 +67,8 @@ fn a_stream_that_is_cut_fails_the_backup() {
     let database = database(64);
     let mut body = Stream::of(&database).body();
     body.truncate(body.len() / 2);
-    let gateway = Gateway::start(Member::with(&database).snapshot(Answer::stream(body).then_cut()));
+    let gateway =
+        Gateway::start(Member::with(&database).snapshot(Response::stream(body).then_cut()));
     let plakar = Plakar::new();
     let outcome = plakar.backup(&gateway.location(), &["-o", "transport=gateway"]).wait();
     plakar.assert_failed(&outcome, &[&format!("`{}`: snapshot: ", gateway.endpoint())]);

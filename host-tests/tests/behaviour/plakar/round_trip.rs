@@ -78,8 +78,8 @@ fn users_the_switch_of_authentication_and_leases_come_back() {
     let restored = Etcd::restore(etcd.version, &target.dump());
     assert!(restored.refuses_without_login(), "authentication was not switched on again");
     let login = json!({ "name": "reader", "password": "hunter2" });
-    let answer = restored.post("/v3/auth/authenticate", &login);
-    assert!(answer["token"].is_string(), "the user is another: {answer}");
+    let response = restored.post("/v3/auth/authenticate", &login);
+    assert!(response["token"].is_string(), "the user is another: {response}");
     let etcdctl = Command::new(etcd.version.program("etcdctl"))
         .env_clear()
         .args(["--endpoints", &restored.endpoint(), "--user", "root:hunter2"])

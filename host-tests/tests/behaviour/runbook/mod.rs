@@ -5,7 +5,7 @@
 use host_tests::backup::{BackedUp, Backup};
 use host_tests::certs::{Authority, Leaf};
 use host_tests::etcd::Version;
-use host_tests::gateway::{Answer, Gateway, Member};
+use host_tests::gateway::{Gateway, Member, Response};
 use host_tests::process::command;
 use host_tests::run::{Outcome, Run};
 use host_tests::{database::database, tools};
@@ -148,7 +148,7 @@ fn members_that_a_proxy_hid_come_back_under_the_names_that_are_given() {
 /// If the member list was refused, the operator fills in the names.
 #[test]
 fn a_guide_without_a_member_list_says_so() {
-    let denied = Answer::refusal(
+    let denied = Response::refusal(
         host_tests::etcd::GatewayStyle::V2,
         403,
         7,

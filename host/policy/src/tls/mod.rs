@@ -131,7 +131,7 @@ impl Tls {
         }
     }
 
-    /// What the user must hear each time.
+    /// Warnings for the user, on every run.
     pub fn warning(&self) -> Option<&'static str> {
         (!self.verify).then_some(
             "the server's certificate is not verified, because of `tls_insecure_skip_verify`: \

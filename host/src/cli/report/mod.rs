@@ -31,7 +31,7 @@ pub(super) enum Outcome {
         /// Where it is.
         to: PathBuf,
     },
-    /// A source that answered.
+    /// A source that responded.
     Reachable {
         /// Which.
         origin: String,

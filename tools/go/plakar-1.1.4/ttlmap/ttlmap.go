@@ -45,7 +45,7 @@ func (m *Map[K, V]) Add(key K, value V) {
 	m.entries[key] = entry[V]{value, time.Now().Add(m.ttl)}
 }
 
-// Get answers the value of a key that has not expired.
+// Get returns the value of a key that has not expired.
 func (m *Map[K, V]) Get(key K) (V, bool) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()

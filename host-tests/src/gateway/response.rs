@@ -4,13 +4,13 @@ use crate::etcd::GatewayStyle;
 use serde_json::json;
 use std::time::Duration;
 
-/// One HTTP answer, byte by byte.
+/// One HTTP response, byte by byte.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     pub(super) head: Option<Head>,
     pub(super) body: Vec<u8>,
     pub(super) framing: Framing,
-    /// The pause before each chunk, and before each byte of a raw answer.
+    /// The pause before each chunk, and before each byte of a raw response.
     pub(super) pause: Duration,
     pub(super) ending: Ending,
 }
@@ -50,12 +50,12 @@ pub(super) enum Ending {
     Forever(Vec<u8>),
 }
 
-impl Answer {
-    /// An answer with a body of known length.
-    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+impl Response {
+    /// A response with a body of known length.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Response {
         let body = body.into();
         let headers = vec![("Content-Type".into(), content_type.into())];
-        Answer {
+        Response {
             head: Some(Head { status, headers }),
             framing: Framing::Length(body.len()),
             body,
@@ -64,101 +64,101 @@ impl Answer {
         }
     }
 
-    /// A JSON answer.
-    pub fn json(status: u16, body: &serde_json::Value) -> Answer {
-        Answer::new(status, "application/json", body.to_string())
+    /// A JSON response.
+    pub fn json(status: u16, body: &serde_json::Value) -> Response {
+        Response::new(status, "application/json", body.to_string())
     }
 
     /// A refusal as the gateway words it before anything was streamed.
-    pub fn refusal(style: GatewayStyle, status: u16, code: u32, message: &str) -> Answer {
+    pub fn refusal(style: GatewayStyle, status: u16, code: u32, message: &str) -> Response {
         let body = match style {
             GatewayStyle::V1 => json!({ "error": message, "code": code, "message": message }),
             GatewayStyle::V2 => json!({ "code": code, "message": message }),
         };
-        Answer::json(status, &body)
+        Response::json(status, &body)
     }
 
     /// A stream of messages: 200, chunked, a chunk for each line.
-    pub fn stream(body: impl Into<Vec<u8>>) -> Answer {
-        Answer { framing: Framing::Lines, ..Answer::new(200, "application/json", body) }
+    pub fn stream(body: impl Into<Vec<u8>>) -> Response {
+        Response { framing: Framing::Lines, ..Response::new(200, "application/json", body) }
     }
 
-    /// These bytes in the place of an HTTP answer, and then the end.
-    pub fn raw(bytes: impl Into<Vec<u8>>) -> Answer {
-        Answer {
+    /// These bytes in the place of an HTTP response, and then the end.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Response {
+        Response {
             head: None,
             framing: Framing::None,
             ending: Ending::Cut,
-            ..Answer::new(200, "", bytes)
+            ..Response::new(200, "", bytes)
         }
     }
 
-    /// No answer at all, on an open connection.
-    pub fn nothing() -> Answer {
-        Answer::raw([]).then_silence()
+    /// No response at all, on an open connection.
+    pub fn nothing() -> Response {
+        Response::raw([]).then_silence()
     }
 
     /// Adds a header.
-    pub fn header(mut self, name: &str, value: &str) -> Answer {
+    pub fn header(mut self, name: &str, value: &str) -> Response {
         self.head
             .as_mut()
-            .expect("the answer has a head")
+            .expect("the response has a head")
             .headers
             .push((name.into(), value.into()));
         self
     }
 
     /// Another status, and another type.
-    pub fn status(mut self, status: u16, content_type: &str) -> Answer {
+    pub fn status(mut self, status: u16, content_type: &str) -> Response {
         let headers = vec![("Content-Type".into(), content_type.into())];
         self.head = Some(Head { status, headers });
         self
     }
 
     /// Writes the body in chunks of this many bytes.
-    pub fn in_chunks_of(mut self, bytes: usize) -> Answer {
+    pub fn in_chunks_of(mut self, bytes: usize) -> Response {
         self.framing = Framing::Chunks(bytes);
         self
     }
 
-    /// Pauses before each chunk, or before each byte of a raw answer.
-    pub fn pausing(mut self, pause: Duration) -> Answer {
+    /// Pauses before each chunk, or before each byte of a raw response.
+    pub fn pausing(mut self, pause: Duration) -> Response {
         self.pause = pause;
         self
     }
 
     /// Announces nothing: the body ends with the connection.
-    pub fn until_closed(mut self) -> Answer {
+    pub fn until_closed(mut self) -> Response {
         self.framing = Framing::None;
         self.then_cut()
     }
 
     /// Announces this length.
-    pub fn announcing(mut self, length: usize) -> Answer {
+    pub fn announcing(mut self, length: usize) -> Response {
         self.framing = Framing::Length(length);
         self
     }
 
     /// Closes the connection after the body, without the last chunk.
-    pub fn then_cut(mut self) -> Answer {
+    pub fn then_cut(mut self) -> Response {
         self.ending = Ending::Cut;
         self
     }
 
     /// Resets the connection after the body.
-    pub fn then_reset(mut self) -> Answer {
+    pub fn then_reset(mut self) -> Response {
         self.ending = Ending::Reset;
         self
     }
 
     /// Says nothing more after the body, on an open connection.
-    pub fn then_silence(mut self) -> Answer {
+    pub fn then_silence(mut self) -> Response {
         self.ending = Ending::Silence;
         self
     }
 
     /// Goes on with these bytes for ever.
-    pub fn then_forever(mut self, bytes: impl Into<Vec<u8>>) -> Answer {
+    pub fn then_forever(mut self, bytes: impl Into<Vec<u8>>) -> Response {
         self.ending = Ending::Forever(bytes.into());
         self
     }
