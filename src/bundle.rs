@@ -30,15 +30,25 @@ impl<W: Write> Bundle<W> {
         };
         // The size of a snapshot is known with its first bytes.
         let first = reader.read(most)?.unwrap_or_default();
-        let size = reader.size().unwrap_or(first.len() as u64);
+        let Some(size) = reader.size() else {
+            let what =
+                format!("the size of `{}` is not known with its first bytes", record.pathname);
+            return Err(Error::new(ErrorKind::Other, what).during(Stage::Store));
+        };
         header.set_size(size);
         header.set_path(record.pathname.trim_start_matches('/')).map_err(write_failed)?;
         header.set_cksum();
-        let content = Content { piece: first, taken: 0, reader, most };
-        self.archive.append(&header, content).map_err(|error| match error.downcast::<Error>() {
-            Ok(error) => error,
-            Err(error) => write_failed(error),
+        let mut content = Content { piece: first, taken: 0, count: 0, reader, most };
+        self.archive.append(&header, &mut content).map_err(|error| {
+            match error.downcast::<Error>() {
+                Ok(error) => error,
+                Err(error) => write_failed(error),
+            }
         })?;
+        if content.count != size {
+            let what = format!("`{}` has {} bytes, not {size}", record.pathname, content.count);
+            return Err(Error::new(ErrorKind::Other, what).during(Stage::Store));
+        }
         Ok(size)
     }
 
@@ -48,21 +58,31 @@ impl<W: Write> Bundle<W> {
     }
 }
 
-/// What a failed write means.
+/// The error of a backup whose output cannot be written.
 pub(crate) fn write_failed(error: io::Error) -> Error {
+    let limit = match error.kind() {
+        io::ErrorKind::TimedOut => ", the `store_timeout`",
+        _ => "",
+    };
+    let error = io::Error::new(error.kind(), format!("{error}{limit}"));
+    output_failed(error).remedy("discard the output, and run the backup again").during(Stage::Store)
+}
+
+/// The error of a command whose output cannot be written.
+pub(crate) fn output_failed(error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::TimedOut => ErrorKind::TimedOut,
         _ => ErrorKind::Other,
     };
     Error::new(kind, format!("cannot write the output: {error}"))
-        .remedy("discard the output, and run the backup again")
-        .during(Stage::Store)
 }
 
 /// A reader as the standard library knows readers.
 struct Content<N: Network> {
     piece: Vec<u8>,
     taken: usize,
+    /// The number of bytes that were read.
+    count: u64,
     reader: Reader<N>,
     most: usize,
 }
@@ -76,6 +96,7 @@ impl<N: Network> Read for Content<N> {
         let length = buffer.len().min(self.piece.len() - self.taken);
         buffer[..length].copy_from_slice(&self.piece[self.taken..self.taken + length]);
         self.taken += length;
+        self.count += length as u64;
         Ok(length)
     }
 }

@@ -90,6 +90,12 @@ impl Error {
         Self { message, ..self }
     }
 
+    /// Adds the file that it is about, unless a place is known already, and the stage.
+    pub fn in_file(self, path: &str, stage: Stage) -> Self {
+        let message = self.message.at(quote(path)).during(stage.name());
+        Self { message, ..self }
+    }
+
     /// Says that every member of the cluster would respond the same: nothing is to be
     /// had from another one.
     pub fn of_all_members(mut self) -> Self {
@@ -146,13 +152,17 @@ pub(crate) fn quote(text: &str) -> String {
 /// A text that came from a server, fit for a terminal: one line, bounded, without
 /// characters that act on what shows them.
 pub(crate) fn plain(text: &str) -> String {
-    let plain = |c: char| if is_hidden(c) { ' ' } else { c };
-    let mut line: String = text.trim().chars().map(plain).take(SHOWN + 1).collect();
+    let mut line: String = visible(text.trim()).chars().take(SHOWN + 1).collect();
     if line.chars().count() > SHOWN {
         line.pop();
         line.push('…');
     }
     line
+}
+
+/// A text without the characters that act on what shows them.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

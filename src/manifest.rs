@@ -69,7 +69,7 @@ pub(crate) struct Manifest {
     /// What the pages of the dump say; `null` where they were not read.
     pub database: Option<DatabaseInfo>,
     /// How far the dump is proven to be what the cluster holds.
-    proof: ProofInfo,
+    pub proof: ProofInfo,
     verified: Vec<&'static str>,
     endpoints_rejected: Vec<RejectedInfo>,
     /// What an operator must know of this backup.
@@ -172,14 +172,13 @@ impl DatabaseInfo {
     }
 
     /// Whether a manifest with this `database` describes this one. Fields that a
-    /// later version adds are nothing against it.
+    /// later version adds do not matter.
     pub(crate) fn matches(&self, reported: &serde_json::Value) -> bool {
         let this = serde_json::to_value(self).unwrap_or_else(|error| unreachable!("{error}"));
-        this.as_object().is_some_and(|fields| {
-            fields
-                .iter()
-                .all(|(name, value)| reported.get(name).is_none_or(|reported| reported == value))
-        })
+        let (Some(this), Some(reported)) = (this.as_object(), reported.as_object()) else {
+            return false;
+        };
+        this.iter().all(|(name, value)| reported.get(name).is_none_or(|reported| reported == value))
     }
 }
 
@@ -211,9 +210,11 @@ pub(crate) struct Dumped {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct ProofInfo {
-    outcome: &'static str,
-    reason: Option<String>,
+pub(crate) struct ProofInfo {
+    /// `proven`, `self-consistent`, `unproven` or `off`.
+    pub outcome: &'static str,
+    /// Why it is not more.
+    pub reason: Option<String>,
     members: Vec<VoteInfo>,
 }
 

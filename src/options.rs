@@ -1,6 +1,6 @@
 //! The options of the connector: one table, and what it is read into.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quote};
 use crate::etcd::transport::Transport;
 use crate::snapshot::verifier::{Checks, Hashing};
 use plakar_connector::{
@@ -127,6 +127,8 @@ pub struct Options {
     pub checks: Checks,
     /// Whether a snapshot that no majority of the voters proves is refused.
     pub proof_required: bool,
+    /// What the user must know of them before anything is contacted.
+    pub warnings: Vec<String>,
 }
 
 impl Options {
@@ -136,7 +138,8 @@ impl Options {
             get(config, names::LOCATION).ok_or_else(|| invalid("the location is missing"))?;
         let source = location::parse(&PROTOCOLS, location, get(config, names::ENDPOINTS))
             .map_err(invalid)?;
-        Self::new(source.authorities, config)
+        let warnings = source.warning().into_iter().collect();
+        Ok(Self { warnings, ..Self::new(source.authorities, config)? })
     }
 
     /// Checks a config for members that were resolved from it; contacts nothing.
@@ -152,7 +155,7 @@ impl Options {
             Some("grpc") => Some(Transport::Grpc),
             Some("gateway") => Some(Transport::Gateway),
             Some(other) => {
-                return Err(invalid(format!("option `transport`: unknown value `{other}`"))
+                return Err(option("transport", format!("unknown value {}", quote(other)))
                     .remedy("use `auto`, `grpc` or `gateway`"));
             }
         };
@@ -163,12 +166,13 @@ impl Options {
             Some("require") => (Some(memory), true),
             Some("off") => (None, false),
             Some(other) => {
-                return Err(invalid(format!("option `proof`: unknown value `{other}`"))
+                return Err(option("proof", format!("unknown value {}", quote(other)))
                     .remedy("use `auto`, `require` or `off`"));
             }
         };
         let checks = Checks { hashing: Hashing::Here, proof_memory };
-        Ok(Self { endpoints, credentials, transport, limits, checks, proof_required })
+        let warnings = Vec::new();
+        Ok(Self { endpoints, credentials, transport, limits, checks, proof_required, warnings })
     }
 
     /// What identifies this source: the endpoints, as typed.
@@ -185,17 +189,19 @@ fn get<'a>(config: &'a [(String, String)], name: &str) -> Option<&'a str> {
 /// The most memory for the proof, in bytes: what the sandbox of `plakar-wasm` leaves for it.
 pub(crate) const PROOF_MEMORY_MOST: usize = 256 << 20;
 
-/// The memory for the proof where nobody says. A host gives a component 64 MiB at least.
+/// The memory for the proof if it is not given. A host gives a component 64 MiB at least.
 const PROOF_MEMORY: usize = 32 << 20;
 
 fn proof_memory(text: Option<&str>) -> Result<usize> {
     let Some(text) = text else { return Ok(PROOF_MEMORY) };
-    let mebibytes = text.strip_suffix("MiB").and_then(|number| number.parse::<usize>().ok());
+    let is_number = |number: &&str| number.bytes().all(|byte| byte.is_ascii_digit());
+    let mebibytes =
+        text.strip_suffix("MiB").filter(is_number).and_then(|n| n.parse::<usize>().ok());
     mebibytes
         .and_then(|number| number.checked_mul(1 << 20))
         .filter(|bytes| (1..=PROOF_MEMORY_MOST).contains(bytes))
         .ok_or_else(|| {
-            invalid(format!("option `proof_memory`: invalid size `{text}`"))
+            option("proof_memory", format!("invalid size {}", quote(text)))
                 .remedy("write a whole number of mebibytes from `1MiB` to `256MiB`")
         })
 }
@@ -208,10 +214,10 @@ fn credentials(username: Option<&str>, password: Option<&str>) -> Result<Option<
         (Some(username), Some(password)) => {
             Ok(Some(Credentials { username: username.into(), password: password.into() }))
         }
-        (Some(_), None) => Err(invalid("`username` is set, and no password")
+        (Some(_), None) => Err(invalid("`username` is set, but no password is")
             .remedy("set `password_file`, or `password`")),
         (None, Some(_)) => {
-            Err(invalid("a password is set, and no `username`").remedy("give `username`"))
+            Err(invalid("a password is set, but no `username` is").remedy("give `username`"))
         }
     }
 }
@@ -235,6 +241,11 @@ fn known(name: &str) -> Result<()> {
         .remedy("use `plakar-wasm` instead of `wasmtime`"));
     }
     Err(invalid(names::unknown_option(name, OPTIONS.iter().map(|option| option.name))))
+}
+
+/// The error of this option.
+fn option(name: &str, what: impl Into<String>) -> Error {
+    invalid(Message::new(what).at(format_args!("option `{name}`")))
 }
 
 fn invalid(what: impl Into<Message>) -> Error {

@@ -48,7 +48,7 @@ impl Verdict {
 pub(crate) struct Vote {
     /// Where it was asked.
     pub endpoint: Authority,
-    /// Who responded; zero if nobody says.
+    /// Who responded; zero if that is unknown.
     pub member_id: u64,
     /// What it responded.
     pub reported: Option<HashKv>,
@@ -135,13 +135,33 @@ pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outco
     if !agree.is_empty() && alone && disagree.is_empty() {
         return Ok(Outcome::SelfConsistent);
     }
-    Ok(Outcome::Unproven(match (voters.len(), disagree.len()) {
-        (0, _) => "the voting members of the cluster are unknown".into(),
-        (all, 0) => format!("{} of {all} voting members agree", agree.len()),
-        (all, others) => {
-            format!("{} of {all} voting members agree, {others} disagree", agree.len())
+    Ok(Outcome::Unproven(match (voters.len(), agree.len(), disagree.len()) {
+        (0, ..) => "the voting members of the cluster are unknown".into(),
+        (_, 0, 0) => format!("no voting member was compared{}", not_compared(votes)),
+        (all, agree, 0) => {
+            format!("{agree} of {all} voting members agree{}", not_compared(votes))
         }
+        (all, agree, others) => format!(
+            "{agree} of {all} voting members agree, {others} disagree{}",
+            not_compared(votes)
+        ),
     }))
+}
+
+/// The members that were not compared, each with the reason, in brackets.
+pub(crate) fn not_compared(votes: &[Vote]) -> String {
+    /// More would hide what the message is about.
+    const SHOWN: usize = 3;
+    let mut reasons: Vec<String> = votes
+        .iter()
+        .filter_map(|vote| Some(format!("`{}`: {}", vote.endpoint, vote.verdict.reason()?)))
+        .collect();
+    let left_out = reasons.len().saturating_sub(SHOWN);
+    reasons.truncate(SHOWN);
+    if left_out > 0 {
+        reasons.push(format!("and {left_out} more"));
+    }
+    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) }
 }
 
 #[cfg(test)]
@@ -172,11 +192,11 @@ mod tests {
             (&[1, 2, 3], &[], &[1, 2, 3, 4, 5], "proven"),
             (&[1], &[], &[1, 2, 3], "self-consistent"),
             (&[1], &[], &[1], "self-consistent"),
-            (&[1, 2], &[], &[1, 2, 3, 4, 5], "unproven: 2 of 5 voting members agree"),
-            (&[2], &[], &[1, 2, 3], "unproven: 1 of 3 voting members agree"),
-            (&[1], &[2], &[1, 2, 3], "unproven: 1 of 3 voting members agree, 1 disagree"),
-            (&[], &[], &[1, 2, 3], "unproven: 0 of 3 voting members agree"),
-            (&[1], &[2], &[1, 2], "unproven: 1 of 2 voting members agree, 1 disagree"),
+            (&[1, 2], &[], &[1, 2, 3, 4, 5], "unproven: 2 of 5 voting members agree (SILENT)"),
+            (&[2], &[], &[1, 2, 3], "unproven: 1 of 3 voting members agree (SILENT)"),
+            (&[1], &[2], &[1, 2, 3], "unproven: 1 of 3 voting members agree, 1 disagree (SILENT)"),
+            (&[], &[], &[1, 2, 3], "unproven: no voting member was compared (SILENT)"),
+            (&[1], &[2], &[1, 2], "unproven: 1 of 2 voting members agree, 1 disagree (SILENT)"),
             (&[1, 2], &[], &[], "unproven: the voting members of the cluster are unknown"),
             // The same member at several endpoints, and one that does not vote.
             (&[1, 1, 1], &[], &[1, 2, 3], "self-consistent"),
@@ -184,8 +204,17 @@ mod tests {
             (&[1, 2], &[9, 8, 7], &[1, 2, 3], "proven"),
         ] {
             let reported = judged(agree, disagree, voters).map(|outcome| outcome.to_string());
-            assert_eq!(reported, Ok(outcome.into()), "{agree:?} {disagree:?} {voters:?}");
+            let outcome = outcome.replace("SILENT", "`m1:2379`: silent");
+            assert_eq!(reported, Ok(outcome), "{agree:?} {disagree:?} {voters:?}");
         }
+    }
+
+    #[test]
+    fn of_many_members_that_were_not_compared_some_are_named() {
+        let silent = |id| vote(id, Verdict::NotAsked("silent".into()));
+        let text = not_compared(&[1, 2, 3, 4, 5].map(silent));
+        assert_eq!(text, " (`m1:2379`: silent, `m2:2379`: silent, `m3:2379`: silent, and 2 more)");
+        assert_eq!(not_compared(&[vote(1, Verdict::Agrees)]), "");
     }
 
     #[test]

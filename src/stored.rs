@@ -17,11 +17,11 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-/// The largest `manifest.json` that is read back, in bytes.
-const MANIFEST_MOST: u64 = 1 << 20;
+/// The largest `manifest.json` or `RESTORE.md` that is read back, in bytes: several times
+/// what the bounds of a member list allow.
+const TEXT_MOST: u64 = 8 << 20;
 
-/// The observer of the pages. The caller keeps it as well, and the reader is there once
-/// for all who ask.
+/// The observer of the pages. Shared: the caller asks it after the reader has filled it.
 pub(crate) type Onlooker = Rc<RefCell<dyn Observer>>;
 
 /// An [`Onlooker`] who keeps nothing.
@@ -55,7 +55,7 @@ impl Source {
             Some(path) => verify_directory(Path::new(path)),
             None => verify(self.open()?, PROOF_MEMORY_MOST, nobody()),
         }
-        .map_err(|error| error.during(Stage::Verify))?;
+        .map_err(|error| self.located(error))?;
         let mut text = format!("ok: {} bytes, sha256 {}\n", proof.size, hex(&proof.sha256));
         let _ = match pages {
             Ok(keyspace) => writeln!(text, "{}", keyspace.found),
@@ -68,8 +68,16 @@ impl Source {
     /// bytes for what it keeps; that the pages cannot be read is an error.
     pub(crate) fn read(&self, memory: usize, observer: Onlooker) -> Result<Keyspace<Onlooker>> {
         let (_, pages) =
-            verify(self.open()?, memory, observer).map_err(|error| error.during(Stage::Verify))?;
-        pages.map_err(|unread| unreadable(&unread))
+            verify(self.open()?, memory, observer).map_err(|error| self.located(error))?;
+        pages.map_err(|unread| self.located(unreadable(&unread)))
+    }
+
+    /// An error with the file that it is about, and the stage.
+    fn located(&self, error: Error) -> Error {
+        match self {
+            Source::Stdin => error.during(Stage::Verify),
+            Source::Path(path) => error.in_file(path, Stage::Verify),
+        }
     }
 
     fn open(&self) -> Result<Box<dyn Read>> {
@@ -158,7 +166,7 @@ fn verify_bundle(
     observer: Onlooker,
 ) -> Result<Verified<Onlooker>> {
     let broken = |error: io::Error| incomplete(&format!("it cannot be read ({error})"));
-    let mut files = Files { dump: None, manifest: None, has_guide: false };
+    let mut files = Files { dump: None, manifest: None, guide: None };
     let mut observer = Some(observer);
     for entry in tar::Archive::new(input).entries().map_err(broken)? {
         let entry = entry.map_err(broken)?;
@@ -175,8 +183,14 @@ fn verify_bundle(
                 }
                 files.dump = Some(found);
             }
+            MANIFEST if files.manifest.is_some() => {
+                return Err(incomplete("it contains two files `manifest.json`"));
+            }
             MANIFEST => files.manifest = Some(Manifest::read(entry)?),
-            GUIDE => files.has_guide = true,
+            GUIDE if files.guide.is_some() => {
+                return Err(incomplete("it contains two files `RESTORE.md`"));
+            }
+            GUIDE => files.guide = Some(read_guide(entry)?),
             _ => {}
         }
     }
@@ -193,7 +207,7 @@ fn verify_directory(directory: &Path) -> Result<Verified<Onlooker>> {
     };
     Files {
         manifest: file(MANIFEST)?.map(Manifest::read).transpose()?,
-        has_guide: file(GUIDE)?.is_some(),
+        guide: file(GUIDE)?.map(read_guide).transpose()?,
         dump: file(DUMP)?
             .map(|dump| file::verify(dump, PROOF_MEMORY_MOST, nobody()))
             .transpose()?,
@@ -218,7 +232,7 @@ struct Dump {
 
 impl Manifest {
     fn read(file: impl Read) -> Result<Self> {
-        serde_json::from_reader(file.take(MANIFEST_MOST))
+        serde_json::from_reader(file.take(TEXT_MOST))
             .map_err(|error| incomplete(&format!("its `manifest.json` cannot be read ({error})")))
     }
 }
@@ -227,7 +241,7 @@ impl Manifest {
 struct Files {
     dump: Option<Verified<Onlooker>>,
     manifest: Option<Manifest>,
-    has_guide: bool,
+    guide: Option<String>,
 }
 
 impl Files {
@@ -236,27 +250,35 @@ impl Files {
         let (proof, pages) = self.dump.ok_or_else(|| incomplete("it has no `dump`"))?;
         let Manifest { dump, database } =
             self.manifest.ok_or_else(|| incomplete("it has no `manifest.json`"))?;
-        if !self.has_guide {
-            return Err(incomplete("it has no `RESTORE.md`"));
-        }
+        let guide = self.guide.ok_or_else(|| incomplete("it has no `RESTORE.md`"))?;
         let is_the_dump = dump.bytes == proof.size && dump.sha256 == hex(&proof.sha256);
         let matches = match (&pages, database) {
             (Ok(keyspace), Some(reported)) => DatabaseInfo::of(keyspace).matches(&reported),
             _ => true,
         };
-        if is_the_dump && matches {
-            Ok((proof, pages))
-        } else {
-            Err(Error::new(
-                ErrorKind::Corrupt,
-                "the dump is not the one described in `manifest.json`",
-            )
-            .remedy("do not restore it; use another backup"))
+        let foreign = |what: &str| Error::new(ErrorKind::Corrupt, what).remedy(file::USE_ANOTHER);
+        if !is_the_dump || !matches {
+            return Err(foreign("the dump is not the one described in `manifest.json`"));
         }
+        // Its commands name the dump by its digest.
+        if !guide.contains(&hex(&proof.sha256)) {
+            return Err(foreign(
+                "`RESTORE.md` is not the one of this dump: its SHA-256 is not in it",
+            ));
+        }
+        Ok((proof, pages))
     }
+}
+
+fn read_guide(file: impl Read) -> Result<String> {
+    let mut text = String::new();
+    file.take(TEXT_MOST)
+        .read_to_string(&mut text)
+        .map_err(|error| incomplete(&format!("its `RESTORE.md` cannot be read ({error})")))?;
+    Ok(text)
 }
 
 fn incomplete(what: &str) -> Error {
     Error::new(ErrorKind::Interrupted, format!("the backup is incomplete: {what}"))
-        .remedy("do not restore it; use another backup")
+        .remedy(file::USE_ANOTHER)
 }

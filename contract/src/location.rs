@@ -64,6 +64,16 @@ pub struct Source<'a> {
     pub protocol: Protocol<'a>,
     /// Where to connect: in the order typed, without duplicates, at least one.
     pub authorities: Vec<Authority>,
+    /// The host of the location, if `endpoints` is given and does not contain it.
+    pub unused: Option<Authority>,
+}
+
+impl Source<'_> {
+    /// A warning if the user typed a location that is not used.
+    pub fn warning(&self) -> Option<String> {
+        let unused = self.unused.as_ref()?;
+        Some(format!("`{unused}`, the location, is not in `{ENDPOINTS}`: it is not used"))
+    }
 }
 
 /// Reads a location and, if given, the `endpoints` that take precedence over it.
@@ -100,14 +110,18 @@ pub fn parse<'a>(
         "" => None,
         host => Some(authority(host, protocol).map_err(|f| bad(f.reason, f.remedy.into()))?),
     };
-    let authorities = match endpoints {
-        Some(list) => parse_endpoints(protocols, protocol, list)?,
-        None => named.into_iter().collect(),
+    let (authorities, unused) = match endpoints {
+        Some(list) => {
+            let authorities = parse_endpoints(protocols, protocol, list)?;
+            let unused = named.filter(|named| !authorities.contains(named));
+            (authorities, unused)
+        }
+        None => (named.into_iter().collect(), None),
     };
     if authorities.is_empty() {
         return Err(bad("it names no host", format!("{}, or give `{ENDPOINTS}`", forms())));
     }
-    Ok(Source { protocol, authorities })
+    Ok(Source { protocol, authorities, unused })
 }
 
 fn parse_endpoints(
@@ -385,6 +399,21 @@ mod tests {
             granted("etcd+https://", Some("a,https://b:1,HTTPS://c,Etcd+Https://d/")),
             ["https://a:2379", "https://b:1", "https://c:2379", "https://d:2379"]
         );
+    }
+
+    #[test]
+    fn a_location_that_endpoints_replace_is_reported() {
+        let warning =
+            |location, endpoints| parse(&ETCD, location, endpoints).expect("it is fine").warning();
+        let warned = warning("etcd://node9", Some("node1,node2")).expect("a warning");
+        assert!(warned.starts_with("`node9:2379`"), "{warned}");
+        for (location, endpoints) in [
+            ("etcd://NODE1:2379", Some("node1,node2")),
+            ("etcd://", Some("node1")),
+            ("etcd://node1", None),
+        ] {
+            assert_eq!(warning(location, endpoints), None);
+        }
     }
 
     #[test]

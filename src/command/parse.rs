@@ -2,7 +2,7 @@
 
 use super::help::help;
 use super::{Command, PasswordSource, Target};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quote};
 use crate::look::{Look, text::read_key};
 use crate::stored::Source;
 use plakar_connector::{ErrorKind, names};
@@ -33,12 +33,16 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 config.retain(|(known, _)| known != name);
                 config.push((name.to_string(), value.to_string()));
             }
-            Long("password-stdin") => password = Some(PasswordSource::Stdin),
+            Long("password-stdin") => once(&mut password, PasswordSource::Stdin, "a password")?,
             Long("password-env") => {
-                password = Some(PasswordSource::Variable(text(parser.value().map_err(usage)?)?));
+                let name = text(parser.value().map_err(usage)?)?;
+                once(&mut password, PasswordSource::Variable(name), "a password")?;
             }
             Long("bundle") => bundle = true,
-            Long("file") => file = Some(Source::from(text(parser.value().map_err(usage)?)?)),
+            Long("file") => {
+                let path = text(parser.value().map_err(usage)?)?;
+                once(&mut file, Source::from(path), "`--file`")?;
+            }
             Long("json") => json = true,
             Value(word) => words.push(text(word)?),
             other => return Err(usage(other.unexpected())),
@@ -51,6 +55,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         let location = words.next().ok_or_else(|| wrong_call("the location is missing".into()))?;
         if config.iter().any(|(name, _)| name == names::LOCATION) {
             return Err(wrong_call("the location is an argument, not an option".into()));
+        }
+        if password.is_some() && config.iter().any(|(name, _)| name == "password") {
+            return Err(wrong_call("a password is given twice".into()));
         }
         let mut config = std::mem::take(&mut config);
         config.push((names::LOCATION.into(), location));
@@ -81,14 +88,31 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             _ => return Err(wrong_call("`diff` needs two dumps".into())),
         },
         Some("help") => Command::Print(help()),
-        Some(other) => return Err(wrong_call(format!("unknown command `{other}`"))),
+        Some(other) => return Err(wrong_call(format!("unknown command {}", quote(other)))),
         None => return Err(wrong_call("no command is given".into())),
     };
-    let unused = bundle || json || file.is_some() || !config.is_empty() || password.is_some();
-    if unused || words.next().is_some() {
-        return Err(wrong_call("this command does not accept all of these arguments".into()));
+    let unused = [
+        (bundle, "--bundle"),
+        (json, "--json"),
+        (file.is_some(), "--file"),
+        (!config.is_empty(), "-o"),
+        (password.is_some(), "a password"),
+    ];
+    let unused = unused.into_iter().find(|(is_unused, _)| *is_unused);
+    let unused = unused.map(|(_, name)| name.to_string()).or_else(|| words.next());
+    let command = command.unwrap_or_default();
+    match unused {
+        Some(unused) => Err(wrong_call(format!("`{command}` does not accept {}", quote(&unused)))),
+        None => Ok(parsed),
     }
-    Ok(parsed)
+}
+
+/// Sets what may be given once.
+fn once<T>(place: &mut Option<T>, value: T, name: &str) -> Result<()> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(wrong_call(format!("{name} is given twice"))),
+    }
 }
 
 fn text(argument: OsString) -> Result<String> {
@@ -155,6 +179,9 @@ mod tests {
             "backup --json etcd://h",
             "ping --file a etcd://h",
             "verify --password-stdin",
+            "keys --file a --file b",
+            "ping --password-stdin --password-env P etcd://h",
+            "ping --password-stdin -o password=p etcd://h",
             "backup --frobnicate etcd://h",
             "backup -o location=etcd://i etcd://h",
         ] {

@@ -1,7 +1,7 @@
 //! What a failed exchange with a member means, and what to do about it.
 
 use super::transport::Transport;
-use crate::error::{Error, Stage, plain};
+use crate::error::{Error, Stage, plain, visible};
 use crate::net::{NetworkError, Timeouts};
 use plakar_connector::names::NO_HTTP2;
 use plakar_connector::{Authority, ErrorKind, limits};
@@ -142,7 +142,7 @@ impl Transport {
         } else {
             remedy
         };
-        Error::new(ErrorKind::Unreachable, what).remedy(remedy)
+        Error::new(ErrorKind::Unreachable, visible(what)).remedy(visible(remedy))
     }
 }
 

@@ -89,7 +89,7 @@ pub trait UnaryResponse: prost::Message + de::DeserializeOwned + Default {
 }
 
 /// The most members of a cluster that are taken in; etcd's own advice is seven.
-const MEMBERS: usize = 64;
+pub(crate) const MEMBERS: usize = 64;
 
 /// The most URLs of one kind that a member may have.
 const URLS: usize = 16;

@@ -2,11 +2,11 @@
 
 use super::reader::{Dump, DumpState};
 use super::{Fate, Import, Phase};
+use crate::error::visible;
 use crate::etcd::messages::Id;
 use crate::manifest;
 use crate::net::Network;
 use crate::quorum::Outcome;
-use plakar_connector::text::is_hidden;
 
 impl<N: Network> Import<N> {
     /// What is known so far, by name; without what is unknown.
@@ -16,8 +16,7 @@ impl<N: Network> Import<N> {
         let mut fact = |name, value: String| {
             if !value.is_empty() {
                 // Texts of servers are among them.
-                let plain = value.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
-                facts.push((name, plain));
+                facts.push((name, visible(&value)));
             }
         };
         if let Some(chosen) = chosen {
@@ -48,14 +47,15 @@ impl<N: Network> Import<N> {
             fact("revision", manifest.revision.to_string());
         }
         // If the host hashes, its acknowledgement is the last part of the proof.
-        let is_stored = matches!(
-            self.phase,
-            Phase::AwaitingDump(Some(Fate::Stored(_)))
-                | Phase::Guide(_)
-                | Phase::Finished(Some(_))
-                | Phase::Failed(_, Some(Fate::Stored(_)))
-        );
-        if let (true, DumpState::Verified(dumped)) = (is_stored, state) {
+        let is_stored = |size| match self.phase {
+            Phase::AwaitingDump(Some(Fate::Stored(stored)))
+            | Phase::Failed(_, Some(Fate::Stored(stored))) => stored == size,
+            Phase::Guide(_) | Phase::Finished(Some(_)) => true,
+            _ => false,
+        };
+        if let DumpState::Verified(dumped) = state
+            && is_stored(dumped.proof.size)
+        {
             let evidence = &dumped.evidence;
             let outcome = evidence.outcome.as_ref().map(Outcome::to_string);
             fact("bytes", dumped.proof.size.to_string());

@@ -111,7 +111,7 @@ impl<N: Network> Import<N> {
         }
     }
 
-    /// The next step; the first one contacts the members. An error is the last one.
+    /// The next step; the first one contacts the members. After an error, every call returns it.
     pub fn advance(&mut self) -> Result<Step<N>> {
         let (phase, step) = match std::mem::replace(&mut self.phase, Phase::Start) {
             Phase::Start => match self.dump.borrow_mut().choose_member() {
@@ -157,10 +157,16 @@ impl<N: Network> Import<N> {
         Step::Record(Record { id, pathname, mode, modified: self.created_at, content })
     }
 
-    /// Takes note of what became of a record.
+    /// Takes note of what became of a record. A dump that is stored without the files that
+    /// describe it is not a backup.
     pub fn acknowledge(&mut self, id: u64, fate: Fate) {
-        if let (DUMP_ID, Phase::AwaitingDump(known)) = (id, &mut self.phase) {
-            *known = Some(fate);
+        match (id, &mut self.phase, fate) {
+            (DUMP_ID, Phase::AwaitingDump(known), fate) => *known = Some(fate),
+            (_, Phase::Guide(_) | Phase::Finished(Some(_)), Fate::Skipped) => {
+                let error = not_stored(ErrorKind::Other, "a file of the backup was left out");
+                self.phase = Phase::Failed(error, None);
+            }
+            _ => {}
         }
     }
 

@@ -41,7 +41,11 @@ pub(super) fn prove<N: Network>(
     let is_enough =
         outcome == Outcome::Proven || (outcome == Outcome::SelfConsistent && voters.len() == 1);
     if is_required && !is_enough {
-        return Err(not_proven(&outcome.to_string()).at(&endpoint, Stage::Proof));
+        let missing = match outcome {
+            Outcome::SelfConsistent => quorum::not_compared(&votes),
+            _ => String::new(),
+        };
+        return Err(not_proven(&format!("{outcome}{missing}")).at(&endpoint, Stage::Proof));
     }
     let info = DatabaseInfo::of(&keyspace);
     Ok(Evidence { database: Some((keyspace.found, info)), outcome: Some(outcome), votes })

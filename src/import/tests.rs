@@ -238,6 +238,35 @@ fn the_digest_leaves_only_after_the_proof() {
 }
 
 #[test]
+fn a_dump_without_its_manifest_or_guide_is_not_a_backup() {
+    for skipped in [DUMP_ID + 1, DUMP_ID + 2] {
+        let network = Scripted::default();
+        network.member("a", 1, 1);
+        let mut import = import(&network, "a", &[]);
+        read(&mut dump(&mut import)).expect("a dump");
+        import.acknowledge(DUMP_ID, Fate::Stored(1568));
+        while let Ok(Step::Record(record)) = import.advance() {
+            let fate = if record.id == skipped { Fate::Skipped } else { Fate::Stored(1) };
+            import.acknowledge(record.id, fate);
+        }
+        let error = import.finish().expect_err("a file is missing");
+        assert!(error.to_string().contains("left out"), "{error}");
+        assert!(!import.facts().iter().any(|(name, _)| *name == "verified"));
+    }
+}
+
+#[test]
+fn a_dump_of_which_the_store_kept_less_is_not_reported_as_verified() {
+    let network = Scripted::default();
+    network.member("a", 1, 1);
+    let mut import = import(&network, "a", &[]);
+    read(&mut dump(&mut import)).expect("a dump");
+    import.acknowledge(DUMP_ID, Fate::Stored(1567));
+    assert!(import.advance().is_err());
+    assert!(!import.facts().iter().any(|(name, _)| *name == "verified"));
+}
+
+#[test]
 fn the_next_member_is_taken_while_nothing_was_handed_out() {
     let network = Scripted::default();
     network.member("a", 1, 3);

@@ -1,7 +1,7 @@
 //! `diff`: what changed from one dump to the next.
 
 use super::names::{Listed, Live};
-use super::{KeyJson, Style, end, tell, text};
+use super::{KeyJson, Style, flush, text, write};
 use crate::error::Result;
 use crate::json;
 use crate::options::PROOF_MEMORY_MOST;
@@ -63,7 +63,7 @@ pub(super) fn run(old: &Source, new: &Source, style: Style, out: &mut impl Write
                 new_mod_revision: main(after),
             })
         };
-        tell(out, line.as_bytes())
+        write(out, line.as_bytes())
     })?;
     let Counts { added, changed, removed, .. } = counts;
     let last = if !style.json {
@@ -74,8 +74,8 @@ pub(super) fn run(old: &Source, new: &Source, style: Style, out: &mut impl Write
     } else {
         json::line(&counts)
     };
-    tell(out, last.as_bytes())?;
-    end(out)
+    write(out, last.as_bytes())?;
+    flush(out)
 }
 
 /// Goes through both in the order of their keys.

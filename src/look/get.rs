@@ -1,6 +1,8 @@
 //! `get`: what one key holds.
 
-use super::{KeyJson, Outcome, Style, damaged, end, lease, tell, text, text_or_base64, too_much};
+use super::{
+    KeyJson, Outcome, Style, damaged, flush, lease, text, text_or_base64, too_much, write,
+};
 use crate::error::Result;
 use crate::etcd::messages::{Id, KeyValue};
 use crate::json;
@@ -30,7 +32,7 @@ struct Line<'a> {
     size: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a str>,
-    /// What is no text.
+    /// If it is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     value_base64: Option<String>,
 }
@@ -79,12 +81,12 @@ pub(super) fn run(
                 value,
                 value_base64,
             });
-            tell(out, line.as_bytes())?;
+            write(out, line.as_bytes())?;
         }
-        Style { terminal: true, .. } => tell(out, text::show_value(&pair.value).as_bytes())?,
-        Style { .. } => tell(out, &pair.value)?,
+        Style { terminal: true, .. } => write(out, text::show_value(&pair.value).as_bytes())?,
+        Style { .. } => write(out, &pair.value)?,
     }
-    end(out)?;
+    flush(out)?;
     Ok(Outcome::Printed)
 }
 
@@ -92,12 +94,12 @@ pub(super) fn run(
 #[derive(Default)]
 struct Copies {
     key: Vec<u8>,
-    copies: Vec<Copy>,
+    copies: Vec<Kept>,
     /// Where among them a revision was kept first. Free pages hold it again and again.
     first: HashMap<(u64, u32), usize>,
 }
 
-struct Copy {
+struct Kept {
     /// The index of its row.
     index: u32,
     /// The value as etcd encodes it; `None` if it does not fit into the memory.
@@ -136,7 +138,7 @@ impl Observer for Copies {
             value.filter(|value| budget.take(value.len()).is_ok()).map(Bytes::copy_from_slice)
         });
         self.first.entry((row.main, row.sub)).or_insert(self.copies.len());
-        self.copies.push(Copy { index, value: kept });
+        self.copies.push(Kept { index, value: kept });
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `keys`: which keys are there, in the order of their bytes.
 
 use super::names::Listed;
-use super::{KeyJson, Style, damaged, end, lease, tell, text};
+use super::{KeyJson, Style, damaged, flush, lease, text, write};
 use crate::error::Result;
 use crate::etcd::messages::Id;
 use crate::json;
@@ -46,7 +46,7 @@ pub(super) fn run(
                 size: detail.size,
             })
         };
-        tell(out, line.as_bytes())?;
+        write(out, line.as_bytes())?;
     }
-    end(out)
+    flush(out)
 }

@@ -25,7 +25,7 @@ pub(crate) mod names;
 pub(crate) mod show;
 pub(crate) mod text;
 
-use crate::bundle::write_failed;
+use crate::bundle::output_failed;
 use crate::error::{Error, Result};
 use crate::etcd::messages::Id;
 use crate::snapshot::verifier::Unread;
@@ -35,7 +35,7 @@ use serde::Serialize;
 use std::io::Write;
 use std::time::Duration;
 
-/// The longest time in which nobody takes what was found, as for a backup.
+/// The longest time in which the reader accepts nothing: the default of a backup.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is looked for, and where.
@@ -84,14 +84,20 @@ pub(crate) enum Outcome {
     Absent(String),
 }
 
+/// Writes all that a command prints.
+pub(crate) fn print(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    write(out, bytes)?;
+    flush(out)
+}
+
 /// Writes what was found.
-fn tell(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
-    out.write_all(bytes).map_err(|error| write_failed(error).without_remedy())
+fn write(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    out.write_all(bytes).map_err(output_failed)
 }
 
 /// Ends what was written.
-fn end(out: &mut impl Write) -> Result<()> {
-    out.flush().map_err(|error| write_failed(error).without_remedy())
+fn flush(out: &mut impl Write) -> Result<()> {
+    out.flush().map_err(output_failed)
 }
 
 /// The error of a command that needs more memory than there is.
@@ -111,7 +117,7 @@ fn damaged(key: &[u8]) -> Error {
 struct KeyJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
-    /// What is no text.
+    /// If it is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_base64: Option<String>,
 }

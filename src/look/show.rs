@@ -1,6 +1,6 @@
 //! `show`: what the pages of a dump say.
 
-use super::{Style, end, tell};
+use super::{Style, flush, write};
 use crate::error::{Result, plain};
 use crate::etcd::messages::Id;
 use crate::json;
@@ -14,8 +14,8 @@ pub(super) fn run(source: &Source, style: Style, out: &mut impl Write) -> Result
     let keyspace = source.read(PROOF_MEMORY_MOST, nobody())?;
     let text =
         if style.json { json::pretty(&DatabaseInfo::of(&keyspace)) } else { lines(&keyspace) };
-    tell(out, text.as_bytes())?;
-    end(out)
+    write(out, text.as_bytes())?;
+    flush(out)
 }
 
 /// What was found, one thing a line.

@@ -241,7 +241,10 @@ fn a_damaged_or_cut_dump_gives_an_error_and_nothing_else() {
                     [ErrorKind::Corrupt, ErrorKind::Interrupted].contains(&error.kind),
                     "{error}"
                 );
-                assert!(error.to_string().starts_with("verify: "), "{error}");
+                // The file is named, and not the member: it may be gone when this is read.
+                let text = error.to_string();
+                assert!(text.starts_with(&format!("`{}`: verify: ", files.path("dump"))), "{text}");
+                assert!(text.contains("another backup") && !text.contains("member"), "{text}");
                 assert!(out.is_empty(), "{what:?}");
             }
         }
@@ -354,11 +357,12 @@ fn what_takes_more_memory_than_there_is_is_an_error_and_says_so() {
 fn directory(files: &Files, database: &Database) -> (Source, std::path::PathBuf) {
     let dump = database.dump();
     files.put("dump", &dump);
-    files.put("RESTORE.md", b"the way back");
+    let digest = hex(&dump[dump.len() - 32..]);
+    files.put("RESTORE.md", format!("sha256 {digest}").as_bytes());
     let keyspace = files.put("dump", &dump).read(PROOF_MEMORY_MOST, nobody()).expect("a database");
     let manifest = serde_json::json!({
         "version": 1,
-        "dump": { "bytes": dump.len(), "sha256": hex(&dump[dump.len() - 32..]) },
+        "dump": { "bytes": dump.len(), "sha256": digest },
         "database": DatabaseInfo::of(&keyspace),
     });
     files.put("manifest.json", manifest.to_string().as_bytes());
@@ -380,10 +384,20 @@ fn a_directory_is_verified_against_its_manifest() {
     assert!(text.starts_with("ok: ") && text.contains("revision 2, 1 keys"), "{text}");
 
     let manifest = std::fs::read_to_string(path.join("manifest.json")).expect("it is there");
-    for (reported, other) in [("\"keys\":1", "\"keys\":2"), ("\"hash_kv\":", "\"hash_kv\":1")] {
+    for (reported, other) in [
+        ("\"keys\":1", "\"keys\":2"),
+        ("\"hash_kv\":", "\"hash_kv\":1"),
+        ("\"database\":", "\"database\":7,\"was\":"),
+    ] {
         files.put("manifest.json", manifest.replace(reported, other).as_bytes());
         refused(&source, ErrorKind::Corrupt, "`manifest.json`");
     }
+    directory(&files, &database);
+    for guide in [&b""[..], b"the guide of another backup"] {
+        files.put("RESTORE.md", guide);
+        refused(&source, ErrorKind::Corrupt, "`RESTORE.md` is not the one of this dump");
+    }
+    directory(&files, &database);
     files.put("manifest.json", b"{");
     refused(&source, ErrorKind::Interrupted, "`manifest.json`");
     for name in ["dump", "manifest.json", "RESTORE.md"] {

@@ -7,7 +7,7 @@
 const BLOCK: usize = 64 << 10;
 
 /// The memory that a proof may still take, in bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Budget {
     left: usize,
 }

@@ -7,7 +7,9 @@ use super::revision::revision_key;
 use super::seen::Seen;
 use super::walk::{Elements, Leaf, Walk};
 use crate::etcd::alarm::{Alarm, AlarmType};
-use crate::etcd::messages::{AlarmMember, Member};
+use crate::etcd::messages::{
+    AlarmMember, MEMBERS, Member, MemberList, UnaryResponse, version_or_none,
+};
 use prost::Message;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,6 +17,9 @@ use std::collections::BTreeMap;
 /// The buckets that are read for what they contain; of others only the pages are checked.
 const READ: [&[u8]; 8] =
     [b"alarm", b"auth", b"authRoles", b"authUsers", b"key", b"lease", b"members", b"meta"];
+
+/// The most alarms that are read: each member can have two.
+const ALARMS: usize = 2 * MEMBERS;
 
 /// The buckets of a database, and the walk that reads their pages.
 pub(super) struct Buckets<'a, O> {
@@ -58,13 +63,22 @@ impl<'a, O> Buckets<'a, O> {
         self.each(b"members", &mut |_, pair| {
             let (_, value) = pair.ok_or_else(|| unread("members"))?;
             let member = serde_json::from_slice(value).map_err(|_| damaged("members"))?;
+            if found.members.len() == MEMBERS {
+                return Err(Fault::Unread(format!("it lists more than {MEMBERS} members")));
+            }
             found.members.push(MemberJson::into(member));
             Ok(())
         })?;
+        // Held to the same bounds as what a server lists.
+        let list = MemberList { header: None, members: std::mem::take(&mut found.members) };
+        found.members = list.bounded().map_err(Fault::Unread)?.members;
         self.each(b"alarm", &mut |_, pair| {
             let (key, _) = pair.ok_or_else(|| unread("alarm"))?;
             let AlarmMember { member_id, alarm } =
                 AlarmMember::decode(key).map_err(|_| damaged("alarm"))?;
+            if found.alarms.len() == ALARMS {
+                return Err(Fault::Unread(format!("it lists more than {ALARMS} alarms")));
+            }
             found.alarms.push(Alarm { member_id, alarm: AlarmType::numbered(alarm) });
             Ok(())
         })?;
@@ -93,7 +107,8 @@ impl<'a, O> Buckets<'a, O> {
                 b"scheduledCompactRev" => found.compact_revision = main(value)?,
                 b"finishedCompactRev" => finished = main(value)?,
                 b"storageVersion" => {
-                    found.storage_version = std::str::from_utf8(value).ok().map(String::from);
+                    let version = std::str::from_utf8(value).map(version_or_none);
+                    found.storage_version = version.ok().filter(|version| !version.is_empty());
                 }
                 _ => {}
             }

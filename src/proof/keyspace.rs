@@ -14,7 +14,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// How many names of keys are compared at a time, to know the newest revision of each.
+/// How many names of keys are compared at a time, to know the newest revision of each. The
+/// set of them takes at most 3 MiB, besides the budget.
 const NAMES_AT_ONCE: usize = 1 << 16;
 
 /// What a database holds.
@@ -86,8 +87,8 @@ impl<O: Observer> Keyspace<O> {
     /// Reads the buckets of a database of which all pages were seen.
     pub fn read(mut seen: Seen<O>, meta: &Meta) -> Result<Self, Fault> {
         let mut leaves = Table::empty();
-        let (mut found, inline) = {
-            let mut budget = seen.budget;
+        let (mut found, inline, budget) = {
+            let mut budget = seen.budget.clone();
             let mut buckets = Buckets::new(&seen, meta)?;
             let mut found = buckets.found()?;
             buckets.check_others()?;
@@ -95,8 +96,9 @@ impl<O: Observer> Keyspace<O> {
             found.page_size = meta.page_size;
             found.live_pages = buckets.live_pages();
             found.free_pages = meta.high_water - found.live_pages;
-            (found, inline)
+            (found, inline, budget)
         };
+        seen.budget = budget;
         if !inline.is_empty() {
             let leaf = seen.inline(&inline)?;
             leaves.push(&mut seen.budget, leaf)?;
@@ -133,7 +135,7 @@ impl<O: Observer> Keyspace<O> {
 
     /// The memory that is left.
     pub fn budget(&self) -> Budget {
-        self.seen.budget
+        self.seen.budget.clone()
     }
 
     /// The hash of a key's name, as it stands in [`Revision::name`].

@@ -166,7 +166,7 @@ impl Pairs {
         seen: &mut Seen<O>,
     ) -> Result<Result<(), Content>, Exhausted> {
         let next = &mut self.next;
-        let Some((hash, wanted)) = next.named.take() else { return Ok(Err(Content::NO_NAME)) };
+        let Some((hash, wanted)) = next.named else { return Ok(Err(Content::NO_NAME)) };
         let row = match Revision::new(&next.head[..key], hash, next.crc, size) {
             Ok(row) => row,
             Err(content) => return Ok(Err(content)),
@@ -180,8 +180,8 @@ impl Pairs {
             self.taken.push(Taken { row: self.rows.len(), key, bytes, is_whole });
         }
         self.rows.push(row);
-        (next.crc, next.came) = (0, 0);
         next.head.clear();
+        *next = Next { head: std::mem::take(&mut next.head), ..Next::default() };
         Ok(Ok(()))
     }
 

@@ -358,6 +358,30 @@ fn the_hash_of_a_member_that_compacted_later_is_computed_from_the_same_bytes() {
 }
 
 #[test]
+fn a_server_cannot_fill_the_memory_through_the_pages() {
+    let member = |id: usize, name: usize| {
+        let json = format!(r#"{{"id":{id},"name":"{}"}}"#, "n".repeat(name));
+        (format!("{id:016x}").into_bytes(), json.into_bytes())
+    };
+    let with = |name: &str, pairs: Pairs| {
+        let mut database = Database::etcd();
+        database.put(2, "/a", b"value");
+        database.buckets.insert(name.into(), pairs);
+        read(&database.bytes()).map(|keyspace| keyspace.found)
+    };
+    let found = with("members", (0..64).map(|id| member(id, 256)).collect()).expect("members");
+    assert_eq!(found.members.len(), 64);
+    for members in [(0..65).map(|id| member(id, 1)).collect(), vec![member(1, 257)]] {
+        assert!(matches!(with("members", members), Err(Fault::Unread(_))));
+    }
+    let version = |version: String| vec![(b"storageVersion".to_vec(), version.into_bytes())];
+    let found = with("meta", version("3.6.0".into())).expect("a version");
+    assert_eq!(found.storage_version.as_deref(), Some("3.6.0"));
+    let found = with("meta", version("3".repeat(65))).expect("a database");
+    assert_eq!(found.storage_version, None);
+}
+
+#[test]
 fn what_is_not_etcds_or_contradicts_itself_says_why() {
     let change = |at: usize, byte: u8| {
         let mut bytes = Database { page_size: 512, ..Database::etcd() }.bytes();

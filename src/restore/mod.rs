@@ -50,9 +50,27 @@ pub(crate) fn guide(manifest: &Manifest) -> String {
         alarms: manifest.alarms.iter().map(|a| (a.member_id.0, a.alarm.name().into())).collect(),
         auth: manifest.auth_enabled,
         quota: manifest.db_size_quota,
+        proof: proof(manifest.proof.outcome, manifest.proof.reason.as_deref()),
         warnings: &manifest.warnings,
     };
     known.guide()
+}
+
+/// What the comparison with the members gave, as a sentence.
+fn proof(outcome: &str, reason: Option<&str>) -> String {
+    match (outcome, reason) {
+        ("proven", _) => "A majority of the voting members held the same keys.".into(),
+        ("self-consistent", _) => {
+            "The member that sent it held the same keys; no other member was compared.".into()
+        }
+        (_, Some(reason)) => {
+            format!(
+                "Whether a majority of the members held the same keys is unknown: {}.",
+                code(reason)
+            )
+        }
+        (_, None) => "It was not compared with what the members held.".into(),
+    }
 }
 
 /// What the guide is made from.
@@ -71,6 +89,8 @@ struct Known<'a> {
     alarms: Vec<(u64, String)>,
     auth: Option<bool>,
     quota: Option<u64>,
+    /// How far it is proven: a sentence.
+    proof: String,
     warnings: &'a [String],
 }
 
@@ -89,6 +109,7 @@ impl Known<'_> {
         let scheme_client = scheme(voters.first().map(|v| &v.client_urls));
         let page = Page {
             endpoint: code(self.endpoint),
+            proof: &self.proof,
             created_at: self.created_at,
             revision: &self.revision,
             keys: self.keys,
@@ -131,6 +152,7 @@ impl Known<'_> {
 #[template(path = "restore/RESTORE.md", escape = "none")]
 struct Page<'a> {
     endpoint: String,
+    proof: &'a str,
     created_at: &'a str,
     revision: &'a str,
     keys: Option<u64>,

@@ -18,6 +18,7 @@ fn known() -> Known<'static> {
         alarms: Vec::new(),
         auth: Some(false),
         quota: Some(DEFAULT_QUOTA),
+        proof: proof("proven", None),
         warnings: &[],
     }
 }

@@ -38,7 +38,7 @@ impl<N: Network> Session<N> {
             endpoint: rejected.endpoint.clone(),
             member_id: 0,
             reported: None,
-            verdict: Verdict::NotAsked("it was not usable for the backup".into()),
+            verdict: Verdict::NotAsked(rejected.error.what().into()),
             duration: Duration::ZERO,
         }));
         votes
@@ -166,15 +166,18 @@ fn verdict(reported: &HashKv, keyspace: &Keyspace) -> Verdict {
         );
     }
     let is_behind = compacted < keyspace.found.compact_revision;
-    match keyspace.hash(compacted.max(keyspace.found.compact_revision)) == reported.hash {
-        true => Verdict::Agrees,
-        // It may tell a hash that it computed before it removed what the snapshot lacks.
-        false if is_behind => Verdict::NotComparable(
+    if keyspace.hash(compacted.max(keyspace.found.compact_revision)) == reported.hash {
+        Verdict::Agrees
+    } else if is_behind {
+        // It may return a hash that it computed before it removed what the snapshot lacks.
+        Verdict::NotComparable(
             "its hash covers revisions that the compaction of the snapshot has removed".into(),
-        ),
-        false if !keyspace.is_comparable(compacted) => Verdict::NotComparable(
+        )
+    } else if !keyspace.is_comparable(compacted) {
+        Verdict::NotComparable(
             "no key is left, and members hash what their compaction has not yet removed".into(),
-        ),
-        false => Verdict::Disagrees,
+        )
+    } else {
+        Verdict::Disagrees
     }
 }

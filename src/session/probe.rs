@@ -18,9 +18,11 @@ pub(super) struct Survey {
     pub(super) candidates: VecDeque<Candidate>,
     /// Endpoints that are of no use.
     pub(super) rejected: Vec<Rejected>,
-    /// The id of the cluster that they tell; zero if none does.
+    /// The number of those that were reported to people.
+    pub(super) reported: usize,
+    /// The id of the cluster that they report; zero if none does.
     pub(super) cluster_id: u64,
-    /// All alarms that they tell.
+    /// All alarms that they report.
     pub(super) alarms: Vec<Alarm>,
 }
 
@@ -42,6 +44,7 @@ impl Survey {
 impl<N: Network> Session<N> {
     /// Asks every endpoint who it is, all at once, and ranks those that respond.
     pub(crate) fn probe_all(&mut self) -> Result<()> {
+        self.options.warnings.iter().for_each(|warning| self.warn(warning));
         let transport = self.options.transport.unwrap_or(Transport::Grpc);
         let asked =
             self.options.endpoints.iter().map(|e| Probe::new(e.clone(), transport)).collect();
@@ -76,6 +79,7 @@ impl<N: Network> Session<N> {
         self.survey = Survey {
             candidates: candidates.into(),
             rejected,
+            reported: 0,
             cluster_id: cluster_id.unwrap_or_default(),
             alarms: troubles.alarms,
         };

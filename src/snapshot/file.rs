@@ -11,6 +11,9 @@ use std::io::Read;
 const PIECE: usize = 256 << 10;
 const DIGEST: usize = DIGEST_SIZE as usize;
 
+/// What to do about a stored backup that is damaged. The member that it came from may be gone.
+pub(crate) const USE_ANOTHER: &str = "do not restore it; use another backup";
+
 /// What is proven of a dump, and what its pages say or why they were not read.
 pub(crate) type Verified<O = ()> = (Proof, std::result::Result<Keyspace<O>, Unread>);
 
@@ -34,7 +37,7 @@ pub(crate) fn verify<O: Observer>(
             Ok(length) => {
                 let end = held + length;
                 let digest = end.saturating_sub(DIGEST);
-                content.update(&buffer[..digest])?;
+                content.update(&buffer[..digest]).map_err(damaged)?;
                 buffer.copy_within(digest..end, 0);
                 held = end - digest;
                 size += length as u64;
@@ -60,9 +63,13 @@ pub(crate) fn verify<O: Observer>(
         )
         .remedy("do not restore it; use an earlier copy, or another backup")
     })?;
-    let (sha256, pages) = content.finish(&buffer[..held])?;
+    let (sha256, pages) = content.finish(&buffer[..held]).map_err(damaged)?;
     let Some(pages) = pages else { unreachable!("the pages were to be read") };
     Ok((Proof { size, sha256 }, pages))
+}
+
+fn damaged(error: Error) -> Error {
+    error.without_remedy().remedy(USE_ANOTHER)
 }
 
 #[cfg(test)]

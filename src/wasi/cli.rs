@@ -7,10 +7,11 @@ use super::stdout::Stdout;
 use crate::command::{self, ABSENT_EXIT_CODE, Command, PasswordSource, Target};
 use crate::error::{Error, Result};
 use crate::import::Import;
-use crate::look::{Outcome, PATIENCE, Style};
+use crate::look::{self, Outcome, PATIENCE, Style};
 use crate::options::Options;
 use crate::session::Session;
 use plakar_connector::ErrorKind;
+use std::env::VarError;
 use std::io::{BufRead, IsTerminal, Read};
 use std::time::{Duration, Instant};
 
@@ -35,8 +36,8 @@ impl Guest for Component {
 
 fn run() -> Result<Outcome> {
     match command::parse(std::env::args_os().skip(1))? {
-        Command::Print(text) => print!("{text}"),
-        Command::Verify(source) => print!("{}", source.verify()?),
+        Command::Print(text) => print(&text)?,
+        Command::Verify(source) => print(&source.verify()?)?,
         Command::Look(look, json) => {
             let style = Style { json, terminal: std::io::stdout().is_terminal() };
             return look.run(style, &mut Stdout::new(PATIENCE));
@@ -45,11 +46,15 @@ fn run() -> Result<Outcome> {
             let options = options(target)?;
             let origin = options.origin();
             Session::new(WasiHttp, options, warn).ping()?;
-            println!("ok: a backup of `{origin}` could start");
+            print(&format!("ok: a backup of `{origin}` could start\n"))?;
         }
         Command::Backup { target, bundle } => backup(options(target)?, bundle)?,
     }
     Ok(Outcome::Printed)
+}
+
+fn print(text: &str) -> Result<()> {
+    look::print(&mut Stdout::new(PATIENCE), text.as_bytes())
 }
 
 fn backup(options: Options, bundle: bool) -> Result<()> {
@@ -80,18 +85,28 @@ fn options(target: Target) -> Result<Options> {
     let password = match &target.password {
         None => None,
         Some(PasswordSource::Variable(name)) => {
-            let password = std::env::var(name).map_err(|_| {
-                cannot(format!("the variable `{name}` is not set"))
-                    .remedy(format!("pass it with `wasmtime run --env {name}`"))
+            let password = std::env::var(name).map_err(|error| match error {
+                VarError::NotPresent => cannot(format!("the variable `{name}` is not set"))
+                    .remedy(format!("pass it with `wasmtime run --env {name}`")),
+                VarError::NotUnicode(_) => cannot(format!("the variable `{name}` is not UTF-8")),
             })?;
             Some(password)
         }
         Some(PasswordSource::Stdin) => {
             let mut line = String::new();
-            std::io::stdin().lock().take(PASSWORD_MOST).read_line(&mut line).map_err(|error| {
-                cannot(format!("cannot read a password from standard input: {error}"))
-            })?;
-            Some(line.trim_end_matches(['\r', '\n']).to_string())
+            std::io::stdin().lock().take(PASSWORD_MOST + 1).read_line(&mut line).map_err(
+                |error| cannot(format!("cannot read a password from standard input: {error}")),
+            )?;
+            let password = line.trim_end_matches(['\r', '\n']);
+            if password.is_empty() {
+                return Err(cannot("standard input has no password".into())
+                    .remedy("write it on the first line"));
+            }
+            if line.len() as u64 > PASSWORD_MOST {
+                let what = format!("the first line is longer than {PASSWORD_MOST} bytes");
+                return Err(cannot(what).remedy("pass only the password on standard input"));
+            }
+            Some(password.to_string())
         }
     };
     target.options(password)

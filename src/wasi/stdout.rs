@@ -1,5 +1,6 @@
-//! Standard output, written without waiting for ever.
+//! Standard output, written without waiting forever.
 
+use plakar_connector::limits;
 use std::io::{Error, ErrorKind, Result, Write};
 use std::time::Duration;
 use wasip2::cli::stdout::get_stdout;
@@ -29,10 +30,9 @@ impl Stdout {
             let ready = self.stream.subscribe();
             let late = monotonic_clock::subscribe_duration(limit);
             if !poll::poll(&[&ready, &late]).contains(&0) {
-                let patience = humantime::format_duration(self.patience);
                 return Err(Error::new(
                     ErrorKind::TimedOut,
-                    format!("the reader accepted no data for {patience}, the `store_timeout`"),
+                    format!("the reader accepted no data for {}", limits::show(self.patience)),
                 ));
             }
         }

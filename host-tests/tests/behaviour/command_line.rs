@@ -35,7 +35,41 @@ fn a_ping_fails_if_nothing_responds() {
 }
 
 #[test]
-fn json_lines_tell_a_backup_from_start_to_end() {
+fn a_forgotten_connector_is_named() {
+    for command in ["ping", "backup"] {
+        let outcome = Run::plakar_wasm([command, "etcd://node1:2379", "--to", "x"]);
+        let outcome = if command == "ping" {
+            Run::plakar_wasm(["ping", "etcd://node1:2379"]).wait()
+        } else {
+            outcome.wait()
+        };
+        outcome.assert_failed(
+            ErrorKind::InvalidConfig,
+            &["the connector is missing before `etcd://node1:2379`"],
+        );
+    }
+}
+
+/// What is not used is an error: it would look as if it had been checked.
+#[test]
+fn what_a_command_does_not_use_is_refused() {
+    let connector = tools::connector();
+    let connector = connector.to_str().expect("UTF-8");
+    for (arguments, words) in [
+        (&["inspect", connector, "-o", "frobnicate=1"][..], "without a location"),
+        (&["inspect", connector, "--config", "missing.toml"], "without a location"),
+        (&["run", "--json", connector, "--", "--help"], "`run` does not accept `--json`"),
+        (&["man", "--json"], "`man` does not accept `--json`"),
+        (&["completions", "--json", "bash"], "`completions` does not accept `--json`"),
+        (&["run", connector, "--", "verify", "b1/dump"], "`verify` does not accept `b1/dump`"),
+        (&["run", connector, "--", "keys", "--file", "a", "--file", "b"], "given twice"),
+    ] {
+        Run::plakar_wasm(arguments).wait().assert_failed(ErrorKind::InvalidConfig, &[words]);
+    }
+}
+
+#[test]
+fn json_lines_report_a_backup_from_start_to_end() {
     let gateway = healthy();
     let target = Target::new();
     let outcome = Backup::of(gateway.location()).arguments(["--json"]).to(&target).wait();
@@ -64,7 +98,7 @@ fn json_lines_tell_a_backup_from_start_to_end() {
 }
 
 #[test]
-fn json_lines_tell_a_failure_with_its_kind() {
+fn json_lines_report_a_failure_with_its_kind() {
     // More than the connector gathers before it hands out anything.
     let mut stream = Stream::of(&database(1000));
     stream.digest()[0] ^= 1;

@@ -250,7 +250,7 @@ fn nothing_is_printed_of_a_dump_that_is_damaged_or_cut() {
             &["verify", "--file", &file],
         ] {
             let outcome = files.wasmtime(arguments).wait();
-            outcome.assert_failed(kind, &["error: verify: "]);
+            outcome.assert_failed(kind, &[&format!("error: `{file}`: verify: "), "another backup"]);
             assert_eq!(outcome.stdout, "", "{outcome}");
         }
         let ours = Run::in_our_sandbox(["get", "/registry/wanted"]).input(bytes).wait();

@@ -5,6 +5,7 @@ use host_tests::backup::Backup;
 use host_tests::run::{Outcome, Run};
 use host_tests::target::Target;
 use host_tests::tools;
+use plakar_connector::ErrorKind;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -242,5 +243,28 @@ fn what_cannot_be_written_to_standard_output_is_no_success() {
         // Without one Rust's runtime makes do with `/dev/null`.
         shell(command, ">&-").assert_exit(1, &["standard output is closed"]);
         shell(command, "> /dev/null").assert_ok();
+    }
+}
+
+/// However short it is: a reader that gets nothing must not be told that all went well.
+#[test]
+fn the_connectors_own_output_that_cannot_be_written_is_an_error() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let dump = folder.path().join("dump");
+    let mut database = databases::Database::etcd();
+    database.put(2, "/a", b"value");
+    std::fs::write(&dump, database.dump()).expect("it can be written");
+    let shell = |run: Run, redirected: &str| {
+        let script = format!("exec \"$@\" < {} {redirected}", dump.display());
+        run.through("sh", ["-c", &script, "sh"]).wait()
+    };
+    for command in ["--help", "--version", "verify", "show", "keys", "get /a"] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let ours = || Run::in_our_sandbox(&arguments);
+        for run in [ours(), Run::wasmtime(&arguments)] {
+            shell(run, "> /dev/full").assert_failed(ErrorKind::Other, &["output"]);
+        }
+        shell(ours(), ">&-").assert_exit(STORE_FAILED, &["standard output is closed"]);
+        shell(ours(), "> /dev/null").assert_ok();
     }
 }

@@ -5,6 +5,7 @@ use host_tests::database::{database, dump};
 use host_tests::etcd::GatewayStyle::V2;
 use host_tests::etcd::free_port;
 use host_tests::gateway::{Gateway, Member, Response, Stream};
+use host_tests::run::Run;
 use host_tests::target::Target;
 use plakar_connector::ErrorKind;
 use serde_json::json;
@@ -74,6 +75,26 @@ fn unreachable_endpoints_are_skipped_and_recorded() {
     let rejected = &backup.target.manifest()["endpoints_rejected"];
     assert_eq!(rejected[0]["endpoint"], dead);
     assert!(rejected[0]["reason"].to_string().contains("refused"), "{rejected}");
+    // Under plakar the warnings are all that is shown.
+    let warning = format!("`{dead}` is not used: connection refused");
+    assert!(backup.outcome.stderr.contains(&warning), "{}", backup.outcome);
+    let ping = Backup::from_endpoints(&[dead, reachable.endpoint()]).ping().wait();
+    ping.assert_ok();
+    assert!(ping.stderr.contains(&warning), "{ping}");
+}
+
+#[test]
+fn a_location_that_is_not_among_the_endpoints_is_reported() {
+    let gateway = Gateway::start(member(1));
+    let typed = "etcd://127.0.0.1:1";
+    let warning = "`127.0.0.1:1`, the location, is not in `endpoints`: it is not used";
+    let endpoints = format!("endpoints={}", gateway.endpoint());
+    let ours = Backup::of(typed).option(&endpoints).ping().wait();
+    let stock = Run::wasmtime(["ping", "-o", &endpoints, typed]).wait();
+    for outcome in [ours, stock] {
+        outcome.assert_ok();
+        assert_eq!(outcome.stderr.matches(warning).count(), 1, "{outcome}");
+    }
 }
 
 #[test]

@@ -69,9 +69,10 @@ impl Plan {
         let endpoints = config.get(names::ENDPOINTS);
         let protocols = description.protocols();
         let source = location::parse(&protocols, typed, endpoints).map_err(Error::invalid)?;
+        let mut warnings = options.warnings();
+        warnings.extend(source.warning());
         let grant = Grant::new(source.authorities);
         let tls = Tls::read(description, options, grant.is_secure())?;
-        let mut warnings = options.warnings();
         warnings.extend(tls.as_ref().and_then(Tls::warning).map(str::to_owned));
         // As the component gets them, because they may come from a file.
         let limits = TimeLimits::read(|name| config.get(name).or(options.get(name)))

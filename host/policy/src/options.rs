@@ -62,7 +62,12 @@ impl Options {
             let place = place(name, stem, path, secret)?;
             let left = limit.saturating_sub(begun.elapsed());
             let content = files::read(Path::new(path), left).await.map_err(|reason| {
-                Error::invalid(format!("option `{name}`: {place} {reason}{}", hint(path)))
+                let error = Error::invalid(format!("{place} {}", reason.what()))
+                    .at(format_args!("option `{name}`"));
+                match hint(path).or_else(|| reason.into_remedy()) {
+                    Some(remedy) => error.remedy(remedy),
+                    None => error,
+                }
             })?;
             if content.is_empty() || content == b"\n" || content == b"\r\n" {
                 return Err(Error::invalid(format!("option `{name}`: {place} is empty")));
@@ -99,17 +104,18 @@ fn place(name: &str, stem: &str, path: &str, secret: bool) -> Result<String, Err
     })
 }
 
-/// Why a file may not be where its path says.
-fn hint(path: &str) -> String {
+/// What to do about a file that is not where its path says.
+fn hint(path: &str) -> Option<String> {
     let path = Path::new(path);
     if path.starts_with("~") {
-        return "; `~` is not expanded: write the absolute path".into();
+        return Some("write the absolute path: `~` is not expanded".into());
     }
     match std::env::current_dir() {
-        Ok(here) if path.is_relative() && !path.exists() => {
-            format!("; the path is relative to `{}`", escaped(&here.to_string_lossy(), 512))
-        }
-        _ => String::new(),
+        Ok(here) if path.is_relative() && !path.exists() => Some(format!(
+            "write the absolute path: this one is relative to `{}`",
+            escaped(&here.to_string_lossy(), 512)
+        )),
+        _ => None,
     }
 }
 
@@ -166,13 +172,15 @@ impl Loaded {
         })
     }
 
-    /// The text in the file that `stem_file` names: in UTF-8, less a byte order mark
-    /// and one line end after it.
+    /// The text in the file that `stem_file` names: in UTF-8, without a byte order mark
+    /// before it and one line end after it.
     fn text(&self, stem: &str) -> Result<Option<&str>, Error> {
         let Some(File { name, place, content }) = self.file(stem) else { return Ok(None) };
         let refuse = |reason: &str| Error::invalid(format!("option `{name}`: {place} {reason}"));
         if content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
-            return Err(refuse("cannot be read as text, because it is UTF-16; save it as UTF-8"));
+            return Err(
+                refuse("cannot be read as text, because it is UTF-16").remedy("save it as UTF-8")
+            );
         }
         let text = std::str::from_utf8(content)
             .map_err(|_| refuse("cannot be read as text").remedy("save it as UTF-8"))?;
@@ -200,11 +208,14 @@ impl Loaded {
 /// What looks as if it had got into a text by mistake.
 fn doubt(text: &str) -> Option<&'static str> {
     let quoted = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
-    match () {
-        () if text.trim() != text => Some("begins or ends with a space or an empty line"),
-        () if text.contains('\0') => Some("holds NUL characters, as UTF-16 does"),
-        () if quoted('"') || quoted('\'') => Some("stands in quotes"),
-        () => None,
+    if text.trim() != text {
+        Some("begins or ends with a space or an empty line")
+    } else if text.contains('\0') {
+        Some("contains NUL characters, as UTF-16 does")
+    } else if quoted('"') || quoted('\'') {
+        Some("is in quotes")
+    } else {
+        None
     }
 }
 
@@ -241,9 +252,8 @@ impl Config {
         let mut config = Vec::new();
         for (name, value) in &options.typed.0 {
             if name == LOCATION {
-                return Err(Error::invalid(format!(
-                    "option `{LOCATION}`: give the location as an argument"
-                )));
+                return Err(Error::invalid(format!("`{LOCATION}` is not an option"))
+                    .remedy("give the location as an argument"));
             }
             // The host keeps TLS to itself, whatever the component declares.
             if name.starts_with(TLS_PREFIX) {

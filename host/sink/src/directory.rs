@@ -99,11 +99,11 @@ impl Drop for Target {
 }
 
 pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
-    let remedy = match Errno::from_io_error(error) {
-        Some(Errno::FBIG) => "; check `ulimit -f` and the limits of the file system",
-        _ => "",
-    };
-    Error::store(format!("cannot {doing} `{}`: {error}{remedy}", path.display()))
+    let failed = Error::store(format!("cannot {doing} `{}`: {error}", path.display()));
+    match Errno::from_io_error(error) {
+        Some(Errno::FBIG) => failed.remedy("check `ulimit -f` and the limits of the file system"),
+        _ => failed,
+    }
 }
 
 impl DirectorySink {
@@ -121,6 +121,10 @@ impl DirectorySink {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => false,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(Error::store(format!("`{}` is not a directory", path.display())));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(failed("make the directory", path, &error)
+                    .remedy("make the directory that it is to be in first"));
             }
             Err(error) => return Err(failed("make the directory", path, &error)),
         };
@@ -192,12 +196,15 @@ impl DirectorySink {
                 Ok(_) => Ok(true),
                 Err(error) => Err(failed("sync the directory", &parent, &error)),
             });
-        if kept.is_err()
-            && let Err(error) = disk.rename(&path, &staged, RenameFlags::empty())
-        {
-            tracing::error!("cannot move `{}` back: {error}", path.display());
-        }
-        kept
+        kept.map_err(|kept| match disk.rename(&path, &staged, RenameFlags::empty()) {
+            Ok(()) => kept,
+            Err(error) => Error::store(format!(
+                "{kept}; and `{}` cannot be moved back ({error}): its files are complete, but may be \
+                    lost in a power failure",
+                path.display()
+            ))
+            .remedy("remove it, and run the backup again"),
+        })
     }
 
     /// Puts the records one by one into a target that was there.
@@ -308,6 +315,9 @@ impl Sink for DirectorySink {
     }
 
     fn commit(mut self) -> Result<(), Error> {
+        if self.open.is_some() {
+            return Err(Error::store("a file was begun and not finished"));
+        }
         let whole = self.target.made && self.place_whole()?;
         if !whole {
             self.place_each()?;

@@ -312,22 +312,36 @@ pub(super) fn set_directory_mode(disk: &dyn Disk, path: &Path, mode: u32) -> Res
 }
 
 const RECORDS: &str = "records";
+
+/// What is about to be moved. It appears complete, by a rename, and leaves by one.
 const JOURNAL: &str = "commit";
+/// The journal while it is written, and when it no longer counts.
+const JOURNAL_NEW: &str = "commit.new";
+const JOURNAL_DONE: &str = "commit.done";
 
 fn aside(lease: &Path, record: &Path) -> PathBuf {
     lease.join("old").join(record)
 }
 
 fn write_journal(disk: &dyn Disk, lease: &Path, plan: &[Plan]) -> io::Result<()> {
-    let mut journal = File::create_new(lease.join(JOURNAL))?;
+    let new = lease.join(JOURNAL_NEW);
+    let mut journal = File::create_new(&new)?;
     journal.write_all(&serde_json::to_vec(plan)?)?;
     disk.sync_all(&journal)?;
+    disk.rename(&new, &lease.join(JOURNAL), RenameFlags::empty())?;
     sync_directory(disk, lease).map(drop)
 }
 
+/// Strikes the journal out. If that cannot be made to last, it counts again: what follows
+/// is an undo, and one that is killed must be found.
 fn strike_out(disk: &dyn Disk, lease: &Path) -> io::Result<()> {
-    std::fs::remove_file(lease.join(JOURNAL))?;
-    sync_directory(disk, lease).map(drop)
+    let (journal, done) = (lease.join(JOURNAL), lease.join(JOURNAL_DONE));
+    disk.rename(&journal, &done, RenameFlags::empty())?;
+    if let Err(error) = sync_directory(disk, lease) {
+        disk.rename(&done, &journal, RenameFlags::empty())?;
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Undoes what the run of a dead lease had begun; returns whether there was anything.
@@ -335,11 +349,9 @@ fn strike_out(disk: &dyn Disk, lease: &Path) -> io::Result<()> {
 pub(super) fn recover(disk: &dyn Disk, lease: &Path, to: &Path) -> io::Result<bool> {
     let plan: Vec<Plan> = match std::fs::read(lease.join(JOURNAL)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        // Killed while it was written: before the first move.
-        Ok(journal) => match serde_json::from_slice(&journal) {
-            Ok(plan) => plan,
-            Err(_) => return Ok(false),
-        },
+        Ok(journal) => serde_json::from_slice(&journal).map_err(|error| {
+            io::Error::other(format!("the list of its moves cannot be read ({error})"))
+        })?,
         Err(error) => return Err(error),
     };
     let mut placing = Placing::new(disk, lease, to, true);

@@ -13,15 +13,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::SystemTime;
 
-/// Hears of a file that was renamed: from where and to where.
+/// Is called after a rename, with both paths.
 type Renamed = Box<dyn Fn(&Path, &Path) + Send + Sync>;
 
-/// A disk that is healthy but for what is said here.
+/// A disk that is healthy except for what is said here.
 #[derive(Default)]
 struct Faulty {
     /// Renames with these flags are not allowed.
     denied: Option<RenameFlags>,
-    /// Renames know these flags not.
+    /// Renames do not know these flags.
     no_flags: Option<RenameFlags>,
     /// The same, once this many were asked for with flags.
     forgets_flags_after: Option<usize>,
@@ -326,6 +326,52 @@ async fn what_a_run_leaves_that_is_killed_in_its_commit_is_undone_by_the_next() 
             assert_holds(&to, "newer");
         }
     }
+}
+
+/// Each sync of a commit fails in turn, and what was moved cannot be moved back: also after
+/// the last move, when the list of moves was about to be struck out.
+#[tokio::test]
+async fn a_commit_that_can_neither_be_kept_nor_undone_is_undone_by_the_next_run() {
+    for no_flags in FILE_SYSTEMS {
+        let (_folder, to) = with_backup("old").await;
+        let counting = Faulty { no_flags, dead_after: Some(usize::MAX), ..Faulty::default() };
+        let healthy = Arc::new(counting);
+        let mut sink = DirectorySink::create_on(healthy.clone(), &to, true).expect("begun");
+        fill(&mut sink, "new").await.expect("filled");
+        sink.commit().expect("backed up");
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let (syncs, moves) = (count(&healthy.syncs), count(&healthy.moves));
+        for bad_sync in syncs - 4..=syncs {
+            let (_folder, to) = with_backup("old").await;
+            let disk = Faulty { no_flags, bad_sync, dead_after: Some(moves), ..Faulty::default() };
+            back_up(disk, &to, true, "new").await.expect_err("a sync has failed");
+            drop(begin(Faulty { no_flags, ..Faulty::default() }, &to, false).expect("begun"));
+            assert_holds(&to, "old");
+        }
+    }
+}
+
+/// It appears complete, so one that cannot be read is damaged: the old files are kept.
+#[tokio::test]
+async fn a_list_of_moves_that_cannot_be_read_stops_the_next_run() {
+    let (_folder, to) = with_backup("old").await;
+    let disk = Faulty { dead_after: Some(2), ..Faulty::default() };
+    back_up(disk, &to, true, "new").await.expect_err("the disk has died");
+    let lease = to.join(".plakar-wasm-commit.partial");
+    fs::write(lease.join("commit"), "[{").expect("damaged");
+    let error = begin(Faulty::default(), &to, true).err().expect("it cannot be undone");
+    assert!(error.to_string().contains(".plakar-wasm-commit.partial"), "{error}");
+    assert!(lease.is_dir());
+}
+
+#[tokio::test]
+async fn a_file_that_was_begun_and_not_finished_is_not_committed() {
+    let (_folder, to) = folder();
+    let mut sink = begin(Faulty::default(), &to, false).expect("begun");
+    sink.begin_file(&entry("/dump", 0o600)).await.expect("begun");
+    sink.write("half".into()).await.expect("written");
+    sink.commit().expect_err("a file is not finished");
+    assert!(!to.exists());
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ pub(crate) struct Output {
     /// Print more; repeat it for timings
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Write events and the outcome as JSON lines to standard output, each with
-    /// `"v":1`; ignore names that you do not know
+    /// Write events and the outcome of `backup`, `ping` or `inspect` as JSON lines to
+    /// standard output, each with `"v":1`; ignore names that you do not know
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -68,6 +68,12 @@ The connector may send HTTP requests only to the authorities in `-o endpoints=â€
 }
 
 impl Command {
+    /// Whether its output can be JSON: of the others standard output is the connector's,
+    /// plakar's, or a text for another program.
+    pub(crate) fn has_json(&self) -> bool {
+        matches!(self, Command::Backup(_) | Command::Ping(_) | Command::Inspect(_))
+    }
+
     /// What it is called in JSON.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -105,6 +111,13 @@ pub(crate) struct Options {
     /// A TOML file of NAME = VALUE lines; `-o` takes precedence over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+impl Options {
+    /// Whether there are any.
+    pub(crate) fn are_given(&self) -> bool {
+        !self.options.is_empty() || self.config.is_some()
+    }
 }
 
 /// `backup`.

@@ -1,6 +1,7 @@
 //! Options from a file and from `-o`, one over the other.
 
 use super::arguments;
+use plakar_connector::Message;
 use plakar_connector::names::LONGEST;
 use plakar_connector::text::escaped;
 use plakar_policy::options::{Options, is_secret};
@@ -51,15 +52,16 @@ pub(super) async fn read(
 /// A flat table of texts, numbers and yes or no. A message never repeats a value.
 async fn from_file(path: &Path) -> Result<Options, Error> {
     let place = escaped(&path.to_string_lossy(), 512);
-    let refuse = |reason: String| Error::invalid(format!("config file `{place}`: {reason}"));
-    let bytes = files::read(path, files::PATIENCE).await.map_err(&refuse)?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| refuse("is not text; save it as UTF-8".into()))?;
+    let refuse = |reason: Message| Error::invalid(reason).at(format_args!("config file `{place}`"));
+    let bytes = files::read(path, files::PATIENCE).await.map_err(refuse)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| refuse("is not text".into()).remedy("save it as UTF-8"))?;
     // As some editors write it; TOML has none.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-        refuse(format!("line {line} is not TOML: {}", error.message()))
+        refuse(format!("line {line} is not TOML: {}", error.message()).into())
+            .remedy("write `NAME = \"VALUE\"`")
     })?;
     let mut options = Options::default();
     for (name, value) in table {
@@ -68,11 +70,10 @@ async fn from_file(path: &Path) -> Result<Options, Error> {
             toml::Value::Boolean(yes) => yes.to_string(),
             toml::Value::Integer(number) => number.to_string(),
             other => {
-                return Err(refuse(format!(
-                    "`{}` is of the type {}",
-                    escaped(&name, LONGEST),
-                    other.type_str()
-                ))
+                return Err(refuse(
+                    format!("`{}` is of the type {}", escaped(&name, LONGEST), other.type_str())
+                        .into(),
+                )
                 .remedy("write a string, an integer or a boolean"));
             }
         };

@@ -24,6 +24,10 @@ async fn run(arguments: &Inspect, json: bool) -> Result<String, Error> {
         return Ok(format!("{:#}", schema::of(connector.description())));
     }
     let grant = match &arguments.location {
+        None if arguments.options.are_given() => {
+            return Err(Error::invalid("the options are not used without a location")
+                .remedy("give the location of the run that they are for"));
+        }
         None => None,
         Some(location) => {
             let options = config::read(&arguments.options, connector.description(), &()).await?;

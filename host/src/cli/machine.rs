@@ -80,7 +80,7 @@ fn files() -> Result<(), Error> {
     }
     if count < FEWEST_FILES {
         return Err(Error::machine(format!(
-            "only {count} files may be open at the same time, and {FILES} are needed"
+            "only {count} files may be open at the same time, and {FEWEST_FILES} are needed"
         ))
         .remedy("raise `ulimit -n`, or `LimitNOFILE=`"));
     }

@@ -25,8 +25,10 @@ mod schema;
 mod signals;
 
 use arguments::{Arguments, Command, Output};
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 use plakar_connector::ErrorKind;
+use plakar_connector::text::escaped;
 use plakar_policy::Error;
 use plakar_wasm::output;
 use report::Report;
@@ -60,8 +62,16 @@ pub(crate) fn main() -> ExitCode {
                 printed => end_of_output(printed),
             });
         }
-        Err(error) => error.exit(),
+        Err(error) => match without_connector(&error) {
+            Some(error) => return ExitCode::from(failed(&error)),
+            None => error.exit(),
+        },
     };
+    if arguments.output.json && !arguments.command.has_json() {
+        let what = format!("`{}` does not accept `--json`", arguments.command.name());
+        let remedy = "pass options of the connector's own command line after `--`";
+        return ExitCode::from(failed(&Error::invalid(what).remedy(remedy)));
+    }
     match &arguments.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -74,14 +84,28 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(start(&arguments).unwrap_or_else(|error| failed(&error)))
 }
 
+/// The error of a command whose only argument is a location, so that clap takes it for the
+/// connector and reports that the location is missing.
+fn without_connector(error: &clap::Error) -> Option<Error> {
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if !missing.iter().any(|argument| argument == "<LOCATION>") {
+        return None;
+    }
+    let location = std::env::args().skip(1).find(|argument| argument.contains("://"))?;
+    let shown = escaped(location.split('@').next_back()?, 512);
+    Some(
+        Error::invalid(format!("the connector is missing before `{shown}`"))
+            .remedy("write its file first, such as `connector.wasm`"),
+    )
+}
+
 /// Starts what a command needs, and runs it.
 fn start(arguments: &Arguments) -> Result<u8, Error> {
     let Arguments { command, output } = arguments;
     machine::check()?;
     let no_threads = |error| machine::no_threads(&error);
-    // Standard output is the component's, or plakar's.
-    let json = output.json && !matches!(command, Command::Run(_) | Command::Plugin(_));
-    let output = &Output { json, ..output.clone() };
     let report = Report::new(output, command.name()).map_err(no_threads)?;
     log(output, report.clone());
     let signals = match command {
@@ -104,7 +128,7 @@ fn start(arguments: &Arguments) -> Result<u8, Error> {
                 backup::main(backup, &report, signals).await
             }
             (Command::Ping(ping), Some(signals)) => ping::main(ping, &report, signals).await,
-            (Command::Inspect(inspect), _) => inspect::main(inspect, json, &report).await,
+            (Command::Inspect(inspect), _) => inspect::main(inspect, output.json, &report).await,
             (Command::Run(run), _) => run::main(run, &report).await,
             (Command::Plugin(plugin), _) => plugin::main(plugin, &report).await,
             _ => unreachable!("these need no runtime"),

@@ -59,13 +59,11 @@ impl Sandbox {
             |error: wasmtime::Error| Error::component(format!("the sandbox failed: {error:#}"));
         let begun = Instant::now();
         let mut config = Config::new();
-        // A time limit can end a call only where the called code comes up for
-        // air: epochs make a busy loop do so. They cost a thirtieth of the speed of
+        // A time limit can end a call only where the called code yields: epochs make
+        // a busy loop do so. They cost a thirtieth of the speed of
         // SHA-256 in our component, whose loops are unrolled, and a sixth where
         // they are not.
         config.epoch_interruption(true);
-        // A pool of threads has as many as this machine has cores, in every run.
-        config.parallel_compilation(false);
         // A memory has 4 GiB of address space unless that is limited.
         if getrlimit(Resource::As).current.is_some() {
             config.memory_reservation(MEMORY as u64);
@@ -134,7 +132,7 @@ impl Sandbox {
 }
 
 fn refuse(path: &Path, reason: &str) -> Error {
-    Error::component(format!("connector `{}`: {reason}", path.display()))
+    Error::component(reason).at(format_args!("connector `{}`", path.display()))
 }
 
 /// The chain of reasons, the outermost first.
@@ -150,7 +148,12 @@ pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
 /// Reads a file that should be a component, without swallowing what is not one.
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |error: std::io::Error| {
-        Error::invalid(format!("connector `{}`: it cannot be read: {error}", path.display()))
+        let refused = Error::invalid(format!("it cannot be read: {error}"))
+            .at(format_args!("connector `{}`", path.display()));
+        match error.kind() {
+            std::io::ErrorKind::NotFound => refused.remedy("give the file of the connector first"),
+            _ => refused,
+        }
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut file = file.take(LARGEST_COMPONENT as u64 + 1);
@@ -159,10 +162,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     match binary.as_slice() {
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0] => {}
         [0, b'a', b's', b'm', 1, 0, 0, 0] => {
-            return Err(refuse(
-                path,
-                "it is a core WebAssembly module, not a component; build it for `wasm32-wasip2`",
-            ));
+            return Err(refuse(path, "it is a core WebAssembly module, not a component")
+                .remedy("build it for `wasm32-wasip2`"));
         }
         [0, b'a', b's', b'm', ..] => {
             return Err(refuse(

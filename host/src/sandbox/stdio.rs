@@ -80,14 +80,10 @@ impl StdoutStream for Shown {
 /// How many bytes went to standard output.
 pub(super) struct Written(Arc<AtomicU64>);
 
-/// More than this is no message to a person.
-const A_SCREENFUL: u64 = 4096;
-
 impl Written {
-    /// Makes what was written last, where a file takes it. A run that has written all
-    /// may not end well before somebody has all.
+    /// Syncs the output, if it is a file. A run succeeds only once its output has arrived.
     pub(super) async fn keep(&self) -> Result<(), Error> {
-        if self.0.load(Ordering::Relaxed) > A_SCREENFUL && output::is_closed() {
+        if self.0.load(Ordering::Relaxed) > 0 && output::is_closed() {
             return Err(Error::store(output::CLOSED));
         }
         // A disk may keep it waiting.

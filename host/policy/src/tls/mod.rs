@@ -190,11 +190,8 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
     Err(if usable {
         refuse(&key, &format!("is not the key of the first certificate in `{}`", cert.name))
     } else {
-        refuse(
-            &key,
-            "contains a private key that is not supported; use RSA with 2048 to 8192 bits, ECDSA on \
-            P-256, P-384 or P-521, or Ed25519",
-        )
+        refuse(&key, "contains a private key that is not supported")
+            .remedy("use RSA with 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519")
     })
 }
 
@@ -216,11 +213,10 @@ fn in_force(given: &Given, certificate: &Certificate<'_>) -> Result<(), Error> {
 fn server_name(text: &str) -> Result<ServerName<'static>, Error> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     ServerName::try_from(bare.to_owned()).map_err(|_| {
-        Error::invalid(format!(
-            "option `{SERVER_NAME}`: `{}` is neither a DNS name nor an address",
-            escaped(text, 256)
-        ))
-        .remedy("write it without a scheme and a port")
+        let what = format!("`{}` is neither a DNS name nor an address", escaped(text, 256));
+        Error::invalid(what)
+            .at(format_args!("option `{SERVER_NAME}`"))
+            .remedy("write it without a scheme and a port")
     })
 }
 
@@ -228,7 +224,9 @@ fn skip_verify(options: &Loaded) -> Result<bool, Error> {
     match options.get(SKIP_VERIFY) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(Error::invalid(format!("option `{SKIP_VERIFY}`: write `true` or `false`"))),
+        Some(_) => Err(Error::invalid("it is neither `true` nor `false`")
+            .at(format_args!("option `{SKIP_VERIFY}`"))
+            .remedy("write `true` or `false`")),
     }
 }
 

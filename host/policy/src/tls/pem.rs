@@ -45,10 +45,8 @@ pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>
                     .remedy("use the certificate that was issued for it"));
             }
             "X509 CRL" => {
-                return Err(refuse(
-                    given,
-                    "contains a revocation list, which is not supported; remove it",
-                ));
+                return Err(refuse(given, "contains a revocation list, which is not supported")
+                    .remedy("remove it"));
             }
             label if is_beside(label) || is_key(label) => {}
             label => return Err(unknown(given, label)),
@@ -73,9 +71,9 @@ pub(super) fn private_keys(given: &Given) -> Result<Vec<PrivateKeyDer<'static>>,
             _ if section.is_encrypted() => {
                 return Err(refuse(
                     given,
-                    "is encrypted, and cannot be used without its passphrase; decrypt it: \
-                        `openssl pkey -in FILE -out FILE.key`",
-                ));
+                    "is encrypted, and cannot be used without its passphrase",
+                )
+                .remedy("decrypt it: `openssl pkey -in FILE -out FILE.key`"));
             }
             "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
                 let der = section
@@ -152,7 +150,7 @@ fn sections(given: &Given) -> Result<Vec<Section<'_>>, Error> {
     let text = given.text.as_str();
     let marks = text.matches(BEGIN).count();
     if marks == 0 {
-        return Err(refuse(given, &what_else(given)));
+        return Err(what_else(given));
     }
     let damaged = |what: &str| refuse(given, &format!("is damaged: {what}"));
     if text.matches(END).count() != marks {
@@ -169,23 +167,27 @@ fn sections(given: &Given) -> Result<Vec<Section<'_>>, Error> {
             damaged("a `-----BEGIN` does not match its `-----END`").remedy("a part may be missing")
         })?;
         if !body.trim_start_matches([' ', '\t']).starts_with(['\n', '\r']) {
-            return Err(damaged(if body.contains("\\n") {
-                "it has `\\n` as text instead of line breaks; convert it: \
-                 `printf '%b' \"$TEXT\" > FILE`, and use the file"
+            return Err(if body.contains("\\n") {
+                damaged("it has `\\n` as text instead of line breaks")
+                    .remedy("convert it: `printf '%b' \"$TEXT\" > FILE`, and use the file")
             } else {
-                "its line breaks are missing; use the file as it was issued"
-            }));
+                damaged("its line breaks are missing").remedy(AS_ISSUED)
+            });
         }
         sections.push(Section { label, body });
     }
     Ok(sections)
 }
 
-/// What it is that holds no PEM.
-fn what_else(given: &Given) -> String {
+const AS_ISSUED: &str = "use the file as it was issued";
+
+/// The error that says what it is, if it is not PEM.
+fn what_else(given: &Given) -> Error {
     let der = given.bytes.as_slice();
     let text = given.text.trim();
-    let convert = |what: &str, command: &str| format!("is {what}; convert it: `{command}`");
+    let convert = |what: &str, command: &str| {
+        refuse(given, &format!("is {what}")).remedy(format!("convert it: `{command}`"))
+    };
     let holds = |part: &[u8]| der.windows(part.len()).take(64).any(|window| window == part);
     if der.starts_with(&[0xff, 0xfe])
         || der.starts_with(&[0xfe, 0xff])
@@ -214,25 +216,27 @@ fn what_else(given: &Given) -> String {
             _ if PrivateKeyDer::try_from(der).is_ok() => {
                 convert("a private key in DER", "openssl pkey -inform DER -in FILE -out FILE.key")
             }
-            _ => {
-                "is in DER or another binary form, and not in PEM; convert it with `openssl`".into()
-            }
+            _ => refuse(given, "is in DER or another binary form, and not in PEM")
+                .remedy("convert it with `openssl`"),
         };
     }
     let is_path = !text.contains(['\n', '\r'])
         && (text.starts_with(['/', '.', '~'])
             || [".pem", ".crt", ".cer", ".key"].iter().any(|end| text.ends_with(end)));
     if is_path && !given.name.ends_with(FILE_SUFFIX) {
-        return format!("contains a path; use `{}{FILE_SUFFIX}` for it", given.name);
+        return refuse(given, "contains a path")
+            .remedy(format!("use `{}{FILE_SUFFIX}` for it", given.name));
     }
     if text.starts_with("MII") {
-        return "has no `-----BEGIN` and `-----END` lines, though it may be base64; use the file \
-            as it was issued"
-            .into();
+        return refuse(given, "has no `-----BEGIN` and `-----END` lines, though it may be base64")
+            .remedy(AS_ISSUED);
     }
-    if given.name.contains("key") {
-        "contains no private key in PEM".into()
-    } else {
-        "contains no certificate in PEM".into()
-    }
+    refuse(
+        given,
+        if given.name.contains("key") {
+            "contains no private key in PEM"
+        } else {
+            "contains no certificate in PEM"
+        },
+    )
 }
