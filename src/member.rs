@@ -225,9 +225,9 @@ pub(crate) fn choice<'a>(
         .map(|other| format!("{} ({})", other.endpoint, other.described()))
         .collect();
     if others.is_empty() {
-        format!("{}, the only choice", candidate.described())
+        format!("{}, the only usable member", candidate.described())
     } else {
-        format!("{}, before {}", candidate.described(), others.join(", "))
+        format!("{}, preferred to {}", candidate.described(), others.join(", "))
     }
 }
 
@@ -339,10 +339,10 @@ mod tests {
         let [first, second, third] = &candidates;
         assert_eq!(
             choice(first, [second, third]),
-            "leader, before m3:2379 (follower, out of space), m2:2379 (follower, 9999 entries \
+            "leader, preferred to m3:2379 (follower, out of space), m2:2379 (follower, 9999 entries \
                 behind)"
         );
-        assert_eq!(choice(first, []), "leader, the only choice");
+        assert_eq!(choice(first, []), "leader, the only usable member");
         assert!(first.warnings().is_empty() && second.warnings().is_empty());
         assert!(third.warnings()[0].contains("9999 entries behind"), "{:?}", third.warnings());
         let silent = Candidate { status: None, ..candidate(6, |_| {}) };

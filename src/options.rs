@@ -238,7 +238,11 @@ fn known(name: &str) -> Result<()> {
                 "option `{name}` needs a host that provides files and certificates to a connector"
             ),
         )
-        .remedy("use `plakar-wasm` instead of `wasmtime`"));
+        .remedy(if name == "password_file" {
+            "use `--password-stdin`, or `backup` of `plakar-wasm`"
+        } else {
+            "use `plakar-wasm`; with its `run`, write the option before the connector"
+        }));
     }
     Err(invalid(names::unknown_option(name, OPTIONS.iter().map(|option| option.name))))
 }

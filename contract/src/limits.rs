@@ -111,7 +111,9 @@ pub fn parse(option: &str, text: &str) -> Result<Duration, Message> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err(refuse("zero is not a limit".into())),
         Ok(duration) if duration > LONGEST => {
-            Err(refuse(format!("`{shown}` is longer than a year; the longest duration is `365d`")))
+            Err(Message::new(format!("`{shown}` is longer than a year"))
+                .at(format_args!("option `{option}`"))
+                .remedy("the longest duration is `365d`"))
         }
         Ok(duration) => Ok(duration),
         Err(_) => Err(refuse(format!("`{shown}` is not a duration"))),

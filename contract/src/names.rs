@@ -1,5 +1,7 @@
 //! Names that belong to the host, and what a misspelt option meant.
 
+use crate::Message;
+
 /// The option that lists endpoints and takes precedence over the location.
 pub const ENDPOINTS: &str = "endpoints";
 
@@ -17,13 +19,29 @@ pub const FILE_SUFFIX: &str = "_file";
 /// one number came from one server, as far as no proxy stands between.
 pub const CONNECTION: &str = "plakar-connection";
 
-/// How the text begins by which the host reports that a server agrees on no HTTP/2
-/// over TLS, where a request needed it. HTTP/1.1 may still work.
+/// The beginning of the text with which the host reports that a server does not agree on
+/// HTTP/2 over TLS, which a request needed. HTTP/1.1 may still work.
 pub const NO_HTTP2: &str = "tls: the server does not support HTTP/2";
 
 /// The longest name of an option, and the longest word that is looked up among
 /// known names: comparing two texts takes the product of their lengths.
 pub const LONGEST: usize = 64;
+
+/// Splits an option as it is typed after `-o`: its name, and its value if there is one.
+/// A name alone stands for `true`, as in Plakar, so only a boolean can be given like that.
+pub fn pair(option: &str) -> (&str, Option<&str>) {
+    match option.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (option, None),
+    }
+}
+
+/// The error of an option that needs a value and has none.
+pub fn without_value(name: &str) -> Message {
+    Message::new("it has no value")
+        .at(format_args!("option `{name}`"))
+        .remedy(format!("write `{name}=VALUE`"))
+}
 
 /// The known name that `name` was most probably meant to be, if one is near: one that
 /// has all of its words, or one that differs in a few letters.

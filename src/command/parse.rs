@@ -28,8 +28,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             }
             Short('o') => {
                 let option = text(parser.value().map_err(usage)?)?;
-                // As plakar reads it: a name alone means true.
-                let (name, value) = option.split_once('=').unwrap_or((&option, "true"));
+                let (name, value) = names::pair(&option);
+                // None of the options is a boolean.
+                let value = value.ok_or_else(|| {
+                    Error::new(ErrorKind::InvalidConfig, names::without_value(name))
+                })?;
                 config.retain(|(known, _)| known != name);
                 config.push((name.to_string(), value.to_string()));
             }
@@ -142,15 +145,21 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_as_plakar_reads_them() {
+    fn the_last_value_of_an_option_counts() {
         let Ok(Command::Backup { target, bundle: false }) =
-            parsed("backup -o a=1 etcd://h -o b -o a=2=3 -o c=")
+            parsed("backup -o a=1 etcd://h -o b=true -o a=2=3 -o c=")
         else {
             panic!("no backup");
         };
         let config: Vec<(&str, &str)> =
             target.config.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(config, [("b", "true"), ("a", "2=3"), ("c", ""), ("location", "etcd://h")]);
+    }
+
+    #[test]
+    fn an_option_without_a_value_is_refused() {
+        let error = refused("backup -o connect_timeout etcd://h");
+        assert!(error.contains("`connect_timeout=VALUE`"), "{error}");
     }
 
     #[test]

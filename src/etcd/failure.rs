@@ -121,12 +121,12 @@ impl Transport {
     fn check_the_port(self) -> &'static str {
         match self {
             Transport::Grpc => {
-                "check that this is etcd's client port, and whether it uses TLS; a server with \
-                    HTTP/1.1 only needs `transport=gateway`"
+                "check that this is etcd's client port, not the one of its peers; if it uses TLS, \
+                    use `etcd+https://`; a server with HTTP/1.1 only needs `transport=gateway`"
             }
             Transport::Gateway => {
-                "check that this is etcd's client port, and whether it uses TLS; a server with \
-                    HTTP/2 only needs `transport=grpc`"
+                "check that this is etcd's client port, not the one of its peers; if it uses TLS, \
+                    use `etcd+https://`; a server with HTTP/2 only needs `transport=grpc`"
             }
         }
     }
@@ -135,7 +135,11 @@ impl Transport {
     fn tls(self, text: &str) -> Error {
         let (what, remedy) = match text.split_once("; ") {
             Some((what, remedy)) => (what, remedy),
-            None => (text, "check the TLS options and the certificates of both sides"),
+            None => (
+                text,
+                "check the certificates of both sides; a host without TLS options, such as `wasmtime`, \
+                accepts public authorities only: use `plakar-wasm`",
+            ),
         };
         let remedy = if self == Transport::Grpc && text.starts_with(NO_HTTP2) {
             "use `transport=gateway`, which does not need it"

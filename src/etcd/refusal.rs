@@ -260,8 +260,8 @@ impl Refusal {
                 "there is no JSON gateway at this address",
             )
             .remedy(
-                "check that this is the client port, not the one for metrics, and that etcd \
-                     was not started with `--enable-grpc-gateway=false`",
+                "check that this is the client port, not the one for metrics or for peers, and \
+                     that etcd was not started with `--enable-grpc-gateway=false`",
             ),
             404 => Error::new(ErrorKind::Unsupported, "there is no etcd v3 API at this address")
                 .remedy("check that this is the client port of etcd 3.4 or later"),
@@ -287,10 +287,7 @@ impl Refusal {
             .remedy("check that etcd is running behind it, or connect to the member itself"),
             _ => Error::new(
                 ErrorKind::Other,
-                format!(
-                    "the response is not etcd's (status \
-                {status}){text}"
-                ),
+                format!("the response is not etcd's (status {status}){text}"),
             )
             .remedy("check that this is etcd's client port, without a proxy in between"),
         }
@@ -313,7 +310,7 @@ impl Refusal {
             cluster_wide(
                 ErrorKind::Unauthenticated,
                 "the user does not exist in etcd, or the password is wrong",
-                "check `username` and `password_file`",
+                "check `username` and the password, or the file of `password_file`",
             )
         } else if self.knows_no_user() {
             cluster_wide(

@@ -134,6 +134,7 @@ impl Known<'_> {
             static_pods: kubeadm || voters.is_empty(),
             tls: voters.iter().any(|v| secure(&v.peer_urls) || secure(&v.client_urls)),
             initial_cluster: members::initial_cluster(&voters),
+            names: voters.iter().map(|v| v.name.as_str()).collect::<Vec<_>>().join(" or "),
             example: voters.first().map(|v| v.name.clone()).unwrap_or_default(),
             wildcard: format!(
                 "{scheme_peer}://{wildcard}:2380` and `{scheme_client}://{wildcard}:2379"
@@ -179,6 +180,7 @@ struct Page<'a> {
     tls: bool,
     initial_cluster: String,
     example: String,
+    names: String,
     wildcard: String,
     scheme_peer: &'a str,
     scheme_client: &'a str,

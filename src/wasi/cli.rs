@@ -10,6 +10,7 @@ use crate::import::Import;
 use crate::look::{self, Outcome, PATIENCE, Style};
 use crate::options::Options;
 use crate::session::Session;
+use crate::stored::Source;
 use plakar_connector::ErrorKind;
 use std::env::VarError;
 use std::io::{BufRead, IsTerminal, Read};
@@ -37,7 +38,12 @@ impl Guest for Component {
 fn run() -> Result<Outcome> {
     match command::parse(std::env::args_os().skip(1))? {
         Command::Print(text) => print(&text)?,
-        Command::Verify(source) => print(&source.verify()?)?,
+        Command::Verify(source) => {
+            if source == Source::Stdin && std::io::stdin().is_terminal() {
+                eprintln!("reading a dump or a bundle from standard input");
+            }
+            print(&source.verify()?)?;
+        }
         Command::Look(look, json) => {
             let style = Style { json, terminal: std::io::stdout().is_terminal() };
             return look.run(style, &mut Stdout::new(PATIENCE));
@@ -58,6 +64,10 @@ fn print(text: &str) -> Result<()> {
 }
 
 fn backup(options: Options, bundle: bool) -> Result<()> {
+    if std::io::stdout().is_terminal() {
+        return Err(Error::new(ErrorKind::InvalidConfig, "standard output is a terminal")
+            .remedy("redirect it to a file"));
+    }
     let out = Stdout::new(options.limits.store);
     let mut import = Import::new(WasiHttp, options, warn);
     let started = Instant::now();

@@ -301,6 +301,14 @@ pub fn is_secret(description: &Description, name: &str) -> bool {
         .any(|option| option.secret && option.name == name)
 }
 
+/// Whether this is an option, of the connector or of the host, that is not a boolean.
+pub fn needs_value(description: &Description, name: &str) -> bool {
+    let stem = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
+    description.options.iter().chain(&of_host(description)).any(|option| {
+        [name, stem].contains(&&*option.name) && !matches!(option.kind, OptionKind::Boolean)
+    })
+}
+
 /// The options that the host adds to those of this connector.
 pub fn of_host(description: &Description) -> Vec<OptionDescription> {
     let secure = description.protocols.iter().any(|protocol| protocol.tls);

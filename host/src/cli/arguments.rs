@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Run the connector's own command line in the sandbox
     #[command(after_help = "\
+`plakar-wasm run CONNECTOR -- --help` lists the connector's own commands, such as those that look into a stored backup.
+
 The connector may send HTTP requests only to the authorities in `-o endpoints=…`, or otherwise to those in ARGS that are locations of its protocols. It gets this process's standard streams and no files. The exit code is the connector's.")]
     Run(Run),
     /// Serve the connector to plakar over standard input and output; plakar starts

@@ -2,9 +2,9 @@
 
 use super::arguments;
 use plakar_connector::Message;
-use plakar_connector::names::LONGEST;
+use plakar_connector::names::{LONGEST, pair, without_value};
 use plakar_connector::text::escaped;
-use plakar_policy::options::{Options, is_secret};
+use plakar_policy::options::{Options, is_secret, needs_value};
 use plakar_policy::{Description, Error, Event, Observer, Speaker, files};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -21,11 +21,17 @@ pub(super) async fn read(
 
     let mut typed = Options::default();
     for option in &arguments.options {
-        // As in Plakar: a name alone says yes.
-        let (name, value) = option.split_once('=').unwrap_or((option, "true"));
+        let (name, value) = pair(option);
         if name.is_empty() {
             return Err(Error::invalid("an option has no name").remedy("write `-o NAME=VALUE`"));
         }
+        let value = match value {
+            Some(value) => value,
+            None if needs_value(description, name) => {
+                return Err(Error::invalid(without_value(name)));
+            }
+            None => "true",
+        };
         typed.set(name, value);
     }
     if let Some(name) = typed.names().find(|name| is_secret(name)) {

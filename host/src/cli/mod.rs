@@ -152,7 +152,7 @@ fn man(name: Option<&str>) -> u8 {
         None => command,
         Some(name) => match command.find_subcommand(name) {
             Some(found) => found.clone().display_name(format!("plakar-wasm-{name}")),
-            None => return failed(&Error::invalid(format!("unknown command `{name}`"))),
+            None => return failed(&unknown_page(name, &command)),
         },
     };
     let mut text = Vec::new();
@@ -160,6 +160,13 @@ fn man(name: Option<&str>) -> u8 {
         Ok(()) => write(&text),
         Err(_) => ErrorKind::Other.exit_code(),
     }
+}
+
+fn unknown_page(name: &str, command: &clap::Command) -> Error {
+    let names: Vec<String> =
+        command.get_subcommands().map(|command| format!("`{}`", command.get_name())).collect();
+    Error::invalid(format!("unknown command `{}`", escaped(name, 64)))
+        .remedy(format!("use one of {}", names.join(", ")))
 }
 
 /// Writes a text that is the whole output of a command; returns the exit code.

@@ -10,7 +10,7 @@ fn a_member_that_is_well_is_recorded_as_it_is() {
         let manifest = back_up(&network, transport, "a").expect("a backup");
         assert_eq!(manifest["member"], json!({ "id": "2", "name": "m2", "role": "follower" }));
         assert_eq!(manifest["cluster_id"], "1");
-        assert_eq!(manifest["choice"], "follower, the only choice");
+        assert_eq!(manifest["choice"], "follower, the only usable member");
         assert_eq!(manifest["revision"], json!({ "before": 42, "after": 42, "exact": 42 }));
         assert_eq!(manifest["raft"], json!({ "term": 3, "applied_index": 100 }));
         assert_eq!(manifest["transport"], transport.to_string());

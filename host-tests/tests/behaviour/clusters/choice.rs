@@ -93,7 +93,7 @@ fn what_is_left_of_a_cluster_that_was_given_up_is_not_chosen_in_whatever_order_i
     assert!(status["leader"].is_string() && status["errors"] == Value::Null, "{status}");
     let BackedUp { outcome, target } = from(&endpoints(&cluster, &[lagging, well])).run();
     outcome.assert_ok();
-    let reported = format!("leader, before {} (follower, ", cluster.endpoint(lagging));
+    let reported = format!("leader, preferred to {} (follower, ", cluster.endpoint(lagging));
     let manifest = target.manifest();
     let choice = text(&manifest["choice"]);
     assert!(choice.starts_with(&reported) && choice.ends_with(" entries behind)"), "{choice}");

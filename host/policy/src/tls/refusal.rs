@@ -22,8 +22,8 @@ const CUT: (&str, &str) = (
 );
 
 const NOT_TLS: (&str, &str) = (
-    "the server does not respond in TLS",
-    "check that this port uses TLS, or use the protocol without it",
+    "the server did not respond with TLS",
+    "check that this port uses TLS, or use the protocol for plain HTTP",
 );
 const NO_HTTP1: (&str, &str) =
     ("the server does not support HTTP/1.1", "check that this is the right port");

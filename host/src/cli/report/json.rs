@@ -1,6 +1,6 @@
 //! JSON lines on standard output; `docs/json-events.md` describes them.
 
-use super::{Form, Outcome};
+use super::{Form, Outcome, outcome_written};
 use plakar_policy::{Event, Fact, Speaker};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -22,9 +22,12 @@ impl Json {
         Self { command, reported: Instant::now() }
     }
 
-    /// Writes one line. Nobody may be reading any more, which is no reason to
-    /// fail a backup.
+    /// Writes one line. That nobody reads it is not a reason to fail a backup.
     fn line(&self, event: &str, fields: Value) {
+        let _ = self.write(event, fields);
+    }
+
+    fn write(&self, event: &str, fields: Value) -> std::io::Result<()> {
         let mut line = Map::new();
         line.insert("v".into(), VERSION.into());
         line.insert("event".into(), event.into());
@@ -33,7 +36,7 @@ impl Json {
             line.extend(fields);
         }
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{}", Value::Object(line)).and_then(|()| out.flush());
+        writeln!(out, "{}", Value::Object(line)).and_then(|()| out.flush())
     }
 }
 
@@ -96,6 +99,6 @@ impl Form for Json {
         fields["ok"] = (code == 0).into();
         fields["exit_code"] = code.into();
         fields["facts"] = facts.into();
-        self.line("outcome", fields);
+        outcome_written(self.write("outcome", fields));
     }
 }

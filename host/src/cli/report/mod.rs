@@ -11,7 +11,7 @@ use super::arguments::Output;
 use plakar_policy::{Error, Event, Fact, Observer};
 use plakar_sink::writer::{Work, Writer};
 use plakar_wasm::backup::Summary;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
@@ -52,6 +52,16 @@ impl Outcome {
             Outcome::Failed(error) => error.fault().exit_code(),
             Outcome::Signalled(code) => *code,
         }
+    }
+}
+
+/// Reports on standard error that an outcome could not be written. A reader that has left
+/// is not an error.
+fn outcome_written(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = writeln!(io::stderr(), "warning: the outcome cannot be written: {error}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lines for people: the outcome on standard output, all else on standard error,
 //! with a progress bar where that is a terminal.
 
-use super::{Form, Outcome};
+use super::{Form, Outcome, outcome_written};
 use crate::cli::arguments::Output;
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plakar_policy::limits::one_line;
@@ -63,7 +63,7 @@ impl Form for People {
             Event::Warning { from: Speaker::Host, line } => self.say(&format!("warning: {line}")),
             _ if self.quiet => {}
             Event::Started { connector, version, origin } => {
-                self.say(&format!("importing {origin} with {connector} {version}"));
+                self.say(&format!("backing up {origin} with the connector {connector} {version}"));
             }
             Event::RecordBegun { pathname, size } => self.begin_bar(pathname, size),
             Event::Progress { bytes, size, .. } => {
@@ -126,7 +126,6 @@ impl Form for People {
                     })
             }
         };
-        // Nobody may be reading any more.
-        let _ = written.and_then(|()| out.flush());
+        outcome_written(written.and_then(|()| out.flush()));
     }
 }
