@@ -45,7 +45,7 @@ pub fn without_value(name: &str) -> Message {
 
 /// The known name that `name` was most probably meant to be, if one is near: one that
 /// has all of its words, or one that differs in a few letters.
-pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;
     }

@@ -1,7 +1,7 @@
 //! What a failed exchange with a member means, and what to do about it.
 
 use super::transport::Transport;
-use crate::error::{Error, Stage, plain, visible};
+use crate::error::{Error, Stage, plain, quote, visible};
 use crate::net::{NetworkError, Timeouts};
 use plakar_connector::names::NO_HTTP2;
 use plakar_connector::{Authority, ErrorKind, limits};
@@ -148,6 +148,21 @@ impl Transport {
         };
         Error::new(ErrorKind::Unreachable, visible(what)).remedy(visible(remedy))
     }
+}
+
+/// The error of a response that is compressed, which no request asks for.
+pub(super) fn compressed(encoding: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("the response is compressed ({}), which was not requested", quote(encoding)),
+    )
+    .remedy("find the proxy in between, and connect to the member itself")
+}
+
+/// The error of a response that etcd does not send.
+pub(super) fn garbled(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Corrupt, what.into())
+        .remedy("check for a proxy in between, and run the backup again")
 }
 
 /// How many times the longest silence the small pieces of something may take together.

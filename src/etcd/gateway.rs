@@ -4,7 +4,7 @@
 //! gateway response: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
 //! from 3.6 on. They differ in how errors look, and so both shapes are read.
 
-use super::failure::cut_message;
+use super::failure::{compressed, cut_message, garbled};
 use super::messages::{AuthenticateRequest, HashKvRequest, JsonSnapshotMessage, StreamError};
 use super::refusal::Refusal;
 use super::splitter::Splitter;
@@ -74,11 +74,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(response: &Response) -> serde
 /// refusal, which the body explains.
 pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     if let Some(encoding) = head.header("content-encoding").filter(|e| *e != "identity") {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("the response is compressed ({}), which was not requested", quote(encoding)),
-        )
-        .remedy("find the proxy in between, and connect to the member itself"));
+        return Err(compressed(encoding));
     }
     if head.status != 200 {
         return Ok(false);
@@ -143,7 +139,7 @@ impl Decoder {
             let message: JsonSnapshotMessage<'_> =
                 serde_json::from_slice(value).map_err(|error| {
                     let reason = plain(&error.to_string());
-                    corrupt(format!("a message of the stream cannot be read ({reason})"))
+                    garbled(format!("a message of the stream cannot be read ({reason})"))
                 })?;
             if let Some(error) = message.error {
                 return Err(CallError::Refused(Refusal {
@@ -153,15 +149,14 @@ impl Decoder {
                 }));
             }
             let Some(piece) = message.result else {
-                return Err(corrupt(
-                    "a message of the stream is neither a result nor an error".into(),
-                )
-                .into());
+                return Err(
+                    garbled("a message of the stream is neither a result nor an error").into()
+                );
             };
             let begin = out.len();
             base64_simd::STANDARD
                 .decode_append(piece.blob.as_bytes(), out)
-                .map_err(|_| corrupt("a message of the stream contains invalid base64".into()))?;
+                .map_err(|_| garbled("a message of the stream contains invalid base64"))?;
             let message =
                 Message { remaining: piece.remaining_bytes, storage_version: &piece.version };
             Ok(each(message, out, begin)?)
@@ -171,11 +166,6 @@ impl Decoder {
     pub(super) fn finish(&self) -> std::result::Result<(), CallError> {
         if self.splitter.is_between_values() { Ok(()) } else { Err(cut_message().into()) }
     }
-}
-
-fn corrupt(what: String) -> Error {
-    Error::new(ErrorKind::Corrupt, what)
-        .remedy("check for a proxy in between, and run the backup again")
 }
 
 #[cfg(test)]

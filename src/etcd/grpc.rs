@@ -5,7 +5,7 @@
 //! the trailers, `grpc-status` and `grpc-message`; a response without messages may
 //! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
-use super::failure::{LOOK, cut_message};
+use super::failure::{LOOK, compressed, cut_message, garbled};
 use super::messages::{AuthenticateRequest, HashKvRequest, SnapshotResponse};
 use super::refusal::Refusal;
 use super::transport::{Call, CallError, Message, Opening};
@@ -61,7 +61,7 @@ pub(super) fn unary<T: prost::Message + Default>(
     frames.push(response.body.clone());
     let message = frames.next().map_err(CallError::Unreadable)?;
     let decoded = message.filter(|_| frames.is_empty()).and_then(|message| T::decode(message).ok());
-    decoded.ok_or_else(|| CallError::Unreadable(corrupt("the response is not one of etcd's")))
+    decoded.ok_or_else(|| CallError::Unreadable(garbled("the response is not one of etcd's")))
 }
 
 /// The HTTP statuses by which a proxy says that it has no response of etcd's, as the
@@ -218,7 +218,7 @@ fn wanted(bytes: &[u8]) -> Result<Option<usize>> {
     }
     match u32::from_be_bytes(length) as usize {
         length if length > MAX_MESSAGE => {
-            Err(corrupt(&format!("a message of {length} bytes is longer than any of etcd's")))
+            Err(garbled(format!("a message of {length} bytes is longer than any of etcd's")))
         }
         length => Ok(Some(PREFIX + length)),
     }
@@ -246,7 +246,7 @@ impl Decoder {
         self.frames.push(bytes);
         while let Some(frame) = self.frames.next()? {
             let response = SnapshotResponse::decode(frame).map_err(|error| {
-                corrupt(&format!("a message of the stream cannot be read ({error})"))
+                garbled(format!("a message of the stream cannot be read ({error})"))
             })?;
             let begin = out.len();
             out.extend_from_slice(&response.blob);
@@ -261,19 +261,6 @@ impl Decoder {
         succeeded(trailers)?;
         if self.frames.is_empty() { Ok(()) } else { Err(cut_message().into()) }
     }
-}
-
-fn compressed(encoding: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("the response is compressed ({}), which was not requested", quote(encoding)),
-    )
-    .remedy("find the proxy in between, and connect to the member itself")
-}
-
-fn corrupt(what: &str) -> Error {
-    Error::new(ErrorKind::Corrupt, what)
-        .remedy("check for a proxy in between, and run the backup again")
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! what separates values is their own structure. Nearly all bytes lie inside
 //! one long string, so strings are skipped with `memchr` and the rest is counted.
 
-use crate::error::{Error, Result};
+use super::failure::garbled;
+use crate::error::{Error, Result, quote};
 use plakar_connector::ErrorKind;
 
 /// The longest value that is taken, in bytes. etcd's are below 44 KiB.
-pub(crate) const MAX_VALUE: usize = 1 << 20;
+const MAX_VALUE: usize = 1 << 20;
 
 /// The state between two pieces of a stream.
 #[derive(Debug, Default)]
@@ -115,11 +116,7 @@ impl Splitter {
 
 fn bounded(length: usize) -> Result<()> {
     if length > MAX_VALUE {
-        Err(Error::new(
-            ErrorKind::Corrupt,
-            format!("a message of the stream is longer than {MAX_VALUE} bytes"),
-        )
-        .remedy("check for a proxy in between, and run the backup again"))
+        Err(garbled(format!("a message of the stream is longer than {MAX_VALUE} bytes")))
     } else {
         Ok(())
     }
@@ -127,14 +124,7 @@ fn bounded(length: usize) -> Result<()> {
 
 fn not_json(bytes: &[u8]) -> Error {
     let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]);
-    Error::new(
-        ErrorKind::Corrupt,
-        format!(
-            "the stream holds something other than JSON objects: {}",
-            crate::error::quote(&shown)
-        ),
-    )
-    .remedy("check for a proxy in between, and run the backup again")
+    garbled(format!("the stream contains something other than JSON objects: {}", quote(&shown)))
 }
 
 #[cfg(test)]

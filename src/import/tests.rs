@@ -14,13 +14,12 @@ const SNAPSHOT: &str = "/v3/maintenance/snapshot";
 const AUTHENTICATE: &str = "/v3/auth/authenticate";
 
 fn import(network: &Scripted, endpoints: &str, options: &[(&str, &str)]) -> Import<Scripted> {
-    let mut config: Vec<(String, String)> =
+    let config: Vec<(String, String)> =
         [("location", "etcd://"), ("endpoints", endpoints), ("transport", "gateway")]
             .iter()
             .chain(options)
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect();
-    config.dedup();
     Import::new(network.clone(), Options::read(&config).expect("options"), |_| {})
 }
 

@@ -13,7 +13,7 @@
 
 mod members;
 
-use crate::etcd::messages::Id;
+use crate::etcd::messages::{Id, MEMBERS, version_or_none};
 use crate::manifest::Manifest;
 use askama::Template;
 use members::{Members, Voter};
@@ -23,9 +23,6 @@ const DEFAULT_QUOTA: u64 = 2 << 30;
 
 /// From this size on the default quota leaves too little room.
 const LARGE: u64 = 3 << 29;
-
-/// More members no cluster has.
-const MOST_MEMBERS: usize = 64;
 
 /// The guide for a snapshot.
 pub(crate) fn guide(manifest: &Manifest) -> String {
@@ -96,7 +93,7 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn guide(&self) -> String {
-        let list = self.members.as_deref().filter(|list| list.len() <= MOST_MEMBERS);
+        let list = self.members.as_deref().filter(|list| list.len() <= MEMBERS);
         let Members { voters, remarks, wildcard } = Members::of(list.unwrap_or_default());
         let kubeadm = members::are_kubeadms(&voters);
         let secure = |urls: &str| urls.contains("https://") || urls.contains("unixs://");
@@ -206,8 +203,7 @@ fn alarm(member: u64, name: &str) -> String {
 }
 
 fn is_a_version(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
-    (1..=32).contains(&text.len()) && text.chars().all(plain)
+    !version_or_none(text).is_empty()
 }
 
 /// A text of any origin as code: short, on one line, and nothing that ends it.

@@ -80,6 +80,16 @@ impl Account {
         Ok(())
     }
 
+    /// Whether the component may wait for an acknowledgement: an error if none is missing.
+    pub fn await_acknowledgements(&self) -> Result<(), Error> {
+        if self.unsettled > 0 {
+            return Ok(());
+        }
+        Err(Error::broke(
+            "`import-run.next` awaits acknowledgements, and every record has been acknowledged",
+        ))
+    }
+
     /// A file is about to be read: once.
     pub fn open(&mut self, pathname: &str) -> Result<(), Error> {
         let Entry { stage, .. } = self.entry(pathname)?;

@@ -76,7 +76,7 @@ pub const PATHNAMES: usize = 24 << 20;
 pub const LINE: usize = 2048;
 
 /// Log lines a second.
-pub const LINES_PER_SECOND: u32 = 20;
+const LINES_PER_SECOND: u32 = 20;
 
 /// Decides which log lines pass: the first [`LINES_PER_SECOND`] of each second.
 #[derive(Debug)]

@@ -124,7 +124,7 @@ pub fn modified(seconds: i64, nanoseconds: u32) -> Result<SystemTime, Error> {
 }
 
 /// Refuses a pathname that is not absolute and clean.
-pub fn check_pathname(pathname: &str) -> Result<(), Error> {
+fn check_pathname(pathname: &str) -> Result<(), Error> {
     match unclean(pathname) {
         None => Ok(()),
         Some(fault) => Err(Error::broke(format!("the pathname `{}` {fault}", shown(pathname)))),

@@ -87,12 +87,7 @@ impl<S: Sink> Backup<'_, S> {
             match import.next().await? {
                 Step::Record(record) => self.record(import, record).await?,
                 Step::Finished => return import.finish().await,
-                Step::AwaitingAcknowledgements => {
-                    return Err(Error::broke(
-                        "`import-run.next` awaits acknowledgements, and every record has been \
-                            acknowledged",
-                    ));
-                }
+                Step::AwaitingAcknowledgements => self.account.await_acknowledgements()?,
             }
         }
     }

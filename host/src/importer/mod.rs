@@ -54,7 +54,7 @@ impl Sandbox {
 }
 
 fn default_limits() -> Result<TimeLimits, Error> {
-    TimeLimits::read(|_| None).map_err(|error| Error::invalid(error.to_string()))
+    TimeLimits::read(|_| None).map_err(Error::invalid)
 }
 
 impl Connector {

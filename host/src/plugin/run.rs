@@ -225,13 +225,10 @@ impl Owner<'_> {
                     self.waiting = Some(asked);
                     self.progress = match step {
                         Step::Finished => Progress::Finished,
-                        _ if self.account.unsettled() == 0 => {
-                            return Err(Error::broke(
-                                "`import-run.next` awaits acknowledgements, and every record has \
-                                    been acknowledged",
-                            ));
+                        _ => {
+                            self.account.await_acknowledgements()?;
+                            Progress::Awaiting
                         }
-                        _ => Progress::Awaiting,
                     };
                 }
             }

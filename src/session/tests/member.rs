@@ -34,7 +34,6 @@ fn a_corrupt_alarm_of_its_own_fails_the_backup_whenever_it_is_reported() {
             turns.push(transport.status(&troubled(2, &["memberID:2  alarm:CORRUPT"])).over(1));
             network.turns("a", transport.paths().status, turns);
             refused(back_up(&network, transport, "a"), ErrorKind::Corrupt, &["CORRUPT", "replace"]);
-            network.turns("a", transport.paths().status, vec![transport.status(&status(2))]);
         }
         // After the snapshot alone: whatever was asked before it is well.
         let network = Scripted::default();

@@ -340,8 +340,7 @@ impl ServerCertVerifier for Verifier {
             };
             match results.find(|result| !other_key(result)) {
                 Some(Ok(())) => Ok(HandshakeSignatureValid::assertion()),
-                Some(Err(_)) => Err(CertificateError::BadSignature.into()),
-                None => Err(CertificateError::BadSignature.into()),
+                _ => Err(CertificateError::BadSignature.into()),
             }
         })
     }
