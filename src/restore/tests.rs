@@ -225,3 +225,16 @@ fn text_as_code_stays_code() {
     }
     assert_eq!(code(&"x".repeat(1000)).len(), 205);
 }
+
+#[test]
+fn the_guide_says_how_far_the_dump_was_compared() {
+    for (outcome, reason, words) in [
+        ("proven", None, "A majority of the voting members held the same keys."),
+        ("self-consistent", None, "no other member was compared"),
+        ("unproven", Some("`m1` was `silent`"), "is unknown: `?m1? was ?silent?`."),
+        ("off", None, "It was not compared"),
+    ] {
+        let guide = Known { proof: proof(outcome, reason), ..known() }.guide();
+        assert!(guide.lines().any(|line| line.contains(words)), "{outcome}: {guide}");
+    }
+}

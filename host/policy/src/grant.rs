@@ -59,7 +59,7 @@ impl Grant {
     }
 
     /// Whether any of them is reached over TLS.
-    pub fn is_secure(&self) -> bool {
+    pub fn uses_tls(&self) -> bool {
         self.authorities.iter().any(|authority| authority.tls)
     }
 

@@ -10,7 +10,9 @@ use crate::files;
 use crate::tls;
 use crate::{Description, Error, OptionDescription, OptionKind};
 use plakar_connector::limits;
-use plakar_connector::names::{ENDPOINTS, FILE_SUFFIX, LOCATION, TLS_PREFIX, unknown_option};
+use plakar_connector::names::{
+    ENDPOINTS, FILE_SUFFIX, LOCATION, LONGEST, TLS_PREFIX, unknown_option,
+};
 use plakar_connector::text::escaped;
 use std::fmt;
 use std::path::Path;
@@ -31,6 +33,19 @@ impl Options {
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Refuses options other than those for TLS, which are all that the host takes beside
+    /// the arguments of a connector's own command line.
+    pub fn only_tls(&self) -> Result<(), Error> {
+        match self.names().find(|name| !name.starts_with(TLS_PREFIX)) {
+            None => Ok(()),
+            Some(name) => Err(Error::invalid(format!(
+                "option `{}` is not one of the host's TLS options",
+                escaped(name, LONGEST)
+            ))
+            .remedy("write it after `--`")),
+        }
     }
 
     /// The names, in the order last set.

@@ -3,12 +3,7 @@
 use super::arguments::{self, Run};
 use super::config;
 use super::report::{Outcome, Report};
-use plakar_connector::text::escaped;
-use plakar_connector::{TimeLimits, names};
-use plakar_policy::grant::Grant;
-use plakar_policy::invocation::option;
-use plakar_policy::tls::Tls;
-use plakar_policy::{Error, Event, Observer, Speaker};
+use plakar_policy::{CommandPlan, Error, Event, Observer, Speaker};
 use plakar_wasm::Sandbox;
 use std::sync::Arc;
 
@@ -48,21 +43,12 @@ async fn run(arguments: &Run, report: &Report) -> Result<u8, Error> {
             }
         })
         .collect::<Result<Vec<_>, Error>>()?;
-    let args = &arguments.args;
-    let grant = Grant::of_arguments(connector.description(), args, option(args, names::ENDPOINTS))?;
-    tracing::info!("granted: {grant}");
+    let description = connector.description();
     let options = arguments::Options { options: arguments.options.clone(), config: None };
-    let options = config::read(&options, connector.description(), &warnings).await?;
-    if let Some(name) = options.names().find(|name| !name.starts_with(names::TLS_PREFIX)) {
-        return Err(Error::invalid(format!(
-            "option `{}` is not one of the host's TLS options",
-            escaped(name, names::LONGEST)
-        ))
-        .remedy("write it after `--`"));
-    }
-    let options = options.load(connector.description()).await?;
-    let tls = Tls::read(connector.description(), &options, grant.is_secure())?;
-    // The component reads them as well. Those that it does not declare it refuses.
-    let limits = TimeLimits::read(|name| option(args, name)).map_err(Error::invalid)?;
-    connector.run(args, &variables, grant, limits, tls, Arc::new(warnings)).await
+    let options = config::read(&options, description, &warnings).await?;
+    options.only_tls()?;
+    let options = options.load(description).await?;
+    let plan = CommandPlan::new(description, &arguments.args, &options)?;
+    tracing::info!("granted: {}", plan.grant);
+    connector.run(&arguments.args, &variables, plan, Arc::new(warnings)).await
 }

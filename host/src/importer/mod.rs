@@ -21,13 +21,11 @@ use convert::{into_description, reported};
 use digest::Hashing;
 use instance::Instance;
 use plakar_connector::{ErrorKind, TimeLimits};
-use plakar_policy::Plan;
 use plakar_policy::account::Fate;
 use plakar_policy::grant::Grant;
 use plakar_policy::limits::one_line;
 use plakar_policy::options::Options;
-use plakar_policy::tls::Tls;
-use plakar_policy::{Description, Error, Event, Fact, Observer, Speaker};
+use plakar_policy::{CommandPlan, Description, Error, Event, Fact, Observer, Plan, Speaker};
 use plakar_policy::{facts, records};
 use std::path::Path;
 use std::sync::Arc;
@@ -119,18 +117,17 @@ impl Connector {
 
     /// Runs the component's own command line: `arguments` without its name,
     /// `variables` as its whole environment, the standard streams of this process.
-    /// The whole is ended by the host where the component does not end it in time.
-    /// Returns the exit code.
+    /// The host ends the run if the component does not end it in time. Returns the exit
+    /// code.
     pub async fn run(
         &self,
         arguments: &[String],
         variables: &[(String, String)],
-        grant: Grant,
-        limits: TimeLimits,
-        tls: Option<Tls>,
+        plan: CommandPlan,
         observer: Arc<dyn Observer>,
     ) -> Result<u8, Error> {
-        if let Some(line) = tls.as_ref().and_then(Tls::warning) {
+        let CommandPlan { grant, tls, limits, warnings } = plan;
+        for line in &warnings {
             observer.event(Event::Warning { from: Speaker::Host, line });
         }
         let client = Client::new(limits, tls.as_ref())?;
