@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The **core** knows neither WIT nor WASI. It sees a network as the trait
-//! [`net::Network`], takes bytes and returns bytes, and is tested natively with
-//! `cargo test --lib`. From the outside in:
+//! [`net::Network`], and is tested natively with `cargo test --lib`. Stored backups are
+//! read as files or from standard input, through the standard library. From the outside in:
 //!
 //! | module | its one job |
 //! | --- | --- |

@@ -246,7 +246,7 @@ fn what_cannot_be_written_to_standard_output_is_no_success() {
     }
 }
 
-/// However short it is: a reader that gets nothing must not be told that all went well.
+/// However short it is: a reader that gets nothing must not take it for a success.
 #[test]
 fn the_connectors_own_output_that_cannot_be_written_is_an_error() {
     let folder = tempfile::tempdir().expect("a temporary directory");

@@ -16,8 +16,8 @@
 //! | [`limits`] | how much memory, how many log lines and how much time a component gets |
 //!
 //! It knows a connector by its [`Description`], and reports to an [`Observer`]. All of
-//! it is pure, except that [`options`] reads [`files`] and [`invocation`] the command
-//! line of plakar.
+//! it is pure, except that [`options`] reads [`files`] and the working directory, [`tls`]
+//! the clock, and [`invocation`] the command line of plakar.
 
 #![forbid(unsafe_code)]
 
