@@ -7,33 +7,33 @@ use std::path::{Path, PathBuf};
 
 /// The component under test.
 pub fn connector() -> PathBuf {
-    built("dist/connector.wasm")
+    built("dist/connector.wasm", "build")
 }
 
 /// The host under test.
 pub fn plakar_wasm() -> PathBuf {
-    built("dist/plakar-wasm")
+    built("dist/plakar-wasm", "build")
 }
 
 /// The component that misbehaves by the value of its option `behaviour`.
 pub fn misbehaving_connector() -> PathBuf {
-    built("target/wasm32-wasip2/connector/misbehaving_connector.wasm")
+    built("target/wasm32-wasip2/connector/misbehaving_connector.wasm", "test-guests")
 }
 
 /// The small connector of the examples.
 pub fn hello_connector() -> PathBuf {
-    built("target/wasm32-wasip2/connector/hello_connector.wasm")
+    built("target/wasm32-wasip2/connector/hello_connector.wasm", "test-guests")
 }
 
 /// The example of a program that uses the host as a library.
 pub fn embed() -> PathBuf {
-    built("target/release/examples/embed")
+    built("target/release/examples/embed", "test-guests")
 }
 
 /// The example that runs a connector under Node, with the packages that it uses.
 pub fn backup_under_node() -> PathBuf {
     let folder = repository().join("examples/javascript");
-    existing(folder.join("node_modules/.of-lock-file"), "./just tools");
+    existing(folder.join("node_modules/.of-lock-file"), "tools/node-packages");
     folder.join("backup.mjs")
 }
 
@@ -79,8 +79,8 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace member")
 }
 
-fn built(path: &str) -> PathBuf {
-    existing(repository().join(path), "./just build")
+fn built(path: &str, recipe: &str) -> PathBuf {
+    existing(repository().join(path), &format!("./just {recipe}"))
 }
 
 fn installed(tool: &str, version: &str, program: &str) -> PathBuf {

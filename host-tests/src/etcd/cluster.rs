@@ -1,5 +1,6 @@
 //! Several members on the loopback that form one cluster.
 
+use super::compare::output_of;
 use super::member::{data_dir, new_folder};
 use super::{Client, HashKv, Version, free_port};
 use crate::certs::{Authority, Identity, Key, Leaf};
@@ -333,14 +334,7 @@ impl Cluster {
 
     /// The HashKV of the member at this endpoint.
     pub fn hash_kv(&self, endpoint: &str, revision: u64) -> HashKv {
-        let revision = revision.to_string();
-        let arguments = ["endpoint", "hashkv", "-w", "json", "--rev", &revision];
-        let response = output_of(self.etcdctl(endpoint).args(arguments));
-        let response: Value = serde_json::from_slice(&response).expect("`etcdctl` prints JSON");
-        HashKv {
-            hash: response[0]["HashKV"]["hash"].as_u64().expect("the response has a hash"),
-            compact_revision: response[0]["HashKV"]["compact_revision"].as_i64().unwrap_or(0),
-        }
+        HashKv::asked(&mut self.etcdctl(endpoint), revision)
     }
 
     /// Waits for something to be there; panics where it never comes.
@@ -429,13 +423,6 @@ impl Cluster {
     fn signal(&self, index: usize, signal: Signal) {
         self.members[index].process.as_ref().expect("it runs").signal(signal);
     }
-}
-
-fn output_of(command: &mut Command) -> Vec<u8> {
-    let output = command.output().expect("`etcdctl` can be run");
-    let problems = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed: {problems}");
-    output.stdout
 }
 
 fn member_id(status: &Value) -> u64 {

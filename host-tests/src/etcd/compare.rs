@@ -15,6 +15,21 @@ pub struct HashKv {
     pub compact_revision: i64,
 }
 
+impl HashKv {
+    /// Asks the member that this `etcdctl` is for.
+    pub(super) fn asked(etcdctl: &mut Command, revision: u64) -> Self {
+        let revision = revision.to_string();
+        let arguments = ["endpoint", "hashkv", "-w", "json", "--rev", &revision];
+        let text = output_of(etcdctl.args(arguments));
+        let response: Value = serde_json::from_slice(&text).expect("`etcdctl` prints JSON");
+        let response = &response[0]["HashKV"];
+        Self {
+            hash: response["hash"].as_u64().expect("the response has a hash"),
+            compact_revision: response["compact_revision"].as_i64().unwrap_or(0),
+        }
+    }
+}
+
 impl Etcd {
     /// The member's HashKV at `revision`.
     pub fn hash_kv(&self, revision: u64) -> HashKv {
@@ -24,15 +39,7 @@ impl Etcd {
     /// Any member's HashKV at `revision`. Asked by `etcdctl`: the JSON API of 3.4
     /// has no way to ask.
     pub fn hash_kv_of(version: Version, member: &Client, revision: u64) -> HashKv {
-        let revision = revision.to_string();
-        let arguments = ["endpoint", "hashkv", "-w", "json", "--rev", &revision];
-        let text = output_of(etcdctl(version, member.endpoint()).args(arguments));
-        let response: Value = serde_json::from_slice(&text).expect("`etcdctl` prints JSON");
-        let response = &response[0]["HashKV"];
-        HashKv {
-            hash: response["hash"].as_u64().expect("the response has a hash"),
-            compact_revision: response["compact_revision"].as_i64().unwrap_or(0),
-        }
+        HashKv::asked(&mut etcdctl(version, member.endpoint()), revision)
     }
 
     /// A SHA-256 over every key that lives at `revision`: key, value, revisions,
@@ -74,7 +81,7 @@ fn etcdctl(version: Version, endpoint: &str) -> Command {
     command
 }
 
-fn output_of(command: &mut Command) -> Vec<u8> {
+pub(super) fn output_of(command: &mut Command) -> Vec<u8> {
     let output = command.output().expect("`etcdctl` can be run");
     let problems = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} failed: {problems}");
