@@ -4,8 +4,8 @@
 //! ignore fields that they do not know.
 
 use crate::etcd::alarm::{Alarm, AlarmType};
+use crate::etcd::call::Transport;
 use crate::etcd::messages::{Id, Member, Status};
-use crate::etcd::transport::Transport;
 use crate::member::{Candidate, Rejected};
 use crate::proof::observer::Observer;
 use crate::proof::{Found, Keyspace};

@@ -3,8 +3,8 @@
 
 use crate::error::{Error, quote};
 use crate::etcd::alarm::{Alarm, AlarmType, Troubles, reports_no_leader};
+use crate::etcd::call::Transport;
 use crate::etcd::messages::{Id, Status};
-use crate::etcd::transport::Transport;
 use plakar_connector::{Authority, ErrorKind};
 use std::fmt;
 

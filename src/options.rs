@@ -1,7 +1,7 @@
 //! The options of the connector: one table, and what it is read into.
 
 use crate::error::{Error, Result, quote};
-use crate::etcd::transport::Transport;
+use crate::etcd::call::Transport;
 use crate::snapshot::verifier::{Checks, Hashing};
 use plakar_connector::{
     Authority, ErrorKind, Message, Protocol, TimeLimits, limits, location, names,

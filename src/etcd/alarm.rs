@@ -5,7 +5,7 @@
 //! between them, and zero, which is left out. So it is read as `name:value` pairs.
 //! Nothing is dropped: what cannot be parsed is reported as it is.
 
-use super::messages::{Id, Status};
+use super::messages::{Id, Status, mentions_corruption, names_member};
 use crate::error::plain;
 use std::fmt;
 
@@ -106,21 +106,6 @@ impl fmt::Display for Alarm {
 /// An id as etcd's fields hold it, or in hexadecimal as its tools show it.
 fn id(text: &str) -> Option<u64> {
     text.parse().ok().or_else(|| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok())
-}
-
-/// Whether a text mentions corruption: whatever its words are, it must not get lost.
-pub(crate) fn mentions_corruption(text: &str) -> bool {
-    text.to_ascii_uppercase().contains(AlarmType::Corrupt.name())
-}
-
-/// Whether the id of this member stands in a text.
-pub(crate) fn names_member(text: &str, member_id: u64) -> bool {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    member_id != 0
-        && words.filter(|word| !word.is_empty()).any(|word| {
-            word == member_id.to_string()
-                || u64::from_str_radix(word.trim_start_matches("0x"), 16) == Ok(member_id)
-        })
 }
 
 /// The troubles that a status lists.

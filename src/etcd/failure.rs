@@ -1,15 +1,12 @@
 //! What a failed exchange with a member means, and what to do about it.
 
-use super::transport::Transport;
+use super::call::Transport;
+use super::refusal::LOOK;
 use crate::error::{Error, Stage, plain, quote, visible};
 use crate::net::{NetworkError, Timeouts};
 use plakar_connector::names::NO_HTTP2;
 use plakar_connector::{Authority, ErrorKind, limits};
 use std::time::{Duration, Instant};
-
-/// What to look at where a stream ended that a member had begun.
-pub(crate) const LOOK: &str = "check that member's log, and the log and time limits of any proxy \
-    in between; then run the backup again";
 
 /// The error of a stream that ended within a message.
 pub(super) fn cut_message() -> Error {

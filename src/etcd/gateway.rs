@@ -4,11 +4,11 @@
 //! gateway response: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
 //! from 3.6 on. They differ in how errors look, and so both shapes are read.
 
+use super::call::{Call, CallError, Message};
 use super::failure::{compressed, cut_message, garbled};
 use super::messages::{AuthenticateRequest, HashKvRequest, JsonSnapshotMessage, StreamError};
 use super::refusal::Refusal;
 use super::splitter::Splitter;
-use super::transport::{Call, CallError, Message};
 use crate::error::{Error, Result, plain, quote};
 use crate::net::{Head, Request, Response, Timeouts};
 use plakar_connector::{Authority, ErrorKind};

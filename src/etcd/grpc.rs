@@ -5,10 +5,10 @@
 //! the trailers, `grpc-status` and `grpc-message`; a response without messages may
 //! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
-use super::failure::{LOOK, compressed, cut_message, garbled};
+use super::call::{Call, CallError, Message, Opening};
+use super::failure::{compressed, cut_message, garbled};
 use super::messages::{AuthenticateRequest, HashKvRequest, SnapshotResponse};
-use super::refusal::Refusal;
-use super::transport::{Call, CallError, Message, Opening};
+use super::refusal::{LOOK, Refusal};
 use crate::error::{Error, Result, quote};
 use crate::net::{Head, Response, Trailers};
 use bytes::{Buf, Bytes, BytesMut};

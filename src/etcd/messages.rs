@@ -3,7 +3,6 @@
 //! Both encoders that etcd's gateways ever used leave zero values out, write
 //! 64-bit numbers as strings and 32-bit ones bare; a reader takes either.
 
-use crate::etcd::alarm::{mentions_corruption, names_member};
 use bytes::Bytes;
 use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
@@ -132,6 +131,21 @@ impl UnaryResponse for Status {
         }
         Ok(self)
     }
+}
+
+/// Whether a text mentions corruption: whatever its words are, it must not get lost.
+pub(crate) fn mentions_corruption(text: &str) -> bool {
+    text.to_ascii_uppercase().contains("CORRUPT")
+}
+
+/// Whether the id of this member stands in a text.
+pub(crate) fn names_member(text: &str, member_id: u64) -> bool {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    member_id != 0
+        && words.filter(|word| !word.is_empty()).any(|word| {
+            word == member_id.to_string()
+                || u64::from_str_radix(word.trim_start_matches("0x"), 16) == Ok(member_id)
+        })
 }
 
 impl UnaryResponse for MemberList {

@@ -3,7 +3,8 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`messages`] | the responses, whichever transport carried them |
-//! | [`transport`] | the calls, and the choice between two ways to carry them |
+//! | [`call`] | the calls, and what a response to one can be |
+//! | [`transport`] | the choice between two ways to carry them |
 //! | [`grpc`] | native gRPC: frames, trailers |
 //! | [`gateway`] | the JSON gateway: requests, responses, the stream's messages |
 //! | [`splitter`] | where one JSON value of a stream ends and the next begins |
@@ -12,6 +13,7 @@
 //! | [`failure`] | what an exchange means that brought no response at all |
 
 pub(crate) mod alarm;
+pub(crate) mod call;
 pub(crate) mod failure;
 pub(crate) mod gateway;
 pub(crate) mod grpc;

@@ -6,10 +6,13 @@
 //! let the raw error through). A response that has no gRPC code is not etcd's: it
 //! is a proxy's, and is reported as a proxy's.
 
-use super::failure::LOOK;
 use crate::error::{Error, quote};
 use plakar_connector::{ErrorKind, limits};
 use std::time::Duration;
+
+/// What to do about a stream that a member had begun and that has ended.
+pub(crate) const LOOK: &str = "check that member's log, and the log and time limits of any proxy \
+    in between; then run the backup again";
 
 /// A refusal by etcd, or by whatever responded in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]

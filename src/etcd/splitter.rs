@@ -6,7 +6,6 @@
 
 use super::failure::garbled;
 use crate::error::{Error, Result, quote};
-use plakar_connector::ErrorKind;
 
 /// The longest value that is taken, in bytes. etcd's are below 44 KiB.
 const MAX_VALUE: usize = 1 << 20;
@@ -130,6 +129,7 @@ fn not_json(bytes: &[u8]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plakar_connector::ErrorKind;
 
     fn split(pieces: &[&[u8]]) -> (Result<()>, Vec<String>, bool) {
         let mut splitter = Splitter::default();

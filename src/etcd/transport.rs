@@ -1,113 +1,14 @@
-//! The calls of a backup, and the two ways to carry them.
+//! The two ways to carry a call, behind one interface.
 //!
 //! Both ways decode into the same [`messages`](super::messages), and both ends of
-//! a failure into the same [`Refusal`].
+//! a failure into the same [`Refusal`](super::refusal::Refusal).
 
+use super::call::{Call, CallError, Message, Opening, Transport};
 use super::messages::UnaryResponse;
-use super::refusal::Refusal;
 use super::{gateway, grpc};
 use crate::error::{Error, Result};
 use crate::net::{Head, Request, Response, Timeouts, Trailers};
 use plakar_connector::{Authority, ErrorKind};
-use std::fmt;
-use std::time::Duration;
-
-/// A call of etcd's API.
-#[derive(Clone, Copy)]
-pub enum Call<'a> {
-    /// `Maintenance/Status`.
-    Status,
-    /// `Cluster/MemberList`.
-    MemberList,
-    /// `Auth/Authenticate`.
-    Authenticate {
-        /// The user's name.
-        name: &'a str,
-        /// The user's password.
-        password: &'a str,
-    },
-    /// `Maintenance/HashKV`.
-    HashKv {
-        /// The revision up to which is hashed.
-        revision: i64,
-    },
-    /// `Maintenance/Snapshot`, which etcd itself ends after `budget`: so its read
-    /// transaction is freed even if this side vanishes without a word.
-    Snapshot {
-        /// What is left of the run's time.
-        budget: Duration,
-    },
-}
-
-impl Call<'_> {
-    /// The value of `grpc-timeout`, for calls that have one.
-    pub fn timeout(&self) -> Option<String> {
-        let Call::Snapshot { budget } = self else {
-            return None;
-        };
-        // At most eight digits: milliseconds reach 27 hours, seconds three years. Rounded
-        // up, so that an end by this clock is never reported as another's.
-        Some(match budget.as_millis() {
-            millis @ 0..=99_999_998 => format!("{}m", millis + 1),
-            _ => format!("{}S", budget.as_secs().saturating_add(1).min(99_999_999)),
-        })
-    }
-}
-
-/// A way to speak to etcd.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// Native gRPC: less work for etcd, and needs HTTP/2 all the way.
-    Grpc,
-    /// The JSON gateway, over any HTTP.
-    Gateway,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Transport::Grpc => "grpc",
-            Transport::Gateway => "gateway",
-        })
-    }
-}
-
-/// A call that was responded, but not with what it asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallError {
-    /// etcd refused it.
-    Refused(Refusal),
-    /// The server does not support this transport, and why that is assumed.
-    Foreign(Error),
-    /// The response cannot be read.
-    Unreadable(Error),
-}
-
-impl From<Error> for CallError {
-    fn from(error: Error) -> Self {
-        CallError::Unreadable(error)
-    }
-}
-
-impl CallError {
-    /// The error that this is.
-    pub fn into_error(self) -> Error {
-        match self {
-            CallError::Refused(refusal) => refusal.into_error(),
-            CallError::Foreign(error) | CallError::Unreadable(error) => error,
-        }
-    }
-}
-
-/// What the head of the snapshot's response promises.
-pub enum Opening {
-    /// The stream, in what follows.
-    Stream,
-    /// A refusal that the head itself explains.
-    Refused(Refusal),
-    /// A refusal that the body explains.
-    Explained,
-}
 
 impl Transport {
     /// The request for a call.
@@ -159,15 +60,6 @@ impl Transport {
     }
 }
 
-/// One message of the snapshot stream; its blob is where the decoder was asked to
-/// put it.
-pub struct Message<'a> {
-    /// Bytes of the database still to come after this message.
-    pub remaining: u64,
-    /// The storage version; empty if etcd does not tell.
-    pub storage_version: &'a str,
-}
-
 /// Decodes the body of the snapshot's stream, whichever way it came.
 #[derive(Debug)]
 pub enum Decoder {
@@ -199,19 +91,5 @@ impl Decoder {
             Decoder::Grpc(decoder) => decoder.finish(trailers),
             Decoder::Gateway(decoder) => decoder.finish(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_server_gets_the_time_that_it_may_send() {
-        for (budget, header) in [(3600, "3600001m"), (200_000, "200001S"), (0, "1m")] {
-            let call = Call::Snapshot { budget: Duration::from_secs(budget) };
-            assert_eq!(call.timeout().as_deref(), Some(header));
-        }
-        assert_eq!(Call::Status.timeout(), None);
     }
 }

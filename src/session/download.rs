@@ -2,10 +2,10 @@
 
 use super::{Chosen, Session};
 use crate::error::{Result, Stage};
+use crate::etcd::call::{Call, Opening};
 use crate::etcd::failure::in_time;
 use crate::etcd::gateway;
 use crate::etcd::refusal::Refusal;
-use crate::etcd::transport::{Call, Opening};
 use crate::member::Candidate;
 use crate::net::{Body, Network, NetworkError, SMALL_BODY};
 use crate::snapshot::stream::SnapshotStream;

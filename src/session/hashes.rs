@@ -2,9 +2,9 @@
 
 use super::{Chosen, Session};
 use crate::error::{Error, Result, Stage};
+use crate::etcd::call::{Call, CallError, Transport};
 use crate::etcd::messages::HashKv;
 use crate::etcd::refusal::Refusal;
-use crate::etcd::transport::{Call, CallError, Transport};
 use crate::member::{Candidate, Role};
 use crate::net::{Network, Timeouts};
 use crate::proof::{Found, Keyspace};

@@ -3,9 +3,9 @@
 use super::probe::{Probe, ProbeError};
 use super::{Chosen, Session};
 use crate::error::Result;
+use crate::etcd::call::{Call, CallError, Transport};
 use crate::etcd::gateway;
 use crate::etcd::messages::{MemberList, Status, Version, version_or_none};
-use crate::etcd::transport::{Call, CallError, Transport};
 use crate::member::{self, Candidate};
 use crate::net::Network;
 use crate::snapshot::stream::Sent;

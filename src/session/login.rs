@@ -3,8 +3,8 @@
 use super::Session;
 use super::probe::Probe;
 use crate::error::{Result, Stage};
+use crate::etcd::call::{Call, CallError};
 use crate::etcd::messages::Authenticated;
-use crate::etcd::transport::{Call, CallError};
 use crate::member::Candidate;
 use crate::net::Network;
 use crate::options::Credentials;

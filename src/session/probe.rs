@@ -3,9 +3,9 @@
 use super::Session;
 use crate::error::{Error, Result, Stage};
 use crate::etcd::alarm::{Alarm, Troubles};
+use crate::etcd::call::{Call, CallError, Transport};
 use crate::etcd::failure::lacks_http2;
 use crate::etcd::messages::Status;
-use crate::etcd::transport::{Call, CallError, Transport};
 use crate::member::{self, Candidate, Rejected};
 use crate::net::{Network, NetworkError, Response, Timeouts};
 use plakar_connector::{Authority, ErrorKind};

@@ -3,10 +3,11 @@
 use super::verifier::{Checks, DIGEST_SIZE, Hashing, Pages, Piece, Proof, Verifier, mismatch};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, Stage};
+use crate::etcd::call::{CallError, Transport};
 use crate::etcd::failure::in_time;
 use crate::etcd::messages::version_or_none;
 use crate::etcd::refusal::Refusal;
-use crate::etcd::transport::{CallError, Decoder, Transport};
+use crate::etcd::transport::Decoder;
 use crate::net::{Body, Head, NetworkError, Timeouts};
 use plakar_connector::Authority;
 use std::time::{Duration, Instant};

@@ -7,8 +7,8 @@ mod member;
 mod stream;
 
 use crate::error::{Error, Result};
+use crate::etcd::call::Transport;
 use crate::etcd::messages::{Authenticated, Header, Member, MemberList, SnapshotResponse, Status};
-use crate::etcd::transport::Transport;
 use crate::import::{DUMP, Fate, Import, Step};
 use crate::net::NetworkError;
 use crate::options::Options;
