@@ -1,7 +1,7 @@
 //! etcd's buckets (`server/storage/schema`), read from the root of a database.
 
 use super::Fault;
-use super::keyspace::Found;
+use super::found::Found;
 use super::page::{self, Meta};
 use super::revision::revision_key;
 use super::seen::Seen;

@@ -5,10 +5,11 @@
 //! be one of the database is a candidate.
 
 use super::blocks::{Budget, Exhausted};
+use super::content::Content;
 use super::observer::Observer;
 use super::page::{self, Element, Header, Layout, PageKind};
 use super::revision::revision_key;
-use super::seen::{Candidate, Content, Seen};
+use super::seen::{Candidate, Seen};
 use super::spanning::Spanning;
 
 /// The number of candidates of several pages that are followed at a time. Those of a database

@@ -3,15 +3,13 @@
 use super::Fault;
 use super::blocks::{Budget, Table};
 use super::buckets::Buckets;
+use super::found::Found;
 use super::hashkv::Joined;
 use super::observer::Observer;
 use super::page::Meta;
 use super::revision::Revision;
 use super::seen::Seen;
-use crate::etcd::alarm::Alarm;
-use crate::etcd::messages::Member;
 use std::collections::HashSet;
-use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// How many names of keys are compared at a time, to know the newest revision of each. The
@@ -25,62 +23,6 @@ pub struct Keyspace<O = ()> {
     seen: Seen<O>,
     /// The leaves of revisions in the order of their keys.
     leaves: Table<(u32, u16)>,
-}
-
-/// What was found in a database.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Found {
-    /// Its revision.
-    pub revision: i64,
-    /// The revision that it is compacted at, or will be once that is finished; -1 if it
-    /// never was.
-    pub compact_revision: i64,
-    /// Whether the compaction is not finished.
-    pub is_compacting: bool,
-    /// The index of the last entry of the raft log that it holds.
-    pub consistent_index: Option<u64>,
-    /// The term of that entry.
-    pub term: Option<u64>,
-    /// The version of its format, etcd 3.6 and later.
-    pub storage_version: Option<String>,
-    /// The members of its cluster.
-    pub members: Vec<Member>,
-    /// The active alarms.
-    pub alarms: Vec<Alarm>,
-    /// Whether authentication is on.
-    pub auth_enabled: bool,
-    /// The number of users.
-    pub users: u64,
-    /// The number of roles.
-    pub roles: u64,
-    /// The number of leases.
-    pub leases: u64,
-    /// The number of keys that are there.
-    pub keys: u64,
-    /// The number of their revisions, deletions included.
-    pub revisions: u64,
-    /// The number of those that are deletions.
-    pub tombstones: u64,
-    /// The size of a page, in bytes.
-    pub page_size: u32,
-    /// The number of pages that hold something.
-    pub live_pages: u64,
-    /// The number of pages that hold nothing, which a defragmentation would give back.
-    pub free_pages: u64,
-}
-
-impl Found {
-    /// The size of the database, in bytes.
-    pub fn bytes(&self) -> u64 {
-        (self.live_pages + self.free_pages).saturating_mul(self.page_size.into())
-    }
-}
-
-/// For people, on one line.
-impl fmt::Display for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "revision {}, {} keys, {} revisions", self.revision, self.keys, self.revisions)
-    }
 }
 
 impl<O: Observer> Keyspace<O> {

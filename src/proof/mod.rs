@@ -11,12 +11,14 @@
 //! | [`blocks`] | tables that stay within a budget of memory |
 //! | [`candidates`] | the pages as they pass |
 //! | [`spanning`] | a candidate of several pages |
+//! | [`content`] | what a page turned out to be |
 //! | [`seen`] | what is kept of the pages |
 //! | [`revision`] | a revision of a key |
 //! | [`observer`] | what is shown the pairs |
 //! | [`walk`] | the way from the root: which pages count |
 //! | [`buckets`] | etcd's buckets, read from the root |
-//! | [`keyspace`] | the keys, and what else was found |
+//! | [`keyspace`] | the keys |
+//! | [`found`] | what else was found |
 //! | [`hashkv`] | the hash over it |
 //!
 //! One pass, in the order of the file. The memory grows with the number of revisions, not with
@@ -26,6 +28,8 @@
 pub(crate) mod blocks;
 mod buckets;
 mod candidates;
+mod content;
+mod found;
 pub(crate) mod hashkv;
 pub(crate) mod keyspace;
 pub(crate) mod observer;
@@ -37,7 +41,8 @@ pub(crate) mod walk;
 
 use blocks::{Budget, Exhausted};
 use candidates::Candidates;
-pub use keyspace::{Found, Keyspace};
+pub use found::Found;
+pub use keyspace::Keyspace;
 use observer::Observer;
 use page::{META_END, Meta};
 

@@ -1,6 +1,6 @@
 //! A revision of a key, read from a pair of etcd's bucket `key`.
 
-use super::seen::Content;
+use super::content::Content;
 
 /// One revision of a key: a pair of etcd's bucket `key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! A candidate of several pages, while its pages pass.
 
 use super::blocks::{Exhausted, TEXT_MOST};
+use super::content::Content;
 use super::observer::{Observer, Wanted};
 use super::page::{self, Element, Header, PageKind};
 use super::revision::{Name, REVISION_KEY, Revision, name};
-use super::seen::{Content, Seen};
+use super::seen::Seen;
 
 /// The longest beginning of a pair that is kept until the name of its key is known, in bytes.
 const HEAD_MOST: usize = 64 << 10;

@@ -2,9 +2,10 @@
 
 use super::Fault;
 use super::blocks::Exhausted;
+use super::content::Content;
 use super::page::{self, Element, Header, Meta, NO_PAGE, PageKind};
 use super::revision::REVISION_KEY;
-use super::seen::{Content, Seen};
+use super::seen::Seen;
 
 /// A leaf of a bucket.
 pub(crate) enum Leaf<'a> {

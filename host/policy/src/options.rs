@@ -7,7 +7,7 @@
 //! ```
 
 use crate::files;
-use crate::tls;
+use crate::tls::declared;
 use crate::{Description, Error, OptionDescription, OptionKind};
 use plakar_connector::limits;
 use plakar_connector::names::{
@@ -64,7 +64,7 @@ impl Options {
         for (name, path) in &self.0 {
             let Some(stem) = name.strip_suffix(FILE_SUFFIX) else { continue };
             let declared = description.option(stem);
-            if declared.is_none() && !tls::PEM.contains(&stem) {
+            if declared.is_none() && !declared::PEM.contains(&stem) {
                 continue;
             }
             if self.get(stem).is_some() {
@@ -209,7 +209,7 @@ impl Loaded {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let warning = |file: &File| {
             let stem =
-                file.name.strip_suffix(FILE_SUFFIX).filter(|stem| !tls::PEM.contains(stem))?;
+                file.name.strip_suffix(FILE_SUFFIX).filter(|stem| !declared::PEM.contains(stem))?;
             let what = doubt(self.text(stem).ok()??)?;
             Some(format!(
                 "option `{}`: the text in {} {what}, which becomes part of the value",
@@ -312,7 +312,7 @@ pub fn is_secret(description: &Description, name: &str) -> bool {
     description
         .options
         .iter()
-        .chain(&tls::options())
+        .chain(&declared::options())
         .any(|option| option.secret && option.name == name)
 }
 
@@ -327,7 +327,7 @@ pub fn needs_value(description: &Description, name: &str) -> bool {
 /// The options that the host adds to those of this connector.
 pub fn of_host(description: &Description) -> Vec<OptionDescription> {
     let secure = description.protocols.iter().any(|protocol| protocol.tls);
-    let tls = tls::options().into_iter().filter(|_| secure);
+    let tls = declared::options().into_iter().filter(|_| secure);
     let undeclared = limits::ALL.iter().filter(|limit| description.option(limit.name).is_none());
     let limits = undeclared.map(|limit| OptionDescription {
         name: limit.name.into(),
@@ -341,7 +341,7 @@ pub fn of_host(description: &Description) -> Vec<OptionDescription> {
 
 /// Whether `X_file` goes for the option X as well, and is worth a mention.
 pub fn has_file(option: &OptionDescription) -> bool {
-    option.secret || tls::PEM.contains(&option.name.as_str())
+    option.secret || declared::PEM.contains(&option.name.as_str())
 }
 
 /// The sentence about an option that nobody knows.

@@ -5,6 +5,7 @@
 //! is an alert, and it hangs up: who writes hears of a broken pipe, only who reads
 //! on hears why, and a request that comes a moment later finds a closed connection.
 
+use super::cause::is_cut;
 use super::resolver::Resolver;
 use super::tls;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -150,17 +151,6 @@ impl Connection {
 
 /// More than this comes from no server that has hung up.
 const MOST_UNREAD: usize = 64 << 10;
-
-/// Whether the other side went away.
-pub(super) fn is_cut(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe
-            | ErrorKind::UnexpectedEof
-    )
-}
 
 impl hyper_util::client::legacy::connect::Connection for Connection {
     fn connected(&self) -> Connected {

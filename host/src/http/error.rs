@@ -3,12 +3,12 @@
 //! A component can act on a case; if none fits, the cause is passed as text. So
 //! it is with TLS: the cases for it carry no text that could name a remedy.
 
-use super::connection::{TlsFailure, is_cut};
+use super::cause::{chain, find, innermost, io_kind, is_cut};
+use super::connection::TlsFailure;
 use super::tls;
 use hyper_util::client::legacy;
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
-use std::iter::successors;
 use wasmtime_wasi_http::Error;
 
 /// Why an exchange failed before its response's head arrived.
@@ -102,32 +102,6 @@ fn of_http2(error: &h2::Error) -> Error {
         // What it sends is not HTTP/2.
         None => Error::HttpProtocolError,
     }
-}
-
-/// An error and its causes. An I/O error hides the one it was made of from
-/// `source`, which returns that one's cause.
-fn chain<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
-}
-
-pub(super) fn find<'a, E: StdError + 'static>(
-    error: &'a (dyn StdError + 'static),
-) -> Option<&'a E> {
-    chain(error).find_map(|cause| cause.downcast_ref())
-}
-
-/// That of the innermost: those around it are wrappings.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
-    chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind)
-}
-
-fn innermost(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The whole cause, less the pool's own frame, which says nothing, and less what

@@ -14,6 +14,7 @@
 //! or around what the component believes it reads.
 
 mod body;
+mod cause;
 mod client;
 mod connection;
 mod error;

@@ -1,6 +1,6 @@
 //! The TLS client.
 
-use super::error;
+use super::cause;
 use plakar_connector::text::escaped;
 use plakar_policy::Error;
 use plakar_policy::tls::{Tls, Trust, Verifier, explain, provider};
@@ -68,7 +68,7 @@ pub(super) fn explain_failure(
     error: &(dyn std::error::Error + 'static),
     http2: bool,
 ) -> Option<String> {
-    let error: &rustls::Error = error::find(error)?;
+    let error: &rustls::Error = cause::find(error)?;
     tracing::debug!("TLS failed: {error}");
     Some(explain(error, http2).to_string())
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | what it decides |
 //! | --- | --- |
+//! | `declared` | which options there are |
 //! | `pem` | what stands in a file of certificates or keys |
 //! | `trust` | whether a server is who it should be |
 //! | `refusal` | what is said where TLS fails |
@@ -10,16 +11,19 @@
 //! The options are checked as far as that goes without a server. No key is kept in
 //! a form that could be printed.
 
+pub(crate) mod declared;
 mod pem;
 mod refusal;
 mod trust;
 mod x509;
 
+pub use declared::options;
 pub use refusal::{MARK, cut, explain};
 pub use trust::{Trust, Verifier};
 
 use crate::options::{Given, Loaded};
-use crate::{Description, Error, OptionDescription, OptionKind};
+use crate::{Description, Error};
+use declared::{CA, CERT, PEM, PRIVATE_KEY, SERVER_NAME, SKIP_VERIFY};
 use plakar_connector::names::{FILE_SUFFIX, TLS_PREFIX, unknown_option};
 use plakar_connector::text::escaped;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -27,52 +31,6 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use x509::{Certificate, date};
-
-const CA: &str = "tls_ca";
-const CERT: &str = "tls_cert";
-const PRIVATE_KEY: &str = "tls_private_key";
-const SERVER_NAME: &str = "tls_server_name";
-const SKIP_VERIFY: &str = "tls_insecure_skip_verify";
-
-/// Those whose value is PEM, and may stand in a file.
-pub(super) const PEM: [&str; 3] = [CA, CERT, PRIVATE_KEY];
-
-/// The options, described as a connector describes its own.
-pub fn options() -> [OptionDescription; 5] {
-    let option = |name: &str, kind, help: &str| OptionDescription {
-        name: name.into(),
-        kind,
-        secret: name == PRIVATE_KEY,
-        help: help.into(),
-        default: None,
-    };
-    [
-        option(
-            CA,
-            OptionKind::Text,
-            "certificates of the authorities to trust, in PEM, instead of this machine's",
-        ),
-        option(
-            CERT,
-            OptionKind::Text,
-            "certificate to show to the server, in PEM, with its intermediates",
-        ),
-        option(PRIVATE_KEY, OptionKind::Text, "private key of `tls_cert`, in PEM"),
-        option(
-            SERVER_NAME,
-            OptionKind::Text,
-            "name expected in the server's certificate, instead of the endpoint's host",
-        ),
-        OptionDescription {
-            default: Some("false".into()),
-            ..option(
-                SKIP_VERIFY,
-                OptionKind::Boolean,
-                "skip verification of the server's certificate; warns on every run",
-            )
-        },
-    ]
-}
 
 /// How connections are secured.
 pub struct Tls {
