@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use plakar_connector::ErrorKind;
 use std::time::{Duration, Instant};
 
-/// How far from its end the time of a run counts as used up, where a server says
+/// How close to its end the time of a run counts as used up, if a server says
 /// that it is: the server was given the remaining time, in whole milliseconds.
 const NEAR: Duration = Duration::from_millis(250);
 
@@ -18,7 +18,7 @@ impl Deadline {
         Self(Instant::now() + max_duration)
     }
 
-    /// What is left, never quite nothing.
+    /// What is left; never zero.
     pub(crate) fn left(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
     }
@@ -28,7 +28,7 @@ impl Deadline {
         if Instant::now() >= self.0 { Err(used_up()) } else { Ok(()) }
     }
 
-    /// What a failure of the server means: where the time is nearly used up, that is
+    /// What a failure of the server means: if the time is nearly used up, that is
     /// why it ended, because the server was given the remaining time.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let ended = matches!(error.kind, ErrorKind::Interrupted | ErrorKind::TimedOut);

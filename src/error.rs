@@ -71,7 +71,7 @@ impl Error {
         several
     }
 
-    /// What comes first among several failures: what the caller can mend.
+    /// What leads among several failures: what the caller can fix.
     fn urgency(&self) -> u8 {
         match self.kind {
             ErrorKind::InvalidConfig | ErrorKind::Unauthenticated => 0,
@@ -96,8 +96,8 @@ impl Error {
         Self { message, ..self }
     }
 
-    /// Says that every member of the cluster would respond the same: nothing is to be
-    /// had from another one.
+    /// Says that every member of the cluster would respond the same: another one would
+    /// not help.
     pub fn of_all_members(mut self) -> Self {
         self.of_all_members = true;
         self

@@ -53,7 +53,7 @@ pub(crate) struct Manifest {
     /// The revisions that the snapshot lies between.
     pub revision: Revision,
     raft: Raft,
-    /// All members; `null` where the member did not tell.
+    /// All members; `null` if the member did not report them.
     pub members: Option<Vec<MemberInfo>>,
     /// The active alarms, before the snapshot or after it.
     pub alarms: Vec<AlarmInfo>,

@@ -24,7 +24,7 @@ pub(crate) enum Role {
     Learner,
     /// A member that knows no leader: its data may be stale.
     Leaderless,
-    /// A member that does not tell.
+    /// A member that does not report it.
     Unknown,
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn warning(alarm: &Alarm) -> String {
 }
 
 /// Orders members by how well they suit a backup. First come those that keep up,
-/// then those that tell nothing, lag, only learn, or know no leader; among these the
+/// then those that report nothing, lag, only learn, or know no leader; among these the
 /// freshest goes first. Then come the ones that are not out of space, since a
 /// snapshot keeps pages from being used again; of these, the followers, so that the
 /// leader is left in peace. Among equals the `typed` order holds.

@@ -111,8 +111,8 @@ pub trait Network: Clone + 'static {
     /// Sends a request and waits for the head of its response.
     fn send(&self, request: Request) -> Result<(Head, Self::Body), NetworkError>;
 
-    /// Sends all requests at once and waits for all small responses, no longer
-    /// than `within`. Responses come in the order of the requests.
+    /// Sends all requests at once and waits for all small responses, for at
+    /// most `within`. Responses come in the order of the requests.
     fn exchange(
         &self,
         requests: Vec<Request>,
@@ -123,7 +123,7 @@ pub trait Network: Clone + 'static {
 /// What can go wrong between here and a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkError {
-    /// Nothing listens there, or a firewall says so.
+    /// The connection was refused, by the server or a firewall.
     Refused,
     /// There is no route to the address, or a firewall says so.
     Unroutable,
@@ -131,9 +131,9 @@ pub enum NetworkError {
     Dns,
     /// No connection within its limit.
     ConnectTimeout,
-    /// Connected, but silent for longer than its limit.
+    /// Connected, but nothing arrived within the limit.
     ReadTimeout,
-    /// Not silent, but not whole within its limit either.
+    /// Something arrived, but not all of it within the limit.
     Late,
     /// The host did not grant this authority.
     Denied,
@@ -143,9 +143,9 @@ pub enum NetworkError {
     Tls(String),
     /// The connection ended before the response did.
     Cut(String),
-    /// What came is not HTTP as it should be.
+    /// What arrived is not valid HTTP.
     Protocol(String),
-    /// More came than a response may hold; the text says of what.
+    /// More arrived than a response may contain; the text says of what.
     TooLong(String),
     /// Anything else.
     Other(String),

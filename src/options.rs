@@ -132,7 +132,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads and checks a config whose location nobody has resolved; contacts nothing.
+    /// Reads and checks a config with an unresolved location; contacts nothing.
     pub fn read(config: &[(String, String)]) -> Result<Self> {
         let location =
             get(config, names::LOCATION).ok_or_else(|| invalid("the location is missing"))?;

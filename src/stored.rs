@@ -24,7 +24,7 @@ const TEXT_MOST: u64 = 8 << 20;
 /// The observer of the pages. Shared: the caller asks it after the reader has filled it.
 pub(crate) type Onlooker = Rc<RefCell<dyn Observer>>;
 
-/// An [`Onlooker`] who keeps nothing.
+/// An [`Onlooker`] that keeps nothing.
 pub(crate) fn nobody() -> Onlooker {
     Rc::new(RefCell::new(()))
 }

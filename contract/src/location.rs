@@ -39,7 +39,7 @@ pub struct Authority {
     pub tls: bool,
 }
 
-/// As it stands in a URL: IPv6 in brackets, the port always there.
+/// As in a URL: IPv6 in brackets, always with the port.
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

@@ -4,7 +4,7 @@
 //! wasmtime run -S http connector.wasm backup etcd://node1:2379 > snapshot.db.part \
 //!   && mv snapshot.db.part snapshot.db
 //! ```
-//! Bytes leave as they come, so the exit code is the verdict.
+//! Bytes are written as they arrive, so only the exit code says whether they can be used.
 
 mod backup;
 mod help;
@@ -27,11 +27,11 @@ pub(crate) enum Command {
         /// All records as a tar archive.
         bundle: bool,
     },
-    /// Tell whether a backup could start.
+    /// Report whether a backup could start.
     Ping(Target),
     /// Check a backup that was stored.
     Verify(Source),
-    /// Look into one, and tell it as JSON if so.
+    /// Look into one; as JSON, if so.
     Look(Look, bool),
     /// Print this text.
     Print(String),

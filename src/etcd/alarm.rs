@@ -1,4 +1,4 @@
-//! What a member's status says of troubles.
+//! The alarms and errors in a member's status.
 //!
 //! etcd writes an alarm into its status as the text of a protobuf message, and that
 //! text differs from version to version: the order of the fields, the blanks
@@ -113,7 +113,7 @@ fn id(text: &str) -> Option<u64> {
 pub(crate) struct Troubles {
     /// The alarms.
     pub alarms: Vec<Alarm>,
-    /// What is neither an alarm nor said by the role, as the member words it.
+    /// Other errors, as the member words them; not those that its role implies.
     pub others: Vec<String>,
 }
 
@@ -161,7 +161,7 @@ impl Troubles {
     }
 }
 
-/// Whether an entry says what a status without a leader says.
+/// Whether an entry only says that the member has no leader.
 pub(crate) fn reports_no_leader(error: &str) -> bool {
     error.trim() == NO_LEADER
 }

@@ -21,11 +21,11 @@ pub enum Call<'a> {
     },
     /// `Maintenance/HashKV`.
     HashKv {
-        /// The revision up to which is hashed.
+        /// The last revision that is hashed.
         revision: i64,
     },
     /// `Maintenance/Snapshot`, which etcd itself ends after `budget`: so its read
-    /// transaction is freed even if this side vanishes without a word.
+    /// transaction is freed even if this side disappears silently.
     Snapshot {
         /// What is left of the run's time.
         budget: Duration,
@@ -65,7 +65,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// A call that was responded, but not with what it asked for.
+/// Why a call did not return what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallError {
     /// etcd refused it.
@@ -94,7 +94,7 @@ impl CallError {
 
 /// What the head of the snapshot's response promises.
 pub enum Opening {
-    /// The stream, in what follows.
+    /// The stream follows.
     Stream,
     /// A refusal that the head itself explains.
     Refused(Refusal),
@@ -107,7 +107,7 @@ pub enum Opening {
 pub struct Message<'a> {
     /// Bytes of the database still to come after this message.
     pub remaining: u64,
-    /// The storage version; empty if etcd does not tell.
+    /// The storage version; empty if it is not reported.
     pub storage_version: &'a str,
 }
 

@@ -114,7 +114,7 @@ impl Transport {
         }
     }
 
-    /// What to look at where something is there that does not speak this transport.
+    /// What to check if a server is there that does not support this transport.
     fn check_the_port(self) -> &'static str {
         match self {
             Transport::Grpc => {
@@ -128,7 +128,7 @@ impl Transport {
         }
     }
 
-    /// The host says what was wrong, and after a semicolon what to do.
+    /// The host reports what was wrong and, after a semicolon, what to do.
     fn tls(self, text: &str) -> Error {
         let (what, remedy) = match text.split_once("; ") {
             Some((what, remedy)) => (what, remedy),
@@ -165,8 +165,8 @@ pub(super) fn garbled(what: impl Into<String>) -> Error {
 /// How many times the longest silence the small pieces of something may take together.
 const PATIENCE: u32 = 4;
 
-/// Fails where something that is small is not whole long after it `begun`: a server
-/// that drips sends each piece before `silence` is over, and the whole never.
+/// Fails if a small response is not complete long after it `begun`: a server
+/// that drips sends each piece before `silence` is over, and never all of them.
 pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::error::Result<()> {
     let limit = silence.saturating_mul(PATIENCE);
     if begun.elapsed() > limit {
@@ -183,8 +183,8 @@ pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::e
     }
 }
 
-/// Why it seems that gRPC finds no way, though something is there: the connection
-/// ends, or what comes is no HTTP/2, or TLS agrees on none.
+/// Why gRPC does not seem to work although a server is there: the connection
+/// ends, or what arrives is not HTTP/2, or TLS does not agree on it.
 pub(crate) fn lacks_http2(error: &NetworkError) -> bool {
     match error {
         NetworkError::Protocol(_) | NetworkError::Cut(_) => true,

@@ -1,8 +1,8 @@
-//! The JSON gateway: what is asked, and what the responses say.
+//! The JSON gateway: requests and responses.
 //!
 //! Requests go to `/v3/…`, which every etcd since 3.4 serves. Two generations of
-//! gateway response: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
-//! from 3.6 on. They differ in how errors look, and so both shapes are read.
+//! gateway respond: grpc-gateway v1 up to upstream's 3.5, v2 in Debian's 3.5 and
+//! from 3.6 on. Their errors differ, so both forms are read.
 
 use super::call::{Call, CallError, Message};
 use super::failure::{compressed, cut_message, garbled};
@@ -70,7 +70,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(response: &Response) -> serde
     serde_json::from_slice(&response.body)
 }
 
-/// Whether a head promises the response that was asked for; false where it is a
+/// Whether a head promises the response that was asked for; false if it is a
 /// refusal, which the body explains.
 pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     if let Some(encoding) = head.header("content-encoding").filter(|e| *e != "identity") {
@@ -107,7 +107,7 @@ pub(crate) fn refusal(head: &Head, body: &[u8]) -> Refusal {
             #[serde(borrow)]
             error: StreamError<'a>,
         },
-        /// gateway v1 adds an `error` with the same text, which is left aside.
+        /// gateway v1 adds an `error` with the same text, which is ignored.
         Unary {
             code: u32,
             #[serde(borrow, default)]

@@ -1,9 +1,9 @@
 //! Native gRPC, as far as etcd's calls need it: one message out, one or many in.
 //!
 //! A message travels in a frame: a flag that says whether it is compressed, its
-//! length in four bytes, big-endian, and the message. How a call ended is said in
-//! the trailers, `grpc-status` and `grpc-message`; a response without messages may
-//! say it in the head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
+//! length in four bytes, big-endian, and the message. The trailers say how a call
+//! ended, `grpc-status` and `grpc-message`; a response without messages may
+//! have these in its head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
 use super::call::{Call, CallError, Message, Opening};
 use super::failure::{compressed, cut_message, garbled};
@@ -66,11 +66,11 @@ pub(super) fn unary<T: prost::Message + Default>(
 
 /// The HTTP statuses by which a proxy says that it has no response of etcd's, as the
 /// gRPC project reads them (`doc/http-grpc-status-mapping.md`). The JSON gateway
-/// would fare no better.
+/// would not do better.
 const OF_A_PROXY: [u16; 8] = [401, 403, 408, 429, 502, 503, 504, 511];
 
 /// Reads a head: a stream of messages, or a refusal. Anything else is the response
-/// of one that does not speak gRPC.
+/// of a server that does not support gRPC.
 pub(super) fn opening(head: &Head) -> std::result::Result<Opening, CallError> {
     let media_type = head.header("content-type").unwrap_or_default();
     let is_grpc = media_type
@@ -138,7 +138,7 @@ fn refusal(code: &str, message: &str) -> Refusal {
     }
 }
 
-/// `grpc-message` is percent-encoded; what is not is taken as it stands.
+/// `grpc-message` is percent-encoded; what is not is used as it is.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -162,7 +162,7 @@ fn percent_decoded(text: &str) -> String {
 /// in one piece is a view of it.
 #[derive(Debug, Default)]
 struct Frames {
-    /// The piece that came last, less what was taken from it.
+    /// The last piece, without what was taken from it.
     piece: Bytes,
     /// The beginning of a frame that is not whole yet; `piece` is empty then.
     partial: BytesMut,

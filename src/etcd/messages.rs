@@ -31,7 +31,7 @@ pub(crate) struct Header {
     pub raft_term: u64,
 }
 
-/// `StatusResponse`: what a member says of itself.
+/// `StatusResponse`: what a member reports about itself.
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Status {
@@ -53,7 +53,7 @@ pub(crate) struct Status {
     #[prost(uint64, tag = "7")]
     #[serde(rename = "raftAppliedIndex", deserialize_with = "number")]
     pub raft_applied_index: u64,
-    /// Troubles, in words: every member lists every alarm of the cluster here
+    /// Errors, as texts: every member lists every alarm of the cluster here
     /// (`server/etcdserver/api/v3rpc/maintenance.go`); see [`crate::etcd::alarm`].
     #[prost(string, repeated, tag = "8")]
     pub errors: Vec<String>,
@@ -80,29 +80,29 @@ impl Status {
 
 /// A response to a unary call.
 pub trait UnaryResponse: prost::Message + de::DeserializeOwned + Default {
-    /// Bounds what is taken in from a server: a text that no etcd sends is as good as
-    /// none, and a response that is too long to be kept is refused with the reason.
+    /// Bounds what is accepted from a server: a text that no etcd sends is treated as
+    /// absent, and a response that is too long to be kept is refused with the reason.
     fn bounded(self) -> Result<Self, String> {
         Ok(self)
     }
 }
 
-/// The most members of a cluster that are taken in; etcd's own advice is seven.
+/// The most members of a cluster that are accepted; etcd's own advice is seven.
 pub(crate) const MEMBERS: usize = 64;
 
 /// The most URLs of one kind that a member may have.
 const URLS: usize = 16;
 
-/// The longest name or URL that is taken in, in bytes.
+/// The longest name or URL that is accepted, in bytes.
 const NAME: usize = 256;
 
-/// The most troubles that are taken in: twice what the members can have in alarms.
+/// The most errors that are accepted: twice what the members can have in alarms.
 const ERRORS: usize = 2 * MEMBERS;
 
 /// The longest token, in bytes: a JWT has some hundred.
 const TOKEN: usize = 16 << 10;
 
-/// A version, or nothing where it is not one.
+/// A version, or an empty text if it is not one.
 pub(crate) fn version_or_none(text: &str) -> String {
     let fits =
         text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || ".+-_".contains(c));
@@ -231,13 +231,13 @@ pub(crate) struct KeyValue {
     /// Its name.
     #[prost(bytes = "bytes", tag = "1")]
     pub key: Bytes,
-    /// The revision that made it.
+    /// The revision that created it.
     #[prost(int64, tag = "2")]
     pub create_revision: i64,
     /// The revision that wrote it last.
     #[prost(int64, tag = "3")]
     pub mod_revision: i64,
-    /// How many times it was written since it was made.
+    /// How many times it was written since it was created.
     #[prost(int64, tag = "4")]
     pub version: i64,
     /// Its value.
@@ -251,7 +251,7 @@ pub(crate) struct KeyValue {
 /// `HashKVRequest`.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Serialize)]
 pub(crate) struct HashKvRequest {
-    /// The revision up to which is hashed.
+    /// The last revision that is hashed.
     #[prost(int64, tag = "1")]
     pub revision: i64,
 }
@@ -271,7 +271,7 @@ pub(crate) struct HashKv {
     #[prost(int64, tag = "3")]
     #[serde(deserialize_with = "number")]
     pub compact_revision: i64,
-    /// The revision up to which it hashed, etcd 3.6 and later.
+    /// The last revision that it hashed, etcd 3.6 and later.
     #[prost(int64, tag = "4")]
     #[serde(deserialize_with = "number")]
     pub hash_revision: i64,

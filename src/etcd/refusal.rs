@@ -95,7 +95,7 @@ impl Refusal {
         self.says("mvcc: required revision has been compacted")
     }
 
-    /// Whether who responds does not know the call.
+    /// Whether the server that responds does not know the call.
     pub fn is_unknown_call(&self) -> bool {
         self.code == Some(UNIMPLEMENTED) || self.status == 404
     }

@@ -53,7 +53,7 @@ pub(crate) struct Live {
 pub(crate) struct Listed {
     texts: Texts,
     details: Table<Detail>,
-    /// Them.
+    /// The keys.
     pub keys: Vec<Live>,
 }
 

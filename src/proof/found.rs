@@ -1,4 +1,4 @@
-//! What was found in a database.
+//! The facts that the pages of a database contain.
 
 use crate::etcd::alarm::Alarm;
 use crate::etcd::messages::Member;

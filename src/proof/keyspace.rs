@@ -1,4 +1,4 @@
-//! The keys of a database, and what else was found in it.
+//! The keys of a database.
 
 use super::Fault;
 use super::blocks::{Budget, Table};
@@ -105,8 +105,8 @@ impl<O: Observer> Keyspace<O> {
         }
     }
 
-    /// HashKV at the database's revision, as a member would compute it that is compacted at
-    /// this one. Some servers leave deletions at that very revision out
+    /// HashKV at the database's revision, as a member that is compacted at this one would
+    /// compute it. Some servers leave deletions at that very revision out
     /// (`mvcc/hash.go`, from 3.4.34 and 3.5.16 on).
     pub fn hash(&self, compact_revision: i64) -> u32 {
         let mut joined = Joined::new(b"key");

@@ -1,4 +1,4 @@
-//! The proof from the bytes: what a database says of itself, read while it passes.
+//! The proof from the bytes: what the pages of a database say, read while they pass.
 //!
 //! etcd's SHA-256 proves that the bytes arrived as they were sent. Whether they are what the
 //! cluster holds is another question: a member may be damaged, or lag. The pages say at which
@@ -67,19 +67,19 @@ impl From<Exhausted> for Fault {
 pub struct Reader<O = ()> {
     meta: Option<Meta>,
     pages: Pages<O>,
-    /// The beginning of a page of which the rest has not come.
+    /// The beginning of a page that has not arrived completely.
     partial: Vec<u8>,
-    /// The number of pages that came.
+    /// The number of pages that have arrived.
     came: u64,
 }
 
 /// What is kept of the pages.
 enum Pages<O> {
-    /// The first one has not come; this is for the others.
+    /// The first one has not arrived; this is for the others.
     Unknown(Budget, O),
-    /// All that can matter.
+    /// Those that can be part of the database.
     Kept(Candidates<O>),
-    /// Nothing: it was not wanted, or the budget is used up.
+    /// None: they were not requested, or the budget is used up.
     Ignored(Option<Fault>),
 }
 

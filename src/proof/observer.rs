@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 /// Is shown the pairs of candidates while they pass, whether they count or not.
 pub trait Observer {
-    /// What is wanted of a pair whose key has this name.
+    /// Returns what is wanted of a pair whose key has this name.
     fn wants(&self, name: &[u8]) -> Wanted;
     /// Takes what was wanted of a pair: the index of its row, which rises from call to call,
     /// the row, the name of its key, and its value as etcd encodes it; `None` if that was

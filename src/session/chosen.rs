@@ -1,4 +1,4 @@
-//! What is believed of the member that is asked.
+//! What is known of the chosen member, and what rules it out.
 
 use super::probe::Survey;
 use crate::error::{Result, Stage};
@@ -13,11 +13,11 @@ use crate::snapshot::stream::Sent;
 pub(crate) struct Chosen {
     /// The member.
     pub candidate: Candidate,
-    /// Why it, in words.
+    /// Why this member was chosen.
     pub choice: String,
-    /// The version of its binary; empty if it does not tell.
+    /// The version of its binary; empty if it does not report it.
     pub version: String,
-    /// All members; `None` if it does not tell.
+    /// All members; `None` if it does not report them.
     pub members: Option<Vec<Member>>,
     /// What an operator must know.
     pub warnings: Vec<String>,
@@ -28,8 +28,7 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
-    /// A member of which nothing is believed yet but what all endpoints tell of the
-    /// cluster.
+    /// A member of which only what all endpoints report of the cluster is known.
     pub(super) fn new(
         candidate: Candidate,
         choice: String,

@@ -84,7 +84,7 @@ impl<N: Network> Session<N> {
     }
 
     /// The member's status once more, after the snapshot that was `sent`; `None` if
-    /// it does not tell. Its token may have died meanwhile, which a login mends. An
+    /// it does not report it. Its token may have died meanwhile, which a login mends. An
     /// error where another member responds at this endpoint now, or where the snapshot
     /// must not be believed.
     pub(crate) fn status_after(&self, chosen: &mut Chosen, sent: &Sent) -> Result<Option<Status>> {

@@ -35,7 +35,7 @@ pub(crate) struct SnapshotStream<B> {
     decoder: Decoder,
     hashing: Hashing,
     verifier: Verifier,
-    /// Proven-so-far bytes that nobody has taken yet.
+    /// Bytes proven so far that nobody has taken yet.
     ready: Vec<u8>,
     /// Where in `ready` the untaken bytes begin.
     taken: usize,

@@ -73,7 +73,7 @@ pub(crate) struct Content<O = ()> {
 /// wanted.
 pub(crate) type Pages = Option<std::result::Result<Keyspace, String>>;
 
-/// The same, with who looked on.
+/// The same, with the observer.
 pub(crate) type Read<O = ()> = Option<std::result::Result<Keyspace<O>, Unread>>;
 
 /// Why the pages of a database that may be whole were not read.

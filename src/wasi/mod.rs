@@ -1,4 +1,4 @@
-//! The rim: what the component exports, and what it asks of WASI.
+//! The adapters: what the component exports, and what it asks of WASI.
 //!
 //! | module | what it adapts |
 //! | --- | --- |

@@ -79,7 +79,7 @@ const FEWER_RUNS: usize = 3;
 /// Above [`LARGE`].
 const FEWEST_RUNS: usize = 2;
 
-/// Megabytes above which only the most telling rows are measured.
+/// Megabytes above which only the most important rows are measured.
 const LARGE: u64 = 1000;
 
 /// Measures everything that was asked for. `report` is called after each group of

@@ -86,7 +86,7 @@ fn ping(bed: &Bed, home: &Path) -> Result<Sample, String> {
         // The last: the component is instantiated once more to be described.
         let line = cost.stderr.lines().rfind(|line| line.contains(what));
         let text = line.and_then(|line| line.split("elapsed=").nth(1));
-        text.and_then(seconds).ok_or_else(|| format!("`-vv` does not tell when {what}"))
+        text.and_then(seconds).ok_or_else(|| format!("`-vv` does not report when {what}"))
     };
     Ok(vec![
         (Quantity::Wall, cost.wall),

@@ -296,13 +296,13 @@ impl Cluster {
         self.restart(index, &["--force-new-cluster", &elsewhere]);
     }
 
-    /// Raises an alarm for a member, which all members tell of then.
+    /// Raises an alarm for a member, and waits until all members report it.
     pub fn raise(&self, index: usize, alarm: &str) {
         let id = self.members[index].id.to_string();
         let request = json!({ "action": "ACTIVATE", "memberID": id, "alarm": alarm });
         self.client(self.leader()).post("/v3/maintenance/alarm", &request);
         for other in self.members.iter().filter(|member| member.is_running()) {
-            self.eventually("tell of the alarm", || {
+            self.eventually("report the alarm", || {
                 let errors = self.try_status(&other.endpoint())?["Status"]["errors"].to_string();
                 (errors.contains(&id) && errors.contains(alarm)).then_some(())
             });
@@ -324,7 +324,7 @@ impl Cluster {
     /// The revision that the member at this endpoint has applied.
     pub fn revision(&self, endpoint: &str) -> u64 {
         let revision = |status: Value| status["Status"]["header"]["revision"].as_u64();
-        self.eventually("tell a revision", || self.try_status(endpoint).and_then(revision))
+        self.eventually("report a revision", || self.try_status(endpoint).and_then(revision))
     }
 
     /// Waits until the member at this endpoint has applied this revision.
@@ -409,7 +409,7 @@ impl Cluster {
 
     fn status(&self, index: usize) -> Value {
         let status = || self.try_status(&self.endpoint(index));
-        self.eventually(&format!("tell the status of `{}`", self.name(index)), status)
+        self.eventually(&format!("report the status of `{}`", self.name(index)), status)
     }
 
     fn try_status(&self, endpoint: &str) -> Option<Value> {

@@ -74,7 +74,7 @@ impl Member {
         self
     }
 
-    /// Returns the snapshot call with this.
+    /// Responds to the snapshot call with this.
     pub fn snapshot(self, response: Response) -> Member {
         self.on(SNAPSHOT, response)
     }

@@ -58,7 +58,7 @@ fn assert_agrees(
     assert_eq!(manifest["revision"]["exact"], database["revision"]);
 }
 
-/// 3.4 has no hash of that revision any more, and others tell the one of before the compaction.
+/// 3.4 has no hash of that revision any more, and others return the one from before the compaction.
 const AT_THE_END: &str = "compacted at the last revision";
 
 /// A life with all that changes what counts: deletions, keys created again, compactions at and

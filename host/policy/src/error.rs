@@ -22,7 +22,7 @@ pub enum Fault {
 impl Fault {
     /// The exit code of the store's failures.
     pub const STORE_EXIT_CODE: u8 = 10;
-    /// The exit code of the component's misdeeds, and of a host that cannot run it.
+    /// The exit code of a component that failed, and of a machine that cannot run it.
     pub const COMPONENT_EXIT_CODE: u8 = 11;
 
     /// The name in `--json`: the contract's name of a reported kind, else `store`,

@@ -4,10 +4,10 @@
 //! | module | what it decides |
 //! | --- | --- |
 //! | `plan` | what one run is granted, from all of the below |
-//! | [`contract`] | which versions of the contract are spoken |
+//! | [`contract`] | which versions of the contract are supported |
 //! | [`options`] | which of the typed options reach the component |
 //! | [`grant`] | which requests leave the sandbox |
-//! | [`tls`] | whom the host trusts, and who it is to a server |
+//! | [`tls`] | which servers the host trusts, and how it identifies itself |
 //! | [`records`] | which records are let in |
 //! | [`account`] | what became of each record, and whether that is a success |
 //! | [`digest`] | what a digest may cover of a content |

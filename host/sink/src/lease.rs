@@ -140,7 +140,7 @@ fn is_taken(error: &io::Error) -> bool {
 fn prepare(disk: &dyn Disk, new: &Path) -> io::Result<File> {
     let mut lock =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(new.join("lock"))?;
-    // For who looks into it.
+    // For a person who looks into it.
     writeln!(lock, "{}", std::process::id())?;
     match disk.lock(&lock) {
         Ok(()) => {}

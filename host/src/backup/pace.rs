@@ -15,7 +15,7 @@ pub(crate) enum Side {
 }
 
 /// The time spent waiting for each side. It outlives the run it measures, so
-/// that it can tell of one that was cut short.
+/// that it can report of one that was cut short.
 pub(crate) struct WaitTimes(Mutex<State>);
 
 struct State {

@@ -55,7 +55,7 @@ pub(super) async fn read(
     Ok(typed.over(base))
 }
 
-/// A flat table of texts, numbers and yes or no. A message never repeats a value.
+/// A flat table of strings, integers and booleans. A message never repeats a value.
 async fn from_file(path: &Path) -> Result<Options, Error> {
     let place = escaped(&path.to_string_lossy(), 512);
     let refuse = |reason: Message| Error::invalid(reason).at(format_args!("config file `{place}`"));

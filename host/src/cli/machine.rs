@@ -117,7 +117,7 @@ fn threads() -> Result<(), Error> {
     Ok(())
 }
 
-/// The failure of somebody who could not start one.
+/// The error if one could not be started.
 pub(super) fn no_threads(error: &std::io::Error) -> Error {
     Error::machine(format!("threads cannot be started ({error}), and {} are needed", THREADS + 1))
         .remedy("check `ulimit -u`, `TasksMax=`, and the process limit of the container")

@@ -54,8 +54,8 @@ pub(crate) fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // The help and the version are output like any other, but for a reader that has
-        // seen enough of it.
+        // The help and the version are output like any other, except that a reader may stop
+        // reading.
         Err(text) if !text.use_stderr() => {
             return ExitCode::from(match text.print() {
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
@@ -114,7 +114,7 @@ fn start(arguments: &Arguments) -> Result<u8, Error> {
         }
         _ => None,
     };
-    // Before the threads that work, for they inherit it.
+    // Before the threads that work, because they inherit it.
     let _ = rustix::process::nice(NICENESS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -192,7 +192,7 @@ fn log(output: &Output, report: Report) {
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    // What libraries log by themselves is said again, and better, by our errors.
+    // What libraries log themselves is repeated, with more detail, in our errors.
     let ours = ["plakar_wasm", "plakar_sink"].map(|target| (target, level));
     let ours = Targets::new().with_targets(ours);
     let lines = tracing_subscriber::fmt::layer()

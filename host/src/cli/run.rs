@@ -7,8 +7,7 @@ use plakar_policy::{CommandPlan, Error, Event, Observer, Speaker};
 use plakar_wasm::Sandbox;
 use std::sync::Arc;
 
-/// Says what the host has to say about the component; the component itself has
-/// the standard streams.
+/// Shows only warnings of the host; the component itself has the standard streams.
 struct Warnings(Report);
 
 impl Observer for Warnings {

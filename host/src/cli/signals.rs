@@ -1,8 +1,8 @@
 //! What SIGINT, SIGTERM and SIGHUP do to a backup or a ping: the first ends it in order.
 //! The second, or ten seconds without an end, ends the process.
 //!
-//! They are heard on a thread of their own, for the one that works may wait for a disk
-//! or for the reader of its output. A signal that was ignored when the process started
+//! They are received on a thread of their own, because the one that works may wait for a
+//! disk or for the reader of its output. A signal that was ignored when the process started
 //! stays ignored, as `nohup` and a shell's `&` want it.
 
 use super::exit;
@@ -90,7 +90,7 @@ pub(super) fn survive_large_files() {
     let _ = signal(SignalKind::from_raw(Number::XFSZ.as_raw()));
 }
 
-/// The signals that this process ignores, one bit each; none if nobody says.
+/// The signals that this process ignores, one bit each; none if that is unknown.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -21,7 +21,7 @@ const PIECE: usize = 1 << 20;
 /// A day.
 const FAR_FUTURE: Duration = Duration::from_secs(86_400);
 
-/// A body whose server may be silent for so long only.
+/// A body that fails if the server sends nothing for longer than a limit.
 ///
 /// The clock runs while the component waits for bytes, and only then: a store
 /// that takes its time must not make the server look stalled.

@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(30);
 const IDLE_PER_HOST: usize = 2;
 
 /// After how long a silence an HTTP/2 server is asked whether it is there. gRPC servers
-/// close the connection of who asks more often than every five seconds.
+/// close the connection of a client that asks more often than every five seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// The largest HTTP/2 frame to take. A server that fills it halves the work of

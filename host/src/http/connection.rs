@@ -2,8 +2,8 @@
 //!
 //! Since TLS 1.3 a server judges a client's certificate only after the client is
 //! done with the handshake, and is writing its request. What the server sends then
-//! is an alert, and it hangs up: who writes hears of a broken pipe, only who reads
-//! on hears why, and a request that comes a moment later finds a closed connection.
+//! is an alert, and it closes the connection: a write fails with a broken pipe, only a
+//! read returns the alert, and a later request finds a closed connection.
 
 use super::cause::is_cut;
 use super::resolver::Resolver;
@@ -84,8 +84,8 @@ pub(super) struct Number(pub(super) u64);
 /// How many connections there were.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
-/// What a connection died of, where that was TLS. It outlives the connection, and
-/// goes with the errors of the requests that were to go over it.
+/// Why a connection failed, if that was TLS. It outlives the connection, and is
+/// attached to the errors of the requests that were to use it.
 #[derive(Clone, Default)]
 pub(super) struct TlsFailure(Arc<OnceLock<String>>);
 
@@ -110,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// What a write returns: where it failed, the reason that the server sent.
+    /// What a write returns: if it failed, the reason that the server sent.
     fn poll_reason<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -77,7 +77,7 @@ fn of_message(error: &(dyn StdError + 'static)) -> Error {
     }
 }
 
-/// Whether the server spoke before it was asked, as one of HTTP/2 does. hyper gives
+/// Whether the server sent something before it was asked, as one of HTTP/2 does. hyper gives
 /// this away by its words alone.
 fn spoke_first(error: &hyper::Error) -> bool {
     error.to_string() == "received unexpected message from connection"
@@ -95,7 +95,7 @@ fn of_http2(error: &h2::Error) -> Error {
         Some(ErrorKind::TimedOut) => Error::ConnectionReadTimeout,
         Some(kind) if is_cut(kind) => Error::ConnectionTerminated,
         Some(_) => Error::InternalError(Some(error.to_string())),
-        // The server took its leave, whichever way it said so.
+        // The server closed the connection, in whichever way.
         None if error.is_remote() && error.reason() != Some(h2::Reason::HTTP_1_1_REQUIRED) => {
             Error::ConnectionTerminated
         }
@@ -104,8 +104,8 @@ fn of_http2(error: &h2::Error) -> Error {
     }
 }
 
-/// The whole cause, less the pool's own frame, which says nothing, and less what
-/// merely repeats its cause.
+/// The whole cause, without the pool's own frame, which says nothing, and without what
+/// only repeats its cause.
 fn text(error: &(dyn StdError + 'static)) -> String {
     let causes = chain(error).filter(|cause| !cause.is::<legacy::Error>());
     let mut words: Vec<String> = causes.map(ToString::to_string).collect();

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! gRPC goes over HTTP/2, all else over HTTP/1.1. Keys and certificates stay on this
-//! side: a component says `https` and hears, where that failed, a text that begins
-//! with `tls: ` and ends with what to do.
+//! side: a component requests `https`; if that fails, it gets a text that begins with
+//! `tls: ` and ends with what to do.
 //!
 //! Redirects are not followed, contents are not decoded, and proxies named by
 //! environment variables are not used: each of them would lead around the grant

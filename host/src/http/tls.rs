@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 pub(super) use plakar_policy::tls::{MARK, cut};
 
-/// The configuration for these connections; where there are none over TLS, one
-/// that trusts nobody.
+/// The configuration for these connections; if none is over TLS, one that trusts no
+/// server.
 pub(super) fn config(tls: Option<&Tls>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -37,11 +37,11 @@ pub(super) fn config(tls: Option<&Tls>) -> Result<ClientConfig, Error> {
     })
 }
 
-/// Whom this machine's administrator trusts, as other programs take it.
+/// The authorities that this machine's administrator trusts, as other programs use them.
 fn of_this_machine() -> Result<Trust, Error> {
     let found = rustls_native_certs::load_native_certs();
-    // What others may have put into a directory need not be readable, but a file that
-    // was named was meant.
+    // Files of others in a directory need not be readable, but a file that was named must
+    // be.
     if let Some(file) = std::env::var_os(NAMED)
         && let Some(reason) = found.errors.iter().find_map(|error| match &error.kind {
             ErrorKind::Io { inner, path } if path.as_os_str() == file => Some(inner),
@@ -63,7 +63,7 @@ fn of_this_machine() -> Result<Trust, Error> {
 /// The variable that names the file of certificates to trust, as for OpenSSL and Go.
 const NAMED: &str = "SSL_CERT_FILE";
 
-/// What went wrong with TLS and what to do about it, where that is what it was.
+/// What went wrong with TLS and what to do about it; `None` if it was not TLS.
 pub(super) fn explain_failure(
     error: &(dyn std::error::Error + 'static),
     http2: bool,

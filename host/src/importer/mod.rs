@@ -140,7 +140,7 @@ impl Connector {
 }
 
 /// How many responses a connector may wait for, one after the other, before it begins to
-/// read from an endpoint: a probe, a login, who is there, and whether it is still they.
+/// read from an endpoint: a probe, a login, the identity of the member, and that again.
 const SHORT_ANSWERS: u32 = 12;
 
 /// A configured source.

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Only the owner calls the component. It ends with one verdict, and drops the
-//! component and its connections then, whether or not plakar listens. A caller that waits
-//! for a reply that the owner no longer gives hears the verdict, and so every open
-//! call of plakar's ends with it.
+//! component and its connections then, whether or not plakar reads on. A caller that waits
+//! for a reply that the owner no longer gives gets the verdict, so every open call of
+//! plakar's ends with it.
 
 use super::messages::{self, plakar::connectors};
 use crate::backup::{Side, WaitTimes};
@@ -202,8 +202,8 @@ impl Owner<'_> {
         }
     }
 
-    /// Asks the component for its next record, where somebody waits for one and
-    /// the component has more to say. Returns who is to hear of the good end.
+    /// Asks the component for its next record, if plakar waits for one and the
+    /// component has more. At the successful end, returns the caller that waits for it.
     async fn advance(
         &mut self,
     ) -> Result<Option<oneshot::Sender<Option<connectors::Record>>>, Error> {

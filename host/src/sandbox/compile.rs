@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// How often the bounds are looked at.
+/// How often the bounds are checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Does the work on a thread of its own, and gives up where it takes too much.
+/// Does the work on a thread of its own, and gives up if it takes too much.
 pub(super) async fn bounded<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
@@ -40,7 +40,7 @@ pub(super) async fn bounded<T: Send + 'static>(
     }
 }
 
-/// The memory that this process has, in bytes; 0 where nobody says.
+/// The memory that this process has, in bytes; 0 if that is unknown.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -47,8 +47,8 @@ impl AsyncWrite for Stdout {
     }
 }
 
-/// A stream that says whether it leads to a terminal: a component may owe one other bytes
-/// than a pipe.
+/// A stream that says whether it is a terminal, to which a component may write other bytes
+/// than to a pipe.
 pub(super) struct Shown {
     stream: AsyncStdoutStream,
     is_terminal: bool,

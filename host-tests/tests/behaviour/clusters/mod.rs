@@ -1,4 +1,4 @@
-//! Real clusters of several members, some of them sick: who is asked, what is
+//! Real clusters of several members, some of them unhealthy: which is asked, what is
 //! reported, and how all of them are restored.
 
 mod choice;
@@ -198,7 +198,7 @@ fn a_learner_is_used_only_without_another_member_and_with_a_warning() {
     assert!(backup.outcome.says("this member is a learner"), "{}", backup.outcome);
     let manifest = backup.target.manifest();
     assert!(manifest["warnings"].to_string().contains("learner"), "{manifest}");
-    // A learner does not tell its own.
+    // A learner does not report its own.
     assert_comes_back(&cluster, leader, &backup.target);
 }
 

@@ -1,10 +1,10 @@
-//! The options `tls_*`: whom the host trusts, and who it is to a server.
+//! The options `tls_*`: which servers the host trusts, and how it identifies itself.
 //!
 //! | module | what it decides |
 //! | --- | --- |
 //! | `declared` | which options there are |
 //! | `pem` | what stands in a file of certificates or keys |
-//! | `trust` | whether a server is who it should be |
+//! | `trust` | whether a server's certificate is accepted |
 //! | `refusal` | what is said where TLS fails |
 //! | `x509` | nothing: it reads what a certificate says |
 //!
@@ -34,9 +34,9 @@ use x509::{Certificate, date};
 
 /// How connections are secured.
 pub struct Tls {
-    /// Whom to trust; whom this machine trusts where none are given.
+    /// The authorities to trust; those of this machine if none are given.
     pub trust: Option<Trust>,
-    /// What to show to a server that asks who this is.
+    /// The certificate to show to a server that asks for one.
     pub certificate: Option<CertifiedKey>,
     /// What to look for in the server's certificate instead of the endpoint's host.
     pub server_name: Option<ServerName<'static>>,
@@ -140,7 +140,7 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
     for private in pem::private_keys(&key)? {
         let Ok(private) = provider.load_private_key(private) else { continue };
         usable = true;
-        // A file may hold several keys; some kinds do not tell their public part.
+        // A file may hold several keys; some kinds do not contain their public part.
         if private.public_key().is_none_or(|public| public.as_ref() == own.key()) {
             return Ok(Some(CertifiedKey::new(chain, private)));
         }

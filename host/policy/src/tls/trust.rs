@@ -1,4 +1,4 @@
-//! Whether a server is who it should be: as Go decides it for etcd's own tools.
+//! Whether a server's certificate is accepted: as Go decides it for etcd's own tools.
 //!
 //! `webpki` builds and checks the path; here stands what differs from it.
 //!
@@ -99,7 +99,7 @@ impl Trust {
         let as_leaf = CertificateDer::from(leaf.as_leaf());
         let parsed = ParsedCertificate::try_from(&as_leaf)?;
         if self.all.iter().any(|trusted| trusted == shown) {
-            // It needs nobody who vouches for it: that nobody does is found last.
+            // It needs no issuer: a missing issuer is reported last.
             let nobody = RootCertStore::empty();
             match verify_server_cert_signed_by_trust_anchor(&parsed, &nobody, &[], now, &[]) {
                 Ok(()) | Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
@@ -265,7 +265,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// One that takes whom `trust` vouches for; without it, anybody.
+    /// Accepts what `trust` accepts; without it, every certificate.
     pub fn new(trust: Option<Trust>, provider: Arc<CryptoProvider>) -> Self {
         Self { trust, provider }
     }

@@ -1,4 +1,4 @@
-//! Just enough of X.509 to ask a certificate what `webpki` does not tell: its dates
+//! Just enough of X.509 to read what `webpki` does not return: the dates of a certificate
 //! when it is of version 1, what it may sign, and where the bytes stand that say so.
 //!
 //! Nothing here decides whether a signature is good.

@@ -19,7 +19,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// How long to wait for the reader of the outcome.
 const OUTCOME: Duration = Duration::from_secs(5);
 
-/// The same for the last words of a process that is ended by force.
+/// The same for the last line of a process that is ended by force.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// How a command ended.
