@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_failures_the_one_that_can_be_mended_leads() {
+    fn of_several_failures_the_one_that_can_be_fixed_leads() {
         let failure = |place: &str, kind| {
             let error = Error::new(kind, format!("{kind:?}")).remedy(format!("mend {kind:?}"));
             (place.to_string(), error)

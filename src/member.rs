@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_goes_before_the_leader_and_both_before_the_rest() {
+    fn a_follower_comes_before_the_leader_and_both_before_the_rest() {
         let silent = Candidate { status: None, ..candidate(6, |_| {}) };
         let candidates = vec![
             candidate(5, |s| s.leader = 0),
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_against_a_member_is_reported() {
+    fn the_drawbacks_of_a_member_are_reported() {
         let full = |s: &mut Status| s.errors = vec!["memberID:3 alarm:NOSPACE ".into()];
         let mut candidates =
             [candidate(2, |s| s.raft_applied_index = 1), candidate(3, full), candidate(1, |_| {})];

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_option_is_answered_with_the_near_one_and_all_others() {
+    fn an_unknown_option_is_an_error_with_the_nearest_and_all_others() {
         let error = refused(&[("pasword", "hunter2")]);
         assert_eq!(error.kind, ErrorKind::InvalidConfig);
         let message = error.to_string();

@@ -25,7 +25,7 @@ const TEXT_MOST: u64 = 8 << 20;
 pub(crate) type Onlooker = Rc<RefCell<dyn Observer>>;
 
 /// An [`Onlooker`] that keeps nothing.
-pub(crate) fn nobody() -> Onlooker {
+pub(crate) fn no_observer() -> Onlooker {
     Rc::new(RefCell::new(()))
 }
 
@@ -53,7 +53,7 @@ impl Source {
         };
         let (proof, pages) = match directory {
             Some(path) => verify_directory(Path::new(path)),
-            None => verify(self.open()?, PROOF_MEMORY_MOST, nobody()),
+            None => verify(self.open()?, PROOF_MEMORY_MOST, no_observer()),
         }
         .map_err(|error| self.located(error))?;
         let mut text = format!("ok: {} bytes, sha256 {}\n", proof.size, hex(&proof.sha256));
@@ -209,7 +209,7 @@ fn verify_directory(directory: &Path) -> Result<Verified<Onlooker>> {
         manifest: file(MANIFEST)?.map(Manifest::read).transpose()?,
         guide: file(GUIDE)?.map(read_guide).transpose()?,
         dump: file(DUMP)?
-            .map(|dump| file::verify(dump, PROOF_MEMORY_MOST, nobody()))
+            .map(|dump| file::verify(dump, PROOF_MEMORY_MOST, no_observer()))
             .transpose()?,
     }
     .judge()

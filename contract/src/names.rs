@@ -67,9 +67,9 @@ fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
     longer.min_by_key(|candidate| candidate.len()).copied().or_else(nearest)
 }
 
-/// The sentence for an option that nobody knows: the near name, then all names. Of the
+/// The error of an option that is not known, with the nearest name and all names. Of the
 /// name typed it shows what could be one: a secret may follow, as in `password:hunter2`.
-pub fn unknown_option<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+pub fn unknown_option<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Message {
     let hint = match suggest(name, known.clone()) {
         Some(near) => format!("did you mean `{near}`? "),
         None => String::new(),
@@ -78,7 +78,8 @@ pub fn unknown_option<'a>(name: &str, known: impl IntoIterator<Item = &'a str> +
     let is_of_name = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let shown: String = name.chars().take(LONGEST).take_while(is_of_name).collect();
     let more = if shown.len() < name.len() { "…" } else { "" };
-    format!("unknown option `{shown}{more}`; {hint}valid options are {}", list.join(", "))
+    Message::new(format!("unknown option `{shown}{more}`"))
+        .remedy(format!("{hint}valid options are {}", list.join(", ")))
 }
 
 #[cfg(test)]
@@ -95,7 +96,7 @@ mod tests {
     fn a_misspelt_option_is_an_error_that_suggests_the_nearest_and_lists_all() {
         let message = unknown_option("conect_timeout", ["endpoints", "connect_timeout"]);
         assert_eq!(
-            message,
+            message.to_string(),
             "unknown option `conect_timeout`; did you mean `connect_timeout`? \
              valid options are `endpoints`, `connect_timeout`"
         );
@@ -118,8 +119,8 @@ mod tests {
     fn a_long_name_is_cut_and_compared_with_none() {
         let long = "a".repeat(1 << 20);
         assert_eq!(suggest(&long, [long.as_str()]), None);
-        assert!(unknown_option(&format!("\x1b{long}"), ["endpoints"]).len() < 200);
-        assert!(unknown_option("x\x1b[2J", ["endpoints"]).contains("`x…`"));
-        assert!(unknown_option("password:hunter2", ["password"]).contains("`password…`"));
+        assert!(unknown_option(&format!("\x1b{long}"), ["endpoints"]).to_string().len() < 200);
+        assert!(unknown_option("x\x1b[2J", ["endpoints"]).what().contains("`x…`"));
+        assert!(unknown_option("password:hunter2", ["password"]).what().contains("`password…`"));
     }
 }

@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_shows_that_there_is_no_http2_sends_a_run_to_the_gateway() {
+    fn only_a_sign_of_missing_http2_sends_a_run_to_the_gateway() {
         for error in [
             NetworkError::Protocol("x".into()),
             NetworkError::Cut("x".into()),

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_or_a_compressed_answer_is_not_taken_for_etcds() {
+    fn a_page_or_a_compressed_response_is_not_taken_for_etcds() {
         let json = ("content-type", "application/json");
         assert_eq!(succeeded(&head(200, &[json])), Ok(true));
         assert_eq!(

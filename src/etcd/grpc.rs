@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_answers_in_the_place_of_etcd_is_a_refusal() {
+    fn a_response_of_a_proxy_instead_of_etcds_is_a_refusal() {
         for status in OF_A_PROXY {
             for media_type in ["text/html", "application/grpc"] {
                 let refused = opening(&head(status, &[("content-type", media_type)]));
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_without_a_status_is_no_success() {
+    fn an_end_without_a_status_is_not_a_success() {
         let decoder = Decoder::default();
         for trailers in [Trailers::default(), Trailers(vec![("x".into(), b"0".to_vec())])] {
             let end = decoder.finish(&trailers).expect_err("no status");
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unary_answer_is_one_whole_message_and_a_status() {
+    fn a_unary_response_is_one_whole_message_and_a_status() {
         let list = super::super::messages::MemberList::default();
         let ok = || Trailers(head(0, &[("grpc-status", "0")]).headers);
         let read = |body: Vec<u8>, trailers| {

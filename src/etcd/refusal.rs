@@ -86,7 +86,7 @@ impl Refusal {
     }
 
     /// Whether the member has not come to the revision that it was asked for.
-    pub fn is_of_the_future(&self) -> bool {
+    pub fn is_ahead(&self) -> bool {
         self.says("mvcc: required revision is a future revision")
     }
 

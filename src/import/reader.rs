@@ -1,10 +1,10 @@
 //! The bytes of a record.
 //!
 //! ```text
-//! Unread ──▶ Streaming ──▶ Proven ──▶ Verified
+//! Unread ──▶ Streaming ──▶ Judged ──▶ Verified
 //!            database      digest     etcd's and ours are equal
 //! ```
-//! Between `Streaming` and `Proven` the pages are judged and the members compared, so
+//! Between `Streaming` and `Judged` the pages are judged and the members compared, so
 //! the digest, without which nothing can be restored, is returned last.
 
 use super::proving;
@@ -36,7 +36,7 @@ pub struct DumpReader<N: Network>(Rc<RefCell<Dump<N>>>);
 impl<N: Network> Drop for DumpReader<N> {
     fn drop(&mut self) {
         let mut dump = self.0.borrow_mut();
-        if let DumpState::Streaming(_) | DumpState::Proven(..) = dump.state {
+        if let DumpState::Streaming(_) | DumpState::Judged(..) = dump.state {
             let what = "the dump was not read to its end";
             dump.state = DumpState::Failed(Error::new(ErrorKind::Other, what).during(Stage::Store));
         }
@@ -58,7 +58,7 @@ pub(super) enum DumpState<N: Network> {
     /// The bytes of the database.
     Streaming(Box<SnapshotStream<N::Body>>),
     /// All of the database, which was judged; its digest is on its way.
-    Proven(Box<SnapshotStream<N::Body>>, Box<Evidence>),
+    Judged(Box<SnapshotStream<N::Body>>, Box<Evidence>),
     /// All of the dump.
     Verified(Box<Dumped>),
     /// It failed, and so does every further read.
@@ -92,7 +92,7 @@ impl<N: Network> Reader<N> {
         match self {
             Reader::Text { bytes, .. } => Some(bytes.len() as u64),
             Reader::Dump(DumpReader(dump)) => match &dump.borrow().state {
-                DumpState::Streaming(stream) | DumpState::Proven(stream, _) => stream.size(),
+                DumpState::Streaming(stream) | DumpState::Judged(stream, _) => stream.size(),
                 DumpState::Verified(dumped) => Some(dumped.proof.size),
                 DumpState::Unread | DumpState::Failed(_) => None,
             },
@@ -141,7 +141,7 @@ impl<N: Network> Dump<N> {
                 self.state = DumpState::Streaming(Box::new(stream));
                 first
             }
-            DumpState::Streaming(stream) | DumpState::Proven(stream, _) => stream.read(max)?,
+            DumpState::Streaming(stream) | DumpState::Judged(stream, _) => stream.read(max)?,
             DumpState::Verified(_) => return Ok(None),
             DumpState::Failed(error) => return Err(error.clone()),
         };
@@ -164,7 +164,7 @@ impl<N: Network> Dump<N> {
         let evidence = proving::prove(&self.session, chosen, stream.take_pages())?;
         if let DumpState::Streaming(stream) = std::mem::replace(&mut self.state, DumpState::Unread)
         {
-            self.state = DumpState::Proven(stream, Box::new(evidence));
+            self.state = DumpState::Judged(stream, Box::new(evidence));
         }
         Ok(())
     }
@@ -172,7 +172,7 @@ impl<N: Network> Dump<N> {
     /// Keeps what is known of a dump that was read to its verified end.
     fn end(&mut self) {
         self.state = match std::mem::replace(&mut self.state, DumpState::Unread) {
-            DumpState::Proven(stream, evidence) => match stream.proof() {
+            DumpState::Judged(stream, evidence) => match stream.proof() {
                 Some(proof) => {
                     let revision = evidence.database.as_ref().map(|(found, _)| found.revision);
                     DumpState::Verified(Box::new(Dumped {
@@ -184,7 +184,7 @@ impl<N: Network> Dump<N> {
                         evidence: *evidence,
                     }))
                 }
-                None => DumpState::Proven(stream, evidence),
+                None => DumpState::Judged(stream, evidence),
             },
             other => other,
         };

@@ -181,7 +181,7 @@ fn a_dump_that_was_begun_is_not_left_out_on_purpose() {
 }
 
 #[test]
-fn who_asks_for_nothing_gets_a_byte_and_not_an_end() {
+fn a_read_of_zero_bytes_returns_one_and_not_the_end() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     let mut import = import(&network, "a", &[]);
@@ -350,7 +350,7 @@ fn a_wrong_password_is_not_tried_at_every_member() {
 }
 
 #[test]
-fn a_login_where_authentication_is_off_is_no_obstacle() {
+fn a_login_is_ignored_where_authentication_is_off() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     let refusal = r#"{"code":9,"message":"etcdserver: authentication is not enabled"}"#;
@@ -360,7 +360,7 @@ fn a_login_where_authentication_is_off_is_no_obstacle() {
 }
 
 #[test]
-fn a_forbidden_status_is_no_obstacle() {
+fn a_forbidden_status_does_not_stop_a_backup() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     network.json(

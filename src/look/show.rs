@@ -7,11 +7,11 @@ use crate::json;
 use crate::manifest::DatabaseInfo;
 use crate::options::PROOF_MEMORY_MOST;
 use crate::proof::{Found, Keyspace};
-use crate::stored::{Onlooker, Source, nobody};
+use crate::stored::{Onlooker, Source, no_observer};
 use std::io::Write;
 
 pub(super) fn run(source: &Source, style: Style, out: &mut impl Write) -> Result<()> {
-    let keyspace = source.read(PROOF_MEMORY_MOST, nobody())?;
+    let keyspace = source.read(PROOF_MEMORY_MOST, no_observer())?;
     let text =
         if style.json { json::pretty(&DatabaseInfo::of(&keyspace)) } else { lines(&keyspace) };
     write(out, text.as_bytes())?;

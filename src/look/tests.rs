@@ -1,7 +1,7 @@
 use super::*;
 use crate::manifest::{DatabaseInfo, hex};
 use crate::options::PROOF_MEMORY_MOST;
-use crate::stored::nobody;
+use crate::stored::no_observer;
 use databases::{Database, key_value, revision};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -328,7 +328,7 @@ fn what_the_pages_say_is_printed_in_words_and_as_in_the_manifest() {
         assert!(text.lines().any(|other| other == line), "{line}\n{text}");
     }
     assert!(text.contains("bytes, which a defragmentation would release\n"), "{text}");
-    let keyspace = source.read(PROOF_MEMORY_MOST, nobody()).expect("a database");
+    let keyspace = source.read(PROOF_MEMORY_MOST, no_observer()).expect("a database");
     let expected = serde_json::to_value(DatabaseInfo::of(&keyspace)).expect("JSON");
     let json = reported(&Look::Show(source), JSON);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("JSON"), expected);
@@ -359,7 +359,8 @@ fn directory(files: &Files, database: &Database) -> (Source, std::path::PathBuf)
     files.put("dump", &dump);
     let digest = hex(&dump[dump.len() - 32..]);
     files.put("RESTORE.md", format!("sha256 {digest}").as_bytes());
-    let keyspace = files.put("dump", &dump).read(PROOF_MEMORY_MOST, nobody()).expect("a database");
+    let keyspace =
+        files.put("dump", &dump).read(PROOF_MEMORY_MOST, no_observer()).expect("a database");
     let manifest = serde_json::json!({
         "version": 1,
         "dump": { "bytes": dump.len(), "sha256": digest },

@@ -98,8 +98,8 @@ impl<N: Network> Session<N> {
                     candidate.token = self.login_at(candidate, credentials).map_err(not_asked)?;
                     has_logged_in = true;
                 }
-                _ if refusal.is_of_the_future() && can_wait => std::thread::sleep(PAUSE),
-                _ if refusal.is_of_the_future() => {
+                _ if refusal.is_ahead() && can_wait => std::thread::sleep(PAUSE),
+                _ if refusal.is_ahead() => {
                     return Err(Verdict::NotComparable(
                         "it has not reached the revision of the snapshot".into(),
                     ));

@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bbolt_database_is_refused() {
+    fn what_is_not_a_bbolt_database_is_refused() {
         let mut bytes = database(3);
         bytes[17] ^= 1;
         for blob in [1, 79, 80, 512] {

@@ -184,7 +184,7 @@ macro_rules! for_each_version {
 host_tests::versions! { for_each_version }
 
 #[test]
-fn a_login_that_nobody_asked_for_is_no_obstacle() {
+fn a_login_that_was_not_requested_does_not_stop_a_backup() {
     let etcd = Etcd::start(Version::V3_6_14);
     let BackedUp { outcome, target } = back_up(&etcd, Some(("root", PASSWORD)));
     outcome.assert_ok();
@@ -327,7 +327,7 @@ fn a_token_that_dies_before_the_snapshot_costs_a_login_and_nothing_else() {
 }
 
 #[test]
-fn authentication_that_is_switched_before_the_snapshot_is_no_obstacle() {
+fn authentication_that_is_switched_before_the_snapshot_does_not_stop_a_backup() {
     for version in [Version::V3_4_23, Version::V3_6_14] {
         let etcd = Etcd::start(version);
         back_up_while(&etcd, || etcd.enable_authentication(PASSWORD));

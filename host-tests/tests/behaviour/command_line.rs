@@ -116,7 +116,7 @@ fn json_lines_report_a_failure_with_its_kind() {
 }
 
 #[test]
-fn json_lines_tell_bad_input_too() {
+fn json_lines_report_bad_input_too() {
     let target = Target::new();
     let outcome = Backup::of("etcd://").arguments(["--json"]).to(&target).wait();
     outcome.assert_failed(ErrorKind::InvalidConfig, &[]);

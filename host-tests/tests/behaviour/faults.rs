@@ -76,7 +76,7 @@ fn a_member_that_stalls_in_the_middle_is_left_after_stall_timeout() {
 }
 
 #[test]
-fn a_member_that_stalls_before_the_first_answer_is_left_after_connect_timeout() {
+fn a_member_that_stalls_before_its_first_response_is_left_after_connect_timeout() {
     let etcd = Etcd::start(Version::V3_6_14);
     etcd.signal(Signal::STOP);
     let target = Target::new();

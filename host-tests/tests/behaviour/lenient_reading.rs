@@ -145,7 +145,7 @@ fn messages_may_have_any_length() {
 }
 
 #[test]
-fn an_interim_answer_may_come_first() {
+fn an_interim_response_may_come_first() {
     read_all_the_same(|stream| {
         let body = String::from_utf8(stream.body()).expect("JSON is UTF-8");
         Response::raw(format!(

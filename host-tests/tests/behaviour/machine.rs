@@ -177,7 +177,7 @@ fn compiled(cache: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_a_killed_run_was_writing_to_the_cache_is_in_nobody_s_way() {
+fn what_a_killed_run_was_writing_to_the_cache_does_not_disturb_the_next() {
     let cache = tempfile::tempdir().expect("a temporary directory");
     inspect(cache.path()).assert_ok();
     let [file] = &compiled(cache.path())[..] else { panic!("one component, one file") };
@@ -212,7 +212,7 @@ fn a_damaged_cache_is_compiled_again() {
 
 /// As by `sudo -E`: what root made there would be in the way of the directory's owner.
 #[test]
-fn root_leaves_no_cache_in_a_directory_of_somebody_else() {
+fn root_leaves_no_cache_in_a_directory_of_another_user() {
     let cache = tempfile::tempdir().expect("a temporary directory");
     std::os::unix::fs::chown(cache.path(), Some(54321), None).expect("tests run as root");
     inspect(cache.path()).assert_ok();
@@ -220,7 +220,7 @@ fn root_leaves_no_cache_in_a_directory_of_somebody_else() {
 }
 
 #[test]
-fn what_cannot_be_written_to_standard_output_is_no_success() {
+fn an_output_that_cannot_be_written_is_not_a_success() {
     let shell = |command: &str, to: &str| {
         let script = format!("\"$0\" {command} {to}");
         Run::of(host_tests::process::command("sh"))

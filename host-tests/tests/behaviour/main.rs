@@ -34,6 +34,7 @@
 //! | [`command_line`] | the rest of the host's command line |
 //! | [`look`] | the component's own commands on a dump |
 //! | [`stock_wasmtime`] | the component without our host |
+//! | [`modules`] | what uses what in the code |
 
 mod alarms;
 mod attempt;
@@ -51,6 +52,7 @@ mod lenient_reading;
 mod look;
 mod machine;
 mod members;
+mod modules;
 mod names;
 mod native_grpc;
 mod plakar;

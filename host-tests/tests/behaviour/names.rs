@@ -29,7 +29,7 @@ fn back_up_by_name(addresses: &[&str], port: u16, options: &[&str]) -> BackedUp 
 }
 
 #[test]
-fn of_several_addresses_the_one_that_answers_is_backed_up() {
+fn of_several_addresses_the_one_that_responds_is_backed_up() {
     let etcd = Etcd::start(VERSION);
     let port = free_port();
     for listening in ["127.0.0.3", "[::1]"] {
@@ -47,7 +47,7 @@ fn of_several_addresses_the_one_that_answers_is_backed_up() {
 }
 
 #[test]
-fn a_name_none_of_whose_addresses_answers_is_named() {
+fn a_name_none_of_whose_addresses_responds_is_named() {
     let port = free_port();
     for transport in TRANSPORTS {
         let addresses = ["127.0.0.2", "127.0.0.3", "::1"];
@@ -60,7 +60,7 @@ fn a_name_none_of_whose_addresses_answers_is_named() {
 
 /// A firewall drops what is sent to the first address.
 #[test]
-fn an_address_that_lets_nobody_connect_does_not_hold_a_backup_up() {
+fn an_address_without_connections_does_not_delay_a_backup() {
     let etcd = Etcd::start(VERSION);
     let (port, _held) = unresponsive_port();
     let address = format!("127.0.0.3:{port}").parse().expect("an address");
@@ -77,7 +77,7 @@ fn an_address_that_lets_nobody_connect_does_not_hold_a_backup_up() {
 
 /// The first address is that of a frozen member: a client connected to it waits.
 #[test]
-fn an_address_that_connects_and_never_answers_ends_a_backup_with_its_limit() {
+fn an_address_that_connects_and_never_responds_ends_a_backup_with_its_limit() {
     let etcd = Etcd::start(VERSION);
     let frozen = TcpListener::bind("127.0.0.2:0").expect("a port");
     let port = frozen.local_addr().expect("an address").port();
@@ -107,7 +107,7 @@ fn an_unknown_name_is_reported() {
 }
 
 #[test]
-fn a_resolver_that_never_answers_ends_a_backup_with_connect_timeout() {
+fn a_resolver_that_never_responds_ends_a_backup_with_connect_timeout() {
     let _silent = UdpSocket::bind("127.0.0.9:53").expect("this test needs root, for port 53");
     let target = Target::new();
     let run = Backup::of("etcd://nowhere.test")

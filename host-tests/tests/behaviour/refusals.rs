@@ -39,7 +39,7 @@ fn a_web_page_is_not_taken_for_a_snapshot() {
 }
 
 #[test]
-fn an_answer_without_a_type_is_not_taken_for_a_snapshot() {
+fn a_response_without_a_type_is_not_taken_for_a_snapshot() {
     refused(
         Response::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
         ErrorKind::Other,
@@ -97,7 +97,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_compressed_answer_is_not_decoded() {
+fn a_compressed_response_is_not_decoded() {
     let response = Response::new(200, "application/json", [0x1f, 0x8b, 8, 0])
         .header("Content-Encoding", "gzip");
     refused(response, ErrorKind::Unsupported, &["gzip", "proxy"]);
@@ -119,7 +119,7 @@ fn something_that_does_not_speak_http_is_named_as_such() {
 }
 
 #[test]
-fn a_connection_closed_without_an_answer_is_named_as_such() {
+fn a_connection_closed_without_a_response_is_reported_as_such() {
     Attempt::of(everywhere(&Response::raw([])), &[]).assert_refused(
         ErrorKind::Unreachable,
         "probe",

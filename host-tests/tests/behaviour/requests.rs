@@ -97,7 +97,7 @@ fn a_ping_begins_one_snapshot_and_takes_no_more_than_its_beginning() {
 
 /// Status and member list are good to know; a snapshot is what was asked for.
 #[test]
-fn what_a_member_keeps_to_itself_is_no_obstacle() {
+fn what_a_member_does_not_report_does_not_stop_a_backup() {
     let paths = ["/v3/maintenance/status", "/v3/cluster/member/list"];
     let denied = Response::refusal(V2, 403, 7, "etcdserver: permission denied");
     let database = database(2);
@@ -112,7 +112,7 @@ fn what_a_member_keeps_to_itself_is_no_obstacle() {
 }
 
 #[test]
-fn odd_answers_to_side_questions_are_no_obstacle() {
+fn odd_responses_to_optional_requests_do_not_stop_a_backup() {
     let database = database(2);
     for path in ["/version", "/v3/cluster/member/list"] {
         for response in [

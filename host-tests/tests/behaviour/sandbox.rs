@@ -228,7 +228,7 @@ fn a_refused_request_is_logged_with_the_grant() {
 }
 
 #[test]
-fn what_is_no_component_is_refused_by_name() {
+fn what_is_not_a_component_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let core_module = b"\0asm\x01\0\0\0".as_slice();
     for (name, bytes) in [("text", b"hello".as_slice()), ("empty", b""), ("core", core_module)] {

@@ -61,7 +61,7 @@ fn a_second_signal_leaves_no_backup_either() {
 }
 
 #[test]
-fn a_signal_while_nobody_answers_ends_the_wait() {
+fn a_signal_while_no_member_responds_ends_the_wait() {
     for (signal, code) in SIGNALS {
         let member = Member::with(&database(2)).on("/v3/maintenance/status", Response::nothing());
         let gateway = Gateway::start(member);

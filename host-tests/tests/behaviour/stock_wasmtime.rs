@@ -74,7 +74,7 @@ fn a_failed_backup_leaves_a_file_that_no_tool_restores() {
 }
 
 #[test]
-fn an_output_that_takes_no_more_is_no_success() {
+fn an_output_that_takes_no_more_is_not_a_success() {
     let gateway = healthy(40);
     let full = || OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
     for bundle in [&["backup"][..], &["backup", "--bundle"]] {

@@ -380,7 +380,7 @@ fn a_broken_chunk_commits_nothing() {
 }
 
 #[test]
-fn a_database_that_is_no_whole_number_of_pages_commits_nothing() {
+fn a_database_that_is_not_a_whole_number_of_pages_commits_nothing() {
     let database = &database(3)[..3 * PAGE - 100];
     snapshot_is_refused(
         Response::stream(Stream::of(database).body()),
@@ -390,7 +390,7 @@ fn a_database_that_is_no_whole_number_of_pages_commits_nothing() {
 }
 
 #[test]
-fn what_is_no_bbolt_database_commits_nothing() {
+fn what_is_not_a_bbolt_database_commits_nothing() {
     let mut database = database(3);
     database[16] ^= 1;
     snapshot_is_refused(

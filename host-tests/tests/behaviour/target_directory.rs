@@ -162,7 +162,7 @@ fn a_pipe_that_nobody_reads_ends_a_backup_with_store_timeout() {
 
 /// Without a standard output Rust's runtime makes do with `/dev/null`.
 #[test]
-fn a_backup_into_a_closed_standard_output_is_none() {
+fn a_backup_into_a_closed_standard_output_fails() {
     let gateway = healthy();
     let backup = |redirected: &str| {
         Run::in_our_sandbox(["backup", &gateway.location(), "-o", "transport=gateway"])

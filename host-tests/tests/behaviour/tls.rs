@@ -412,7 +412,7 @@ fn a_server_certificate_of_version_1_works_only_unchecked() {
 
 /// Go refuses them, too.
 #[test]
-fn a_trusted_certificate_that_may_not_vouch_is_named() {
+fn a_trusted_certificate_that_may_not_issue_others_is_named() {
     let openssl = OpenSsl::new();
     openssl.run("ecparam -name prime256v1 -genkey -noout -out leaf.key");
     let leaf = openssl.issue("leaf", "subjectAltName=IP:127.0.0.1\n");

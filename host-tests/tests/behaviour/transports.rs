@@ -69,7 +69,7 @@ fn differences(one: &[u8], other: &[u8]) -> usize {
 }
 
 #[test]
-fn both_transports_bring_the_same_dump_and_tell_the_same_of_it() {
+fn both_transports_bring_the_same_dump_and_report_the_same() {
     for version in Version::ALL {
         let etcd = Etcd::start(version);
         etcd.put_many("config", 2000, 1000);
@@ -139,7 +139,7 @@ fn where_grpc_finds_no_way_the_gateway_is_asked() {
 }
 
 #[test]
-fn a_server_that_answers_nothing_to_http_2_is_left_within_connect_timeout() {
+fn a_server_that_does_not_respond_to_http_2_is_left_within_connect_timeout() {
     let database = database(2);
     let member = Member::with(&database).on("*", Response::nothing());
     let attempt = Attempt::of(member, &["transport=auto", "connect_timeout=1s"]);

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_that_this_host_speaks_is_found_wherever_it_stands() {
+    fn a_version_that_this_host_supports_is_found_wherever_it_is() {
         let importer = |version: &str| format!("{IMPORTER}{version}");
         let checked = |versions: &[&str]| {
             let names: Vec<String> = versions.iter().map(|v| importer(v)).collect();

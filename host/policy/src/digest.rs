@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_more_or_of_much_less_is_none() {
+    fn a_digest_of_more_or_of_much_less_is_refused() {
         let hashed = || {
             let mut hashed = Hashed::default();
             hashed.update(&[1; 10_000]);

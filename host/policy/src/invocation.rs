@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_reads_like_the_flag_is_none() {
+    fn what_only_looks_like_the_flag_is_not_the_flag() {
         for line in [
             "backup dry-run x://h",
             "backup -dry-run=false x://h",

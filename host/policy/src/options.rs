@@ -9,11 +9,11 @@
 use crate::files;
 use crate::tls::declared;
 use crate::{Description, Error, OptionDescription, OptionKind};
-use plakar_connector::limits;
 use plakar_connector::names::{
     ENDPOINTS, FILE_SUFFIX, LOCATION, LONGEST, TLS_PREFIX, unknown_option,
 };
 use plakar_connector::text::escaped;
+use plakar_connector::{Message, limits};
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -345,16 +345,15 @@ pub fn has_file(option: &OptionDescription) -> bool {
 }
 
 /// The sentence about an option that nobody knows.
-fn unknown(description: &Description, name: &str) -> String {
+fn unknown(description: &Description, name: &str) -> Message {
     let mut known = Vec::new();
     for option in description.options.iter().cloned().chain(of_host(description)) {
         known.extend(has_file(&option).then(|| format!("{}{FILE_SUFFIX}", option.name)));
         known.push(option.name);
     }
     match name {
-        ENDPOINTS => {
-            format!("option `{ENDPOINTS}`: this connector has but one endpoint, the location")
-        }
+        ENDPOINTS => Message::new("this connector has only one endpoint, the location")
+            .at(format_args!("option `{ENDPOINTS}`")),
         _ => unknown_option(name, known.iter().map(String::as_str)),
     }
 }

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_lies_in_a_file_in_whatever_order_they_come() {
+    fn no_record_is_inside_a_file_in_whatever_order_they_come() {
         refused(&[(1, "/a", false), (2, "/a/b/c", false)], "is inside `/a`");
         refused(
             &[(1, "/a/b", false), (2, "/a", false)],
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_comes_before_what_lies_in_it() {
+    fn a_directory_comes_before_its_content() {
         refused(&[(1, "/a/b", false), (2, "/a", true)], "`/a` comes after");
         refused(&[(1, "/a", false), (2, "/", true)], "`/` comes after");
     }

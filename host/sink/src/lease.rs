@@ -36,7 +36,7 @@ const COMMITTING: &str = ".plakar-wasm-commit.partial";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory that is being made for longer than this is nobody's.
-const STILLBORN: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A run's own hidden directory. Dropping it removes it and all that is in it.
 pub(super) struct Lease {
@@ -172,7 +172,7 @@ pub(super) fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         if name.ends_with(PARTIAL) {
             sweep_one(disk, directory, &entry.path())?;
-        } else if name.ends_with(NEW) && is_ours(&entry.path()) && age(&entry.path()) > STILLBORN {
+        } else if name.ends_with(NEW) && is_ours(&entry.path()) && age(&entry.path()) > ABANDONED {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

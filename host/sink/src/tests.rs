@@ -375,7 +375,7 @@ async fn a_file_that_was_begun_and_not_finished_is_not_committed() {
 }
 
 #[tokio::test]
-async fn what_somebody_has_put_there_since_is_left_alone() {
+async fn files_that_were_put_there_since_are_left_alone() {
     let (_folder, to) = folder();
     fs::create_dir(&to).expect("made");
     let disk = Faulty { dead_after: Some(1), ..Faulty::default() };

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_who_stands_still_and_what_is_left_out_is_counted() {
+    fn a_reader_that_stops_is_not_waited_for_and_what_is_left_out_is_counted() {
         let writer = Writer::start(Numbers { done: 0, left_out: 0 }).expect("a thread");
         let (go_on, stand_still) = mpsc::channel::<()>();
         writer.send(move |_| _ = stand_still.recv());

@@ -48,7 +48,7 @@ impl Signals {
                 let first = next(&mut caught).await;
                 let _ = came.send(Some(first));
                 let second = timeout(GRACE, next(&mut caught)).await;
-                report.last_words(
+                report.last_line(
                     "error: ended by a signal before the run could clean up; the next run \
                         removes what was left\n",
                 );

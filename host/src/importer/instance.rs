@@ -16,7 +16,7 @@ use wasmtime_wasi::I32Exit;
 pub(super) struct Instance {
     pub(super) store: Store<State>,
     pub(super) exports: bindings::Connector,
-    pub(super) life: Life,
+    pub(super) calls: CallGuard,
     log: Arc<Log>,
 }
 
@@ -30,11 +30,11 @@ impl Instance {
         let begun = Instant::now();
         let log = Log::new(observer);
         let mut store = State::store(&loaded.engine, grant, client, &log);
-        let mut life = Life { ended: false };
+        let mut calls = CallGuard { ended: false };
         let call = loaded.pre.instantiate_async(&mut store);
-        let exports = life.quick("instantiation", call).await?;
+        let exports = calls.quick("instantiation", call).await?;
         tracing::debug!(elapsed = ?begun.elapsed(), "the component is instantiated");
-        Ok(Self { store, exports, life, log })
+        Ok(Self { store, exports, calls, log })
     }
 }
 
@@ -45,11 +45,11 @@ impl Drop for Instance {
 }
 
 /// Whether a component may still be called.
-pub(super) struct Life {
+pub(super) struct CallGuard {
     pub(super) ended: bool,
 }
 
-impl Life {
+impl CallGuard {
     /// A call that must not wait for the network.
     pub(super) async fn quick<T>(
         &mut self,

@@ -46,7 +46,7 @@ impl Sandbox {
         let mut instance = Instance::new(&loaded, Grant::none(), client, Arc::new(())).await?;
         let call =
             instance.exports.plakar_connector_description().call_describe(&mut instance.store);
-        let description = instance.life.quick("describe", call).await?;
+        let description = instance.calls.quick("describe", call).await?;
         Ok(Connector { loaded, description: into_description(description).check()? })
     }
 }
@@ -98,12 +98,12 @@ impl Connector {
         };
         let endpoints = grant.len();
         let mut instance = Instance::new(&self.loaded, grant, client, observer).await?;
-        let Instance { store, exports, life, .. } = &mut instance;
+        let Instance { store, exports, calls, .. } = &mut instance;
         let interface = exports.plakar_connector_importer().importer();
         let call = interface.call_open(&mut *store, &options);
-        let resource = life.quick("importer.open", call).await?.map_err(reported)?;
+        let resource = calls.quick("importer.open", call).await?.map_err(reported)?;
         let call = interface.call_origin(&mut *store, resource);
-        let origin = one_line(&life.quick("importer.origin", call).await?);
+        let origin = one_line(&calls.quick("importer.origin", call).await?);
         Ok(Importer {
             instance,
             resource,
@@ -181,10 +181,11 @@ impl Importer {
         let short = self.limits.connect.saturating_mul(SHORT_ANSWERS);
         let each = short.saturating_add(self.limits.stall);
         let limit = each.saturating_mul(u32::try_from(self.endpoints).unwrap_or(u32::MAX));
-        let Instance { store, exports, life, .. } = &mut self.instance;
+        let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().importer();
         let call = interface.call_ping(store, self.resource);
-        life.within("importer.ping", limit.min(self.limits.max_duration), call)
+        calls
+            .within("importer.ping", limit.min(self.limits.max_duration), call)
             .await?
             .map_err(reported)
     }
@@ -192,10 +193,10 @@ impl Importer {
     /// Starts an import. This and what follows waits for the source as long as
     /// it takes: bound the whole by `max_duration`, as [`crate::backup::run`] does.
     pub async fn start(mut self) -> Result<Import, Error> {
-        let Instance { store, exports, life, .. } = &mut self.instance;
+        let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().importer();
         let call = interface.call_start(store, self.resource);
-        let resource = life.waiting("importer.start", call).await?.map_err(reported)?;
+        let resource = calls.waiting("importer.start", call).await?.map_err(reported)?;
         Ok(Import { instance: self.instance, resource })
     }
 }
@@ -242,10 +243,10 @@ pub struct Reader {
 impl Import {
     /// The next thing that happens.
     pub async fn next(&mut self) -> Result<Step, Error> {
-        let Instance { store, exports, life, .. } = &mut self.instance;
+        let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().import_run();
         let call = interface.call_next(store, self.resource);
-        Ok(match life.waiting("import-run.next", call).await?.map_err(reported)? {
+        Ok(match calls.waiting("import-run.next", call).await?.map_err(reported)? {
             wit::Step::AwaitingAcknowledgements => Step::AwaitingAcknowledgements,
             wit::Step::Finished => Step::Finished,
             wit::Step::Next(record) => {
@@ -269,23 +270,23 @@ impl Import {
 
     /// Reports to the component what became of a record.
     pub async fn acknowledge(&mut self, record: u64, fate: Fate) -> Result<(), Error> {
-        let Instance { store, exports, life, .. } = &mut self.instance;
+        let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().import_run();
         let fate = match fate {
             Fate::Stored(bytes) => wit::Fate::Stored(bytes),
             Fate::Skipped => wit::Fate::Skipped,
         };
         let call = interface.call_ack(store, self.resource, record, fate);
-        life.quick("import-run.ack", call).await
+        calls.quick("import-run.ack", call).await
     }
 
     /// Lets the component end what it began, once every record is acknowledged and
     /// before anything is committed.
     pub async fn finish(&mut self) -> Result<(), Error> {
-        let Instance { store, exports, life, .. } = &mut self.instance;
+        let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().import_run();
         let call = interface.call_finish(store, self.resource);
-        life.waiting("import-run.finish", call).await?.map_err(reported)
+        calls.waiting("import-run.finish", call).await?.map_err(reported)
     }
 
     /// The next bytes of a file, at least 1 and at most `max_bytes`; none at its end,
@@ -295,10 +296,10 @@ impl Import {
         reader: &mut Reader,
         max_bytes: u32,
     ) -> Result<Option<Bytes>, Error> {
-        let Instance { store, exports, life, .. } = &mut self.instance;
+        let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().reader();
         let call = interface.call_read(store, reader.resource, max_bytes);
-        let Some(bytes) = life.waiting("reader.read", call).await?.map_err(reported)? else {
+        let Some(bytes) = calls.waiting("reader.read", call).await?.map_err(reported)? else {
             self.check_digest(reader).await?;
             return Ok(None);
         };
@@ -321,10 +322,10 @@ impl Import {
 
     /// Fails where a content does not hash to what the component says it must.
     async fn check_digest(&mut self, reader: &mut Reader) -> Result<(), Error> {
-        let Instance { store, exports, life, .. } = &mut self.instance;
+        let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().reader();
         let call = interface.call_digest(store, reader.resource);
-        let stated = life.quick("reader.digest", call).await?;
+        let stated = calls.quick("reader.digest", call).await?;
         let Some(types::Digest { algorithm, bytes, value, mismatch }) = stated else {
             return Ok(());
         };
@@ -345,28 +346,28 @@ impl Import {
 
     /// How many bytes a file will have, if that is known.
     pub async fn size(&mut self, reader: &Reader) -> Result<Option<u64>, Error> {
-        let Instance { store, exports, life, .. } = &mut self.instance;
+        let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().reader();
         let call = interface.call_size(store, reader.resource);
-        life.quick("reader.size", call).await
+        calls.quick("reader.size", call).await
     }
 
     /// Gives a file's bytes back to the component, read to their end or not.
     pub async fn close(&mut self, reader: Reader) -> Result<(), Error> {
-        let Instance { store, life, .. } = &mut self.instance;
-        life.quick("dropping a reader", reader.resource.resource_drop_async(store)).await
+        let Instance { store, calls, .. } = &mut self.instance;
+        calls.quick("dropping a reader", reader.resource.resource_drop_async(store)).await
     }
 
     /// What is known so far; nothing where the component can no longer be asked.
     pub async fn facts(&mut self) -> Result<Vec<Fact>, Error> {
-        let Instance { store, exports, life, .. } = &mut self.instance;
-        if life.ended {
+        let Instance { store, exports, calls, .. } = &mut self.instance;
+        if calls.ended {
             return Ok(Vec::new());
         }
         let interface = exports.plakar_connector_importer().import_run();
         let call = interface.call_facts(store, self.resource);
         let fact = |types::Fact { name, value }: types::Fact| Fact { name, value };
-        let all = life.quick("import-run.facts", call).await?.into_iter().map(fact).collect();
+        let all = calls.quick("import-run.facts", call).await?.into_iter().map(fact).collect();
         facts::checked(all)
     }
 }

@@ -57,7 +57,7 @@ fn where_grpc_finds_no_way_the_gateway_is_asked() {
 }
 
 #[test]
-fn what_is_no_sign_of_a_missing_http2_sends_nobody_to_the_gateway() {
+fn what_is_not_a_sign_of_missing_http2_does_not_lead_to_the_gateway() {
     for (response, kind) in [
         (Ok(Reply::page(502)), ErrorKind::Unreachable),
         (Ok(Reply::page(503)), ErrorKind::Unreachable),
@@ -126,7 +126,7 @@ fn if_both_transports_fail_both_reasons_are_reported() {
 }
 
 #[test]
-fn of_several_endpoints_the_reason_that_can_be_mended_leads() {
+fn of_several_endpoints_the_reason_that_can_be_fixed_leads() {
     let network = Scripted::default();
     network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Refused));
     network.reply("b", GRPC.status, Transport::Grpc.refusal(3, "etcdserver: user name is empty"));

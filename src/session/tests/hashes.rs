@@ -120,7 +120,7 @@ fn where_the_sender_alone_could_be_asked_a_snapshot_is_self_consistent() {
 }
 
 #[test]
-fn without_the_proof_nobody_is_asked_and_nothing_is_said() {
+fn without_the_proof_no_member_is_asked_and_nothing_is_reported() {
     for (transport, path) in HASH_KV {
         let network = cluster(transport, path, [Some(other(2)), Some(other(3)), Some(other(9))]);
         let asked = options(&transport.to_string(), "a,b,c", &[("proof", "off")]);
@@ -132,7 +132,7 @@ fn without_the_proof_nobody_is_asked_and_nothing_is_said() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_no_voice_for_or_against() {
+fn a_member_that_cannot_be_compared_has_no_vote() {
     let (transport, path) = HASH_KV[0];
     for (reported, reason) in [
         (HashKv { compact_revision: 50, ..other(3) }, "compacted beyond"),

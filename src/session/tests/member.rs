@@ -257,7 +257,7 @@ fn an_unknown_member_is_not_believed_while_any_member_is_corrupt() {
 }
 
 #[test]
-fn a_connection_that_is_vouched_for_afterwards_is_good() {
+fn a_connection_that_is_identified_afterwards_is_good() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
@@ -405,7 +405,7 @@ fn what_a_status_leaves_out_is_unknown() {
 }
 
 #[test]
-fn a_version_is_asked_for_where_the_status_does_not_tell() {
+fn a_version_is_requested_if_the_status_does_not_report_it() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     network.reply("a", GRPC.status, Transport::Grpc.refusal(7, "etcdserver: permission denied"));
@@ -418,7 +418,7 @@ fn a_version_is_asked_for_where_the_status_does_not_tell() {
 
 /// No etcd keeps to itself who it is; something that stands in for one may.
 #[test]
-fn what_a_status_does_not_tell_is_recorded_as_unknown() {
+fn what_a_status_does_not_report_is_recorded_as_unknown() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);

@@ -48,7 +48,7 @@ fn what_drips_before_the_first_message_is_given_up_for_the_next_member() {
 }
 
 #[test]
-fn of_a_refusal_no_more_is_read_than_an_answer_may_hold() {
+fn no_more_is_read_of_a_refusal_than_a_response_may_contain() {
     let network = Scripted::default();
     member(&network, "a", Transport::Gateway, 2);
     let endless = vec![Ok(vec![b'x'; 600 << 10]); 3];

@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_asked_for_http2_hears_that_there_is_none() {
+    fn only_a_request_for_http2_fails_because_there_is_none() {
         for error in [
             Error::AlertReceived(AlertDescription::NoApplicationProtocol),
             Error::NoApplicationProtocol,

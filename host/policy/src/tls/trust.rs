@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_certificate_vouches_only_if_it_is_an_authority_in_force() {
+    fn a_trusted_certificate_counts_as_an_issuer_only_if_it_is_an_authority_in_force() {
         for (change, words) in [
             (
                 (|params| params.not_after = date_time_ymd(2001, 1, 1))
@@ -595,7 +595,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_of_this_machine_is_left_out() {
+    fn what_is_not_a_certificate_of_this_machine_is_left_out() {
         let (root, _) = self_signed(authority("ca"));
         let nonsense = CertificateDer::from(vec![1, 2, 3]);
         assert!(Trust::of_machine(vec![nonsense.clone()], UnixTime::now()).is_none());

@@ -16,7 +16,7 @@ const CRL_DISTRIBUTION_POINTS: u8 = 31;
 const CERTIFICATE_POLICIES: u8 = 32;
 const EXTENDED_KEY_USAGE: u8 = 37;
 /// The last part of an identifier that no extension has.
-const OF_NOBODY: u8 = 127;
+const UNUSED_ID: u8 = 127;
 
 /// `serverAuth` and `anyExtendedKeyUsage` (RFC 5280, 4.2.1.12).
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
@@ -204,7 +204,7 @@ impl<'a> Certificate<'a> {
         let is_any =
             self.value(EXTENDED_KEY_USAGE).is_some_and(|u| usages(u).any(|id| id == ANY_USAGE));
         if let (true, Some(Extension { id, critical, .. })) = (is_any, usage) {
-            der[id.end - 1] = OF_NOBODY;
+            der[id.end - 1] = UNUSED_ID;
             if let Some(at) = critical {
                 der[*at] = 0;
             }
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn as_a_leaf_it_differs_in_one_byte_and_vouches_for_nobody() {
+    fn as_a_leaf_it_differs_in_one_byte_and_cannot_issue_certificates() {
         let der = certificate();
         let leaf = Certificate::read(&der).expect("a certificate").as_leaf();
         assert_eq!(der.iter().zip(&leaf).filter(|(one, two)| one != two).count(), 1);

@@ -20,7 +20,7 @@ use tracing_subscriber::fmt::MakeWriter;
 const OUTCOME: Duration = Duration::from_secs(5);
 
 /// The same for the last line of a process that is ended by force.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const LAST_LINE: Duration = Duration::from_millis(200);
 
 /// How a command ended.
 pub(super) enum Outcome {
@@ -117,8 +117,8 @@ impl Report {
     }
 
     /// Shows a line on standard error just before the process is ended.
-    pub(super) fn last_words(&self, line: &'static str) {
-        self.0.deliver(LAST_WORDS, move |state| state.form.lines(line.as_bytes()));
+    pub(super) fn last_line(&self, line: &'static str) {
+        self.0.deliver(LAST_LINE, move |state| state.form.lines(line.as_bytes()));
     }
 
     /// Writes what is still to be written, where somebody reads.
