@@ -6,107 +6,150 @@ use crate::error::{Error, Result, quote};
 use crate::look::{Look, text::read_key};
 use crate::stored::Source;
 use plakar_connector::{ErrorKind, names};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 
 /// Reads the arguments, the program's name left out.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
-    use lexopt::Arg::{Long, Short, Value};
+    match Typed::read(lexopt::Parser::from_args(arguments))? {
+        Ok(typed) => typed.command(),
+        Err(text) => Ok(Command::Print(text)),
+    }
+}
 
-    let usage = |error: lexopt::Error| wrong_call(error.to_string());
-    let mut parser = lexopt::Parser::from_args(arguments);
-    let mut words: Vec<String> = Vec::new();
-    let mut config = Vec::new();
-    let mut password = None;
-    let mut bundle = false;
-    let mut file = None;
-    let mut json = false;
-    while let Some(argument) = parser.next().map_err(usage)? {
-        match argument {
-            Short('h') | Long("help") => return Ok(Command::Print(help())),
-            Short('V') | Long("version") => {
-                return Ok(Command::Print(format!("plakar-etcd {}\n", env!("CARGO_PKG_VERSION"))));
+/// What was typed. What a command uses is taken out of it; the rest is an error.
+#[derive(Default)]
+struct Typed {
+    words: VecDeque<String>,
+    config: Vec<(String, String)>,
+    password: Option<PasswordSource>,
+    bundle: bool,
+    file: Option<Source>,
+    json: bool,
+}
+
+impl Typed {
+    /// Reads the arguments; the inner error is a text that was asked for instead.
+    fn read(mut parser: lexopt::Parser) -> Result<std::result::Result<Self, String>> {
+        use lexopt::Arg::{Long, Short, Value};
+
+        let usage = |error: lexopt::Error| wrong_call(error.to_string());
+        let mut typed = Self::default();
+        while let Some(argument) = parser.next().map_err(usage)? {
+            match argument {
+                Short('h') | Long("help") => return Ok(Err(help())),
+                Short('V') | Long("version") => {
+                    return Ok(Err(format!("plakar-etcd {}\n", env!("CARGO_PKG_VERSION"))));
+                }
+                Short('o') => typed.option(&text(parser.value().map_err(usage)?)?)?,
+                Long("password-stdin") => {
+                    once(&mut typed.password, PasswordSource::Stdin, "a password")?;
+                }
+                Long("password-env") => {
+                    let name = text(parser.value().map_err(usage)?)?;
+                    once(&mut typed.password, PasswordSource::Variable(name), "a password")?;
+                }
+                Long("bundle") => typed.bundle = true,
+                Long("file") => {
+                    let path = text(parser.value().map_err(usage)?)?;
+                    once(&mut typed.file, Source::from(path), "`--file`")?;
+                }
+                Long("json") => typed.json = true,
+                Value(word) => typed.words.push_back(text(word)?),
+                other => return Err(usage(other.unexpected())),
             }
-            Short('o') => {
-                let option = text(parser.value().map_err(usage)?)?;
-                let (name, value) = names::pair(&option);
-                // None of the options is a boolean.
-                let value = value.ok_or_else(|| {
-                    Error::new(ErrorKind::InvalidConfig, names::without_value(name))
-                })?;
-                config.retain(|(known, _)| known != name);
-                config.push((name.to_string(), value.to_string()));
+        }
+        Ok(Ok(typed))
+    }
+
+    /// Sets an option of the connector; the last value of a name counts, as in Plakar.
+    fn option(&mut self, option: &str) -> Result<()> {
+        let (name, value) = names::pair(option);
+        // None of the options is a boolean.
+        let value = value
+            .ok_or_else(|| Error::new(ErrorKind::InvalidConfig, names::without_value(name)))?;
+        self.config.retain(|(known, _)| known != name);
+        self.config.push((name.to_string(), value.to_string()));
+        Ok(())
+    }
+
+    /// The command, if it uses everything that was typed.
+    fn command(mut self) -> Result<Command> {
+        let Some(name) = self.words.pop_front() else {
+            return Err(wrong_call("no command is given".into()));
+        };
+        let command = match name.as_str() {
+            "backup" => {
+                Command::Backup { target: self.target()?, bundle: std::mem::take(&mut self.bundle) }
             }
-            Long("password-stdin") => once(&mut password, PasswordSource::Stdin, "a password")?,
-            Long("password-env") => {
-                let name = text(parser.value().map_err(usage)?)?;
-                once(&mut password, PasswordSource::Variable(name), "a password")?;
+            "ping" => Command::Ping(self.target()?),
+            "verify" => Command::Verify(self.source()),
+            "show" => self.look(Look::Show),
+            "keys" => {
+                let prefix = read_key(&self.words.pop_front().unwrap_or_default())?;
+                self.look(|source| Look::Keys(prefix, source))
             }
-            Long("bundle") => bundle = true,
-            Long("file") => {
-                let path = text(parser.value().map_err(usage)?)?;
-                once(&mut file, Source::from(path), "`--file`")?;
+            "get" => {
+                let key = self.words.pop_front();
+                let key = read_key(&key.ok_or_else(|| wrong_call("the key is missing".into()))?)?;
+                self.look(|source| Look::Get(key, source))
             }
-            Long("json") => json = true,
-            Value(word) => words.push(text(word)?),
-            other => return Err(usage(other.unexpected())),
+            "diff" => self.diff()?,
+            "help" => Command::Print(help()),
+            other => return Err(wrong_call(format!("unknown command {}", quote(other)))),
+        };
+        match self.unused() {
+            Some(unused) => Err(wrong_call(format!("`{name}` does not accept {}", quote(&unused)))),
+            None => Ok(command),
         }
     }
-    let mut words = words.into_iter();
-    let command = words.next();
-    let mut look = |look| Command::Look(look, std::mem::take(&mut json));
-    let mut target = || {
-        let location = words.next().ok_or_else(|| wrong_call("the location is missing".into()))?;
-        if config.iter().any(|(name, _)| name == names::LOCATION) {
+
+    fn target(&mut self) -> Result<Target> {
+        let location =
+            self.words.pop_front().ok_or_else(|| wrong_call("the location is missing".into()))?;
+        let is_given = |name: &str| self.config.iter().any(|(known, _)| known == name);
+        if is_given(names::LOCATION) {
             return Err(wrong_call("the location is an argument, not an option".into()));
         }
-        if password.is_some() && config.iter().any(|(name, _)| name == "password") {
+        if self.password.is_some() && is_given("password") {
             return Err(wrong_call("a password is given twice".into()));
         }
-        let mut config = std::mem::take(&mut config);
+        let mut config = std::mem::take(&mut self.config);
         config.push((names::LOCATION.into(), location));
-        Ok(Target { config, password: password.take() })
-    };
-    let parsed = match command.as_deref() {
-        Some("backup") => {
-            Command::Backup { target: target()?, bundle: std::mem::take(&mut bundle) }
+        Ok(Target { config, password: self.password.take() })
+    }
+
+    fn source(&mut self) -> Source {
+        self.file.take().unwrap_or(Source::Stdin)
+    }
+
+    fn look(&mut self, look: impl FnOnce(Source) -> Look) -> Command {
+        Command::Look(look(self.source()), std::mem::take(&mut self.json))
+    }
+
+    fn diff(&mut self) -> Result<Command> {
+        let (Some(old), Some(new)) = (self.words.pop_front(), self.words.pop_front()) else {
+            return Err(wrong_call("`diff` needs two dumps".into()));
+        };
+        let (old, new) = (Source::from(old), Source::from(new));
+        if old == Source::Stdin && new == Source::Stdin {
+            return Err(wrong_call("standard input can only provide one of the two dumps".into()));
         }
-        Some("ping") => Command::Ping(target()?),
-        Some("verify") => Command::Verify(file.take().unwrap_or(Source::Stdin)),
-        Some("show") => look(Look::Show(file.take().unwrap_or(Source::Stdin))),
-        Some("keys") => {
-            let prefix = read_key(&words.next().unwrap_or_default())?;
-            look(Look::Keys(prefix, file.take().unwrap_or(Source::Stdin)))
-        }
-        Some("get") => {
-            let key = words.next().ok_or_else(|| wrong_call("the key is missing".into()))?;
-            look(Look::Get(read_key(&key)?, file.take().unwrap_or(Source::Stdin)))
-        }
-        Some("diff") => match [words.next(), words.next()].map(|file| file.map(Source::from)) {
-            [Some(Source::Stdin), Some(Source::Stdin)] => {
-                return Err(wrong_call(
-                    "standard input can only provide one of the two dumps".into(),
-                ));
-            }
-            [Some(old), Some(new)] => look(Look::Diff(old, new)),
-            _ => return Err(wrong_call("`diff` needs two dumps".into())),
-        },
-        Some("help") => Command::Print(help()),
-        Some(other) => return Err(wrong_call(format!("unknown command {}", quote(other)))),
-        None => return Err(wrong_call("no command is given".into())),
-    };
-    let unused = [
-        (bundle, "--bundle"),
-        (json, "--json"),
-        (file.is_some(), "--file"),
-        (!config.is_empty(), "-o"),
-        (password.is_some(), "a password"),
-    ];
-    let unused = unused.into_iter().find(|(is_unused, _)| *is_unused);
-    let unused = unused.map(|(_, name)| name.to_string()).or_else(|| words.next());
-    let command = command.unwrap_or_default();
-    match unused {
-        Some(unused) => Err(wrong_call(format!("`{command}` does not accept {}", quote(&unused)))),
-        None => Ok(parsed),
+        Ok(Command::Look(Look::Diff(old, new), std::mem::take(&mut self.json)))
+    }
+
+    /// Something that the command does not use, if there is anything.
+    fn unused(mut self) -> Option<String> {
+        let flags = [
+            (self.bundle, "--bundle"),
+            (self.json, "--json"),
+            (self.file.is_some(), "--file"),
+            (!self.config.is_empty(), "-o"),
+            (self.password == Some(PasswordSource::Stdin), "--password-stdin"),
+            (self.password.is_some(), "--password-env"),
+        ];
+        let unused = flags.into_iter().find(|(is_unused, _)| *is_unused);
+        unused.map(|(_, name)| name.to_string()).or_else(|| self.words.pop_front())
     }
 }
 
