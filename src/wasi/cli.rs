@@ -3,6 +3,7 @@
 use super::bindings::exports::wasi::cli::run::Guest;
 use super::http::WasiHttp;
 use super::importer::Component;
+use super::say;
 use super::stdout::Stdout;
 use crate::command::{self, ABSENT_EXIT_CODE, Command, PasswordSource, Target};
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ impl Guest for Component {
             Ok(Outcome::Absent(why)) => (why, ABSENT_EXIT_CODE),
             Err(error) => (error.to_string(), error.kind.exit_code()),
         };
-        eprintln!("error: {message}");
+        say(format_args!("error: {message}"));
         wasip2::cli::exit::exit_with_code(code);
         Err(())
     }
@@ -40,7 +41,7 @@ fn run() -> Result<Outcome> {
         Command::Print(text) => print(&text)?,
         Command::Verify(source) => {
             if source == Source::Stdin && std::io::stdin().is_terminal() {
-                eprintln!("reading a dump or a bundle from standard input");
+                say("reading a dump or a bundle from standard input");
             }
             print(&source.verify()?)?;
         }
@@ -76,18 +77,18 @@ fn backup(options: Options, bundle: bool) -> Result<()> {
         if reported.elapsed() >= PROGRESS {
             reported = Instant::now();
             let size = size.map(|size| format!(" of {size}")).unwrap_or_default();
-            eprintln!("{bytes}{size} bytes in {} s", started.elapsed().as_secs());
+            say(format_args!("{bytes}{size} bytes in {} s", started.elapsed().as_secs()));
         }
     })?;
     for (name, value) in import.facts() {
-        eprintln!("{name}: {value}");
+        say(format_args!("{name}: {value}"));
     }
-    eprintln!("ok: complete and verified after {} ms", started.elapsed().as_millis());
+    say(format_args!("ok: complete and verified after {} ms", started.elapsed().as_millis()));
     Ok(())
 }
 
 fn warn(line: &str) {
-    eprintln!("warning: {line}");
+    say(format_args!("warning: {line}"));
 }
 
 fn options(target: Target) -> Result<Options> {

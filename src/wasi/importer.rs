@@ -24,7 +24,7 @@ impl wit::Guest for Component {
 
 /// A warning: by the contract, a line on standard error.
 fn warn(line: &str) {
-    eprintln!("{line}");
+    super::say(line);
 }
 
 /// A configured source.

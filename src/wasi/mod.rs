@@ -6,7 +6,7 @@
 //! | [`importer`] | the export `plakar:connector/importer`, over [`crate::import`] |
 //! | [`cli`] | the export `wasi:cli/run`, over [`crate::command`] |
 //! | [`http`] | [`crate::net::Network`], over `wasi:http` |
-//! | [`stdout`] | a writer over `wasi:cli/stdout` that does not wait for ever |
+//! | [`stdout`] | a writer over `wasi:cli/stdout` that does not wait forever |
 //!
 //! Nothing is decided here. What WASI imports the component has comes from the
 //! crate `wasip2`; what it exports is generated from `wit/`.
@@ -16,6 +16,14 @@ mod description;
 mod http;
 mod importer;
 mod stdout;
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+/// Writes a line for people to standard error. That nobody can read it is not an error.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 mod bindings {
     #![allow(missing_docs, unreachable_pub)]

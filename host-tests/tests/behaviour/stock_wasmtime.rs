@@ -85,6 +85,20 @@ fn an_output_that_takes_no_more_is_not_a_success() {
     }
 }
 
+/// Messages are for people; the exit code is the verdict.
+#[test]
+fn a_standard_error_that_cannot_be_written_changes_no_exit_code() {
+    let gateway = healthy(40);
+    let backup = ["backup", &gateway.location(), "-o", "transport=gateway"].map(str::to_owned);
+    for (arguments, code) in [(&backup[..], 0), (&["frobnicate".to_owned()], 2)] {
+        for run in [Run::wasmtime(arguments), Run::in_our_sandbox(arguments)] {
+            let run = run.through("sh", ["-c", "exec \"$@\" 2> /dev/full", "sh"]);
+            let outcome = run.output_to(tempfile::tempfile().expect("a file")).wait();
+            assert_eq!(outcome.code, code, "{outcome}");
+        }
+    }
+}
+
 #[test]
 fn a_bundle_holds_all_records() {
     let archive = bundle(40);
