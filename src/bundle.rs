@@ -28,7 +28,7 @@ impl<W: Write> Bundle<W> {
         let Some(mut reader) = record.content else {
             return Ok(0);
         };
-        // The size of a snapshot is known with its first bytes.
+        // The size of a snapshot is known only after its first bytes.
         let first = reader.read(most)?.unwrap_or_default();
         let Some(size) = reader.size() else {
             let what =
@@ -77,7 +77,7 @@ pub(crate) fn output_failed(error: io::Error) -> Error {
     Error::new(kind, format!("cannot write the output: {error}"))
 }
 
-/// A reader as the standard library knows readers.
+/// A reader with the standard library's interface.
 struct Content<N: Network> {
     piece: Vec<u8>,
     taken: usize,

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use plakar_connector::ErrorKind;
 use std::time::{Duration, Instant};
 
-/// How close to its end the time of a run counts as used up, if a server says
-/// that it is: the server was given the remaining time, in whole milliseconds.
+/// If a server ends a call with at most this much time left, the time of the run counts
+/// as used up: the server was given the remaining time, in whole milliseconds.
 const NEAR: Duration = Duration::from_millis(250);
 
 /// When a run must have ended.
@@ -18,18 +18,18 @@ impl Deadline {
         Self(Instant::now() + max_duration)
     }
 
-    /// What is left; never zero.
+    /// The time that is left; never zero.
     pub(crate) fn left(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
     }
 
-    /// Fails once the time is used up.
+    /// Fails if the time is used up.
     pub(crate) fn check(&self) -> Result<()> {
         if Instant::now() >= self.0 { Err(used_up()) } else { Ok(()) }
     }
 
-    /// What a failure of the server means: if the time is nearly used up, that is
-    /// why it ended, because the server was given the remaining time.
+    /// Explains a failure that the server reports: if the time is nearly used up, that is
+    /// the reason, because the server was given the remaining time.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let ended = matches!(error.kind, ErrorKind::Interrupted | ErrorKind::TimedOut);
         if ended && self.left() <= NEAR { used_up() } else { error }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_ours_only_where_our_time_is_nearly_over() {
+    fn a_timeout_is_the_runs_only_if_its_time_is_nearly_used_up() {
         let ended = |kind| Error::new(kind, "ended by somebody");
         let (over, far) =
             (Deadline::after(Duration::ZERO), Deadline::after(Duration::from_secs(60)));

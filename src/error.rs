@@ -1,4 +1,4 @@
-//! The one error of the connector.
+//! The error type of the connector.
 //!
 //! Its text is a [`Message`]: the endpoint and the stage where it happened, what
 //! failed, and what to do about it.
@@ -10,7 +10,7 @@ use std::fmt;
 /// What was being done when something failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Asking members who they are.
+    /// Asking members for their status and identity.
     Probe,
     /// Exchanging a name and a password for a token.
     Login,
@@ -53,8 +53,8 @@ impl Error {
         Self { kind, message: what.into(), of_all_members: false }
     }
 
-    /// A failure of which several are the cause, each with where it happened. The
-    /// one about which most can be done leads, with its kind and its remedy.
+    /// A failure with several causes, each with the place where it happened. The
+    /// one that the caller can best fix comes first, and gives its kind and its remedy.
     pub fn of_several(what: &str, mut failures: Vec<(String, Error)>) -> Self {
         failures.sort_by_key(|(_, error)| error.urgency());
         let reasons: Vec<String> =
@@ -71,7 +71,7 @@ impl Error {
         several
     }
 
-    /// What leads among several failures: what the caller can fix.
+    /// Ranks a failure among several: those that the caller can fix come first.
     fn urgency(&self) -> u8 {
         match self.kind {
             ErrorKind::InvalidConfig | ErrorKind::Unauthenticated => 0,
@@ -96,14 +96,14 @@ impl Error {
         Self { message, ..self }
     }
 
-    /// Says that every member of the cluster would respond the same: another one would
-    /// not help.
+    /// Marks the failure as one with which every member of the cluster would respond, so
+    /// that trying another one would not help.
     pub fn of_all_members(mut self) -> Self {
         self.of_all_members = true;
         self
     }
 
-    /// Whether every member of the cluster would respond the same.
+    /// Whether every member of the cluster would respond in the same way.
     pub fn is_of_all_members(&self) -> bool {
         self.of_all_members
     }
@@ -118,7 +118,7 @@ impl Error {
         Self { message: self.message.remedy(remedy), ..self }
     }
 
-    /// The same without a remedy, when that is known not to help.
+    /// Removes the remedy, when that is known not to help.
     pub fn without_remedy(self) -> Self {
         Self { message: self.message.without_remedy(), ..self }
     }
@@ -140,17 +140,17 @@ impl std::error::Error for Error {}
 /// The connector's result.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// The most that is shown of a text that came from a server, in characters.
+/// The longest part of a server's text that is shown, in characters.
 const SHOWN: usize = 200;
 
-/// A text that came from a server, fit for a message: in back quotes, one line,
+/// A text from a server, formatted for a message: in backticks, on one line,
 /// bounded.
 pub(crate) fn quote(text: &str) -> String {
     format!("`{}`", plain(text).replace('`', "'"))
 }
 
-/// A text that came from a server, fit for a terminal: one line, bounded, without
-/// characters that act on what shows them.
+/// A text from a server, formatted for a terminal: on one line, bounded, without
+/// characters that a terminal interprets.
 pub(crate) fn plain(text: &str) -> String {
     let mut line: String = visible(text.trim()).chars().take(SHOWN + 1).collect();
     if line.chars().count() > SHOWN {
@@ -160,7 +160,7 @@ pub(crate) fn plain(text: &str) -> String {
     line
 }
 
-/// A text without the characters that act on what shows them.
+/// A text without the characters that a terminal interprets.
 pub(crate) fn visible(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect()
 }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_failures_the_one_that_can_be_fixed_leads() {
+    fn of_several_failures_the_one_that_can_be_fixed_comes_first() {
         let failure = |place: &str, kind| {
             let error = Error::new(kind, format!("{kind:?}")).remedy(format!("mend {kind:?}"));
             (place.to_string(), error)
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_it_is_a_matter_of_one_member_is_known() {
+    fn an_error_knows_whether_it_concerns_one_member_or_all() {
         let error = Error::new(ErrorKind::PermissionDenied, "no");
         assert!(!error.is_of_all_members());
         assert!(error.of_all_members().is_of_all_members());

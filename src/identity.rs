@@ -1,10 +1,10 @@
-//! Who responds at an endpoint, by everything that was reported there.
+//! Which member responds at an endpoint, from everything that was reported there.
 //!
-//! A snapshot does not name its sender. The responses around it do: by
-//! the ids in their headers, and by the connections that they came over, where the
+//! A snapshot does not name its sender. The responses before and after it do: by
+//! the ids in their headers, and by the connections on which they arrived, if the
 //! host numbers those. Behind one name there may be several members: then the
-//! responses disagree sooner or later, and that is refused. Where it cannot be determined,
-//! the member is recorded as unknown; it is never guessed.
+//! responses disagree sooner or later, and that is an error. If the member cannot be
+//! determined, it is recorded as unknown; it is never guessed.
 
 use crate::error::{Error, Result};
 use crate::etcd::messages::{Header, Id, Status};
@@ -17,25 +17,25 @@ pub(crate) struct Identity {
     cluster_id: u64,
     /// Zero if it was not reported.
     member_id: u64,
-    /// How far the member was at most; none of it ever goes back.
+    /// The highest values that the member reported; none of them ever decreases.
     progress: [u64; 3],
-    /// The connections over which it said who it is.
+    /// The connections on which it reported its id.
     connections: Vec<String>,
     hidden: Option<&'static str>,
 }
 
-/// What [`Identity::progress`] holds, in its order.
+/// The names of the values in [`Identity::progress`], in its order.
 const PROGRESS: [&str; 3] = ["revision", "raft term", "applied index"];
 
 impl Identity {
-    /// An identity of which nothing is known but the cluster, by the responses of other
-    /// endpoints; zero if not even that is.
+    /// An identity of which only the cluster is known, from the responses of other
+    /// endpoints; zero if that is unknown too.
     pub(crate) fn of_cluster(cluster_id: u64) -> Self {
         Self { cluster_id, ..Self::default() }
     }
 
-    /// Takes in a response that came over this connection. An error if another
-    /// member or another cluster gave it.
+    /// Adds a response that arrived on this connection. Fails if it is from another
+    /// member or another cluster.
     pub(crate) fn add(&mut self, header: Header, connection: Option<&str>) -> Result<()> {
         agree("cluster", &mut self.cluster_id, header.cluster_id)?;
         agree("member", &mut self.member_id, header.member_id)?;
@@ -47,8 +47,8 @@ impl Identity {
         Ok(())
     }
 
-    /// Takes in statuses that were asked for at one time. An error if another
-    /// member gave one of them, or the member is not as far as it was before: then it
+    /// Adds statuses that were requested at one time. Fails if one is from another
+    /// member, or if the member is behind what it reported before: then it
     /// was created again, or its data was rolled back.
     pub(crate) fn add_statuses<'a>(
         &mut self,
@@ -82,13 +82,13 @@ impl Identity {
         Ok(())
     }
 
-    /// Says that it cannot be determined which member responds here, and why.
+    /// Records that it cannot be determined which member responds here, and why.
     pub(crate) fn hide(&mut self, why: &'static str) {
         self.hidden.get_or_insert(why);
     }
 
-    /// Takes in the connection that the snapshot came over: one on which nobody said
-    /// who it is, neither before nor after, may be another member's.
+    /// Adds the connection on which the snapshot arrived: if no id was reported on it,
+    /// neither before nor after, it may be another member's.
     pub(crate) fn sent_over(&mut self, connection: Option<&str>) {
         let vouched = |connection| self.connections.iter().any(|known| known == connection);
         if self.member_id != 0 && connection.is_some_and(|connection| !vouched(connection)) {
@@ -96,7 +96,7 @@ impl Identity {
         }
     }
 
-    /// Why it cannot be determined which member responds here, where that is so.
+    /// Why it cannot be determined which member responds here; `None` if it can.
     pub(crate) fn hidden(&self) -> Option<&'static str> {
         self.hidden
     }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_first_is_filled_in_later_and_contradicts_nothing() {
+    fn an_id_that_is_missing_first_is_filled_in_later_without_an_error() {
         let mut identity = Identity::of_cluster(0);
         identity.add(header(0, 0), Some("1")).expect("a response without ids");
         identity.add(header(1, 0), None).expect("the cluster");
@@ -178,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn the_cluster_of_the_other_endpoints_is_this_ones_too() {
+    fn an_endpoint_must_be_of_the_same_cluster_as_the_others() {
         assert_eq!(Identity::of_cluster(7).cluster_id(), 7);
         let text = refused(&mut Identity::of_cluster(7), header(8, 2));
         assert!(text.contains("cluster 7"), "{text}");
     }
 
     #[test]
-    fn a_member_may_not_go_back() {
+    fn a_member_must_not_go_back() {
         for (index, (before, after)) in [
             (status(42, 3, 100), status(41, 3, 100)),
             (status(42, 3, 100), status(42, 2, 100)),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_of_one_moment_come_in_any_order() {
+    fn statuses_requested_together_may_arrive_in_any_order() {
         let (early, late) = (status(42, 3, 100), status(43, 4, 101));
         let mut identity = Identity::default();
         identity.add_statuses([(&late, None), (&early, None)]).expect("one moment");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_is_the_members_whose_connection_it_came_over() {
+    fn a_snapshot_is_from_the_member_on_whose_connection_it_arrived() {
         let mut identity = Identity::default();
         identity.add(header(1, 2), Some("1")).expect("a response");
         identity.add(header(1, 2), Some("2")).expect("a response");

@@ -1,5 +1,5 @@
-//! JSON for people and programs: names are the users' to choose, and they read it on
-//! terminals, so no character that acts on what shows it leaves as it is.
+//! JSON for people and programs: users choose the names in it, and it may be shown on a
+//! terminal, so characters that a terminal interprets are escaped.
 
 use plakar_connector::text::is_hidden;
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub(crate) fn line(value: &impl Serialize) -> String {
     plain(&json)
 }
 
-/// Outside of strings there is no hidden character but the line break.
+/// Escapes hidden characters. Outside of strings the only one is the line break.
 fn plain(json: &str) -> String {
     let mut plain = String::with_capacity(json.len() + 1);
     for c in json.chars() {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_on_a_terminal_is_escaped_and_read_back_as_it_was() {
+    fn what_a_terminal_interprets_is_escaped_and_read_back_unchanged() {
         let text = "a\u{1b}[1m\n\u{9b}\u{202e}é\u{feff}\"";
         for json in [line(&text), pretty(&[text])] {
             assert!(json.trim_end().chars().all(|c| !is_hidden(c) || c == '\n'), "{json}");

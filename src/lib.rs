@@ -16,25 +16,25 @@
 //! | --- | --- |
 //! | [`options`] | what the user asked for, checked before anything is contacted |
 //! | [`import`] | the order of the records: `/`, `/dump`, `/manifest.json`, `/RESTORE.md` |
-//! | [`session`] | who is there, who is asked, and the stream from that member |
-//! | [`identity`] | who responds at an endpoint, by everything that was reported there |
+//! | [`session`] | which members respond, which one is used, and its stream |
+//! | [`identity`] | which member responds at an endpoint, from everything that it reported |
 //! | [`member`] | which member suits a backup, and which must not be trusted |
-//! | [`snapshot`] | the rules that a snapshot must keep, each once |
-//! | [`proof`] | what the pages of a database say, read while they pass |
-//! | [`quorum`] | what the members say of those keys, and what follows |
+//! | [`snapshot`] | the rules that a snapshot must satisfy, each once |
+//! | [`proof`] | what the pages of a database contain, read as they arrive |
+//! | [`quorum`] | what the members report of those keys, and what follows |
 //! | [`etcd`] | etcd's API: requests, responses, refusals |
 //! | [`manifest`], [`restore`] | what is recorded of a snapshot, and how to restore it |
 //! | [`command`], [`bundle`] | the component's own command line and its archive |
-//! | [`stored`], [`look`] | a backup that was stored earlier: checked, and looked into |
-//! | [`error`], [`net`], [`deadline`] | the one error; the one way out; the one clock |
+//! | [`stored`], [`look`] | a backup that was stored earlier: checked, and inspected |
+//! | [`error`], [`net`], [`deadline`] | the error type; the network; the time of a run |
 //! | [`json`] | how JSON is written |
 //!
 //! The **adapters**, `wasi`, are built for `wasm32-wasip2` only and decide nothing:
 //! they export `plakar:connector/importer` and `wasi:cli/run`, and implement the
 //! network over `wasi:http`.
 //!
-//! Three promises order every decision; where two conflict, the earlier wins:
-//! never a false success; do no harm to the cluster; ready for the bad day.
+//! Three promises guide every decision; if two conflict, the earlier takes precedence:
+//! never a false success; no harm to the cluster; ready when a restore is needed.
 
 // Only `wasi` has a command line, so nothing uses it natively. `./just lint` finds dead
 // code in the build for WebAssembly.

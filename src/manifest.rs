@@ -1,4 +1,4 @@
-//! `manifest.json`: what a snapshot is, where it came from, and what was proven.
+//! `manifest.json`: what a snapshot contains, where it came from, and what was proven.
 //!
 //! The schema is documented in `docs/manifest.md`. It only ever grows; readers
 //! ignore fields that they do not know.
@@ -42,33 +42,33 @@ pub(crate) struct Manifest {
     /// The endpoint that sent the snapshot.
     pub endpoint: String,
     transport: String,
-    /// The member that sent it; `null` where it cannot be determined which one did.
+    /// The member that sent it; `null` if it cannot be determined.
     member: Option<MemberInfo>,
-    /// Why that member; `null` where it cannot be determined which one it is.
+    /// Why that member was chosen; `null` if the member cannot be determined.
     choice: Option<String>,
     cluster_id: Option<Id>,
     /// The version of that member's binary; empty if unknown.
     pub etcd_version: String,
     storage_version: Option<String>,
-    /// The revisions that the snapshot lies between.
+    /// The revision of the snapshot, and those before and after it.
     pub revision: Revision,
     raft: Raft,
     /// All members; `null` if the member did not report them.
     pub members: Option<Vec<MemberInfo>>,
     /// The active alarms, before the snapshot or after it.
     pub alarms: Vec<AlarmInfo>,
-    /// What else the member listed as its errors, in its own words.
+    /// The other errors that the member listed, in its own words.
     status_errors: Vec<String>,
-    /// Whether a login was needed: etcd gives snapshots to the role `root` alone.
-    /// Unknown where a client certificate may have been the login.
+    /// Whether a login was needed: etcd gives snapshots only to the role `root`.
+    /// Unknown if a client certificate may have been the login.
     pub auth_enabled: Option<bool>,
-    /// The most that the member's database may take, in bytes; known from etcd 3.6 on.
+    /// The quota of the member's database, in bytes; reported by etcd 3.6 and later.
     pub db_size_quota: Option<u64>,
     /// The dump.
     pub dump: DumpInfo,
-    /// What the pages of the dump say; `null` where they were not read.
+    /// The facts in the pages of the dump; `null` if they were not read.
     pub database: Option<DatabaseInfo>,
-    /// How far the dump is proven to be what the cluster holds.
+    /// To what extent the dump is proven to be what the cluster holds.
     pub proof: ProofInfo,
     verified: Vec<&'static str>,
     endpoints_rejected: Vec<RejectedInfo>,
@@ -82,23 +82,23 @@ struct Connector {
     version: &'static str,
 }
 
-/// A member, as far as it is known.
+/// A member; fields that are unknown are `null` or absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct MemberInfo {
     /// Its id.
     pub id: Option<Id>,
     /// Its name; empty if it never started.
     pub name: Option<String>,
-    /// What it was when the backup began; only known of the member asked.
+    /// Its role when the backup began; only known for the member that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// Whether it is a learner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_learner: Option<bool>,
-    /// Where its peers reach it.
+    /// The URLs at which its peers reach it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peer_urls: Vec<String>,
-    /// Where clients reach it.
+    /// The URLs at which clients reach it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub client_urls: Vec<String>,
 }
@@ -114,11 +114,11 @@ pub(crate) struct Revision {
     pub exact: Option<i64>,
 }
 
-/// What the pages of a dump say.
+/// The facts in the pages of a dump.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct DatabaseInfo {
     revision: i64,
-    /// -1 where it was never compacted.
+    /// -1 if it was never compacted.
     compact_revision: i64,
     compaction_pending: bool,
     consistent_index: Option<u64>,
@@ -130,21 +130,21 @@ pub(crate) struct DatabaseInfo {
     users: u64,
     roles: u64,
     leases: u64,
-    /// The number of keys that are there.
+    /// The number of keys that exist.
     pub keys: u64,
     revisions: u64,
     tombstones: u64,
     page_size: u32,
     live_pages: u64,
     free_pages: u64,
-    /// What a defragmentation would give back, in bytes.
+    /// The space that a defragmentation would free, in bytes.
     free_bytes: u64,
     /// HashKV at the revision and the compaction revision above.
     hash_kv: u32,
 }
 
 impl DatabaseInfo {
-    /// What was found in a database.
+    /// Collects what was found in a database.
     pub(crate) fn of<O: Observer>(keyspace: &Keyspace<O>) -> Self {
         let found = &keyspace.found;
         Self {
@@ -182,30 +182,30 @@ impl DatabaseInfo {
     }
 }
 
-/// What is known of the content of a dump.
+/// The facts that are known about the content of a dump.
 #[derive(Default)]
 pub(crate) struct Evidence {
-    /// What its pages say; `None` if they were not read.
+    /// The facts in its pages; `None` if they were not read.
     pub database: Option<(Found, DatabaseInfo)>,
-    /// How far it is proven; `None` if that was not wanted.
+    /// To what extent it is proven; `None` if that was not requested.
     pub outcome: Option<Outcome>,
-    /// What the members say.
+    /// What the members report.
     pub votes: Vec<Vote>,
 }
 
-/// What is known of a dump that was read to its verified end.
+/// The facts about a dump that was read to its verified end.
 pub(crate) struct Dumped {
     /// Its size and its SHA-256.
     pub proof: Proof,
-    /// What the host must compare the SHA-256 with, if that is left to it.
+    /// The digest with which the host must compare its own, if the host computes it.
     pub stated: Option<Stated>,
-    /// The storage version that came with the bytes; may be empty.
+    /// The storage version that was sent with the bytes; may be empty.
     pub storage_version: String,
-    /// What it says of its sender.
+    /// What it shows of its sender.
     pub sent: Sent,
     /// From the request to the verified end.
     pub duration: Duration,
-    /// What its pages and the members say.
+    /// What its pages contain and the members report.
     pub evidence: Evidence,
 }
 
@@ -213,7 +213,7 @@ pub(crate) struct Dumped {
 pub(crate) struct ProofInfo {
     /// `proven`, `self-consistent`, `unproven` or `off`.
     pub outcome: &'static str,
-    /// Why it is not more.
+    /// Why it is not proven further.
     pub reason: Option<String>,
     members: Vec<VoteInfo>,
 }
@@ -279,7 +279,7 @@ fn alarm_name<S: serde::Serializer>(alarm: &AlarmType, serializer: S) -> Result<
 pub(crate) struct DumpInfo {
     /// Its size, digest included.
     pub bytes: u64,
-    /// The SHA-256 of the database, which is all of it but the last 32 bytes.
+    /// The SHA-256 of the database, which is the dump without its last 32 bytes.
     pub sha256: String,
     /// From the request to the proof.
     pub duration_ms: u64,
@@ -292,7 +292,7 @@ struct RejectedInfo {
 }
 
 impl Manifest {
-    /// Puts together what is known once a dump is stored.
+    /// Makes the manifest of a dump that was stored.
     pub(crate) fn new(
         created_at: SystemTime,
         chosen: &Chosen,
@@ -302,12 +302,12 @@ impl Manifest {
     ) -> Self {
         let evidence = &dumped.evidence;
         let database = evidence.database.as_ref();
-        // Figures of a member say nothing if it is unknown whose they are, and zero
-        // is not a figure: it is what a response leaves out.
+        // The numbers of an unknown member are meaningless, and zero is not a number
+        // that was reported: responses leave it out.
         let known = chosen.identity.hidden().is_none();
         let before = chosen.candidate.status.as_ref().filter(|_| known);
         let after = after.filter(|_| known);
-        // Zero is what was not reported.
+        // Zero was not reported.
         let id = |id: u64| (id != 0).then_some(Id(id));
         let revision = |s: &Status| Some(s.header().revision).filter(|&revision| revision > 0);
         let figure = |figure: u64| (figure != 0).then_some(figure);
@@ -408,8 +408,8 @@ impl fmt::Display for Revision {
     }
 }
 
-/// All members, as reported by the member or otherwise by the pages; `None` if neither has them. A
-/// member that was restored keeps none in its pages until it has run.
+/// All members, as the member reports them or otherwise as the pages list them; `None` if neither
+/// does. A restored member has none in its pages until it has run.
 pub(crate) fn members<'a>(chosen: &'a Chosen, found: Option<&'a Found>) -> Option<&'a [Member]> {
     let found = found.map(|found| found.members.as_slice()).filter(|members| !members.is_empty());
     chosen.members.as_deref().or(found)

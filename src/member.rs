@@ -1,5 +1,5 @@
-//! Which member to back up: what the responses to a probe say of each, in which
-//! order they are tried, and which are not to be trusted at all.
+//! Which member to back up: what the responses to a probe report of each, in which
+//! order they are tried, and which must not be trusted.
 
 use crate::error::{Error, quote};
 use crate::etcd::alarm::{Alarm, AlarmType, Troubles, reports_no_leader};
@@ -13,7 +13,7 @@ use std::fmt;
 /// a whole snapshot (`server/etcdserver/server.go`, `DefaultSnapshotCatchUpEntries`).
 const LAG: u64 = 5000;
 
-/// What a member is in its cluster.
+/// The role of a member in its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A voting member that follows a leader.
@@ -40,7 +40,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// The role in a status.
+/// Returns the role in a status.
 pub(crate) fn role(status: &Status) -> Role {
     if status.is_learner {
         Role::Learner
@@ -58,25 +58,25 @@ pub(crate) fn role(status: &Status) -> Role {
 /// A member that responded.
 #[derive(Clone)]
 pub(crate) struct Candidate {
-    /// Where it responded.
+    /// The endpoint at which it responded.
     pub endpoint: Authority,
-    /// How it is spoken to.
+    /// The transport that is used for it.
     pub transport: Transport,
-    /// Why that is not gRPC, where it was tried.
+    /// Why that is not gRPC, if gRPC was tried.
     pub no_grpc: Option<Error>,
-    /// Its status, unless it keeps that to itself.
+    /// Its status, if it returned one.
     pub status: Option<Status>,
-    /// The token that a login there gave.
+    /// The token from a login there.
     pub token: Option<String>,
-    /// The connection that its status came over, if the host reports it.
+    /// The connection on which its status arrived, if the host reports it.
     pub connection: Option<String>,
-    /// How many entries fewer than the most advanced candidate it has applied, as
-    /// far as [`rank`] could see.
+    /// How many entries fewer than the most advanced candidate it has applied, set
+    /// by [`rank`].
     pub behind: u64,
 }
 
 impl Candidate {
-    /// What it is in its cluster.
+    /// Its role in its cluster.
     pub(crate) fn role(&self) -> Role {
         self.status.as_ref().map_or(Role::Unknown, role)
     }
@@ -85,7 +85,7 @@ impl Candidate {
         self.behind > LAG
     }
 
-    /// What an operator must know of its place among the others.
+    /// Warnings about the member, compared with the others.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.status.is_none() {
@@ -110,7 +110,7 @@ impl Candidate {
         })
     }
 
-    /// What it is, and what speaks against it.
+    /// Describes its role and its drawbacks.
     fn described(&self) -> String {
         let mut words = self.role().to_string();
         if self.lags() {
@@ -132,7 +132,7 @@ pub(crate) struct Rejected {
     pub error: Error,
 }
 
-/// Why a member must not be backed up, whatever else it says. `sender` is its id;
+/// Why a member must not be backed up, whatever else it reports. `sender` is its id;
 /// zero if several may respond at that endpoint and it is unknown which one did:
 /// then it may be any of them.
 pub(crate) fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
@@ -154,7 +154,7 @@ pub(crate) fn disqualified(troubles: &Troubles, sender: u64) -> Option<Error> {
     }
 }
 
-/// What an operator must know of a backup from a member that says this of itself.
+/// Warnings about a backup from a member with this status.
 pub(crate) fn warnings(status: &Status) -> Vec<String> {
     let mut warnings = Vec::new();
     match role(status) {
@@ -175,7 +175,7 @@ pub(crate) fn warnings(status: &Status) -> Vec<String> {
     warnings
 }
 
-/// What an alarm means for a backup.
+/// Explains what an alarm means for a backup.
 pub(crate) fn warning(alarm: &Alarm) -> String {
     match (&alarm.alarm, alarm.member_id) {
         (AlarmType::Nospace, _) => format!(
@@ -190,11 +190,11 @@ pub(crate) fn warning(alarm: &Alarm) -> String {
     }
 }
 
-/// Orders members by how well they suit a backup. First come those that keep up,
-/// then those that report nothing, lag, only learn, or know no leader; among these the
-/// freshest goes first. Then come the ones that are not out of space, since a
-/// snapshot keeps pages from being used again; of these, the followers, so that the
-/// leader is left in peace. Among equals the `typed` order holds.
+/// Orders members by how well they suit a backup. First come those that keep up, then
+/// those that report nothing, lag, are learners, or know no leader, in this order; of
+/// each of these the freshest come first. Among equals, those that are not out of space
+/// come first, because a snapshot prevents the reuse of pages; then the followers, to
+/// spare the leader; then the `typed` order decides.
 pub(crate) fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
     let applied = |c: &Candidate| c.status.as_ref().map(|s| s.raft_applied_index);
     let newest = candidates.iter().filter_map(applied).max().unwrap_or_default();
@@ -215,7 +215,7 @@ pub(crate) fn rank(candidates: &mut [Candidate], typed: &[Authority]) {
     });
 }
 
-/// Says why a member is asked, before the `others` that could be.
+/// Explains why a member is used and not the `others` that could be.
 pub(crate) fn choice<'a>(
     candidate: &Candidate,
     others: impl IntoIterator<Item = &'a Candidate>,
@@ -231,8 +231,8 @@ pub(crate) fn choice<'a>(
     }
 }
 
-/// The ids of two different clusters among the statuses of the endpoints, if there
-/// are.
+/// Returns the ids of two different clusters among the statuses of the endpoints, if
+/// there are any.
 pub(crate) fn cluster_mismatch<'a>(
     reported: impl IntoIterator<Item = (&'a Authority, &'a Status)>,
 ) -> Option<[(&'a Authority, Id); 2]> {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_out_of_space_goes_last_of_those_that_keep_up() {
+    fn a_member_out_of_space_comes_last_of_those_that_keep_up() {
         let full = |s: &mut Status| {
             s.errors = [1, 2].map(|id| format!("memberID:{id} alarm:NOSPACE ")).into();
         };
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn of_those_that_do_not_keep_up_the_freshest_goes_first() {
+    fn of_those_that_do_not_keep_up_the_freshest_comes_first() {
         let changes: [fn(&mut Status); 3] =
             [|s| s.leader = 0, |s| s.is_learner = true, |s| s.leader = 1];
         for change in changes {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn of_those_that_keep_up_some_entries_make_no_difference() {
+    fn of_those_that_keep_up_a_few_entries_make_no_difference() {
         let candidates = vec![
             candidate(2, |s| s.raft_applied_index = 10_000 - LAG),
             candidate(3, |s| s.raft_applied_index = 10_000),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn among_equals_the_typed_order_holds() {
+    fn among_equals_the_typed_order_decides() {
         assert_eq!(order(vec![candidate(3, |_| {}), candidate(2, |_| {})]), ["m3", "m2"]);
     }
 
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn every_trouble_is_warned_of() {
+    fn every_alarm_and_error_gives_a_warning() {
         for (error, words) in [
             ("memberID:8 alarm:CORRUPT ", "the alarm CORRUPT is on for member 8"),
             ("alarm:CORRUPT ", "the whole cluster, without naming a member"),
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_without_leader_is_known_by_either_sign() {
+    fn a_member_without_a_leader_is_detected_by_either_sign() {
         assert_eq!(candidate(2, |s| s.leader = 0).role(), Role::Leaderless);
         assert_eq!(
             candidate(2, |s| s.errors = vec!["etcdserver: no leader".into()]).role(),
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn members_of_two_clusters_are_noticed() {
+    fn members_of_two_clusters_are_detected() {
         let reported = |both: &[Candidate]| {
             let status = |c: &Candidate| (c.endpoint.clone(), c.status.clone().expect("a status"));
             let reported: Vec<(Authority, Status)> = both.iter().map(status).collect();

@@ -1,14 +1,14 @@
-//! What the core asks of a network, free of any ABI.
+//! What the core needs of a network, independent of any ABI.
 //!
 //! The adapter in [`crate::wasi`] implements [`Network`] over `wasi:http`; unit
-//! tests implement it over a script. An implementation decides nothing: it never
-//! retries, follows no redirect and decodes no content encoding.
+//! tests implement it over a script. An implementation makes no decisions: it does not
+//! retry, follow redirects or decode content encodings.
 
 use plakar_connector::Authority;
 use plakar_connector::names::CONNECTION;
 use std::time::Duration;
 
-/// How long one exchange may take, part by part.
+/// The time limits of the parts of one exchange.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// Name resolution, connection, handshake.
@@ -22,7 +22,7 @@ pub struct Timeouts {
 /// An HTTP request to one endpoint. No `Debug`: it may carry a password or a token.
 #[derive(Clone)]
 pub struct Request {
-    /// Where it goes, and whether over TLS.
+    /// The endpoint, and whether the connection is TLS.
     pub endpoint: Authority,
     /// The path, from the first slash.
     pub path: &'static str,
@@ -44,18 +44,18 @@ pub struct Head {
 }
 
 impl Head {
-    /// A header's first value, where it is text.
+    /// A header's first value, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
     }
 
-    /// The name of the connection that it came over, if the host reports it.
+    /// The name of the connection on which it arrived, if the host reports it.
     pub fn connection(&self) -> Option<String> {
         self.header(CONNECTION).map(Into::into)
     }
 
-    /// Whether an HTTP proxy says in it that it passed the response on. etcd itself sends
-    /// none of these headers; a proxy need not do so either.
+    /// Whether its headers show that an HTTP proxy passed the response on. etcd itself sends
+    /// none of these headers, and not every proxy adds one.
     pub fn is_proxied(&self) -> bool {
         ["server", "via", "x-envoy-upstream-service-time"]
             .iter()
@@ -63,12 +63,12 @@ impl Head {
     }
 }
 
-/// What follows a body: more headers.
+/// The headers that follow a body.
 #[derive(Debug, Clone, Default)]
 pub struct Trailers(pub Vec<(String, Vec<u8>)>);
 
 impl Trailers {
-    /// A trailer's first value, where it is text.
+    /// A trailer's first value, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.0, name)
     }
@@ -84,26 +84,26 @@ fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
 pub struct Response {
     /// Status and headers.
     pub head: Head,
-    /// What followed the body.
+    /// The trailers of the body.
     pub trailers: Trailers,
     /// The body, at most [`SMALL_BODY`] bytes of it.
     pub body: Vec<u8>,
 }
 
-/// The most that is read of a body that should be small, in bytes.
+/// The largest part of a body that is read if the body should be small, in bytes.
 pub const SMALL_BODY: usize = 1 << 20;
 
-/// A response's body, as it comes.
+/// A response's body, as it arrives.
 pub trait Body {
-    /// The next bytes, maybe none, or `None` if the body ended cleanly: by
+    /// Reads the next bytes, maybe none, or returns `None` if the body ended cleanly: by
     /// its last chunk, its announced length or the end of the stream.
     fn read(&mut self) -> Result<Option<Vec<u8>>, NetworkError>;
 
-    /// What followed it; to be asked once, after its end.
+    /// Returns its trailers; to be called once, after its end.
     fn trailers(&mut self) -> Result<Trailers, NetworkError>;
 }
 
-/// The way out.
+/// The network, as the core uses it.
 pub trait Network: Clone + 'static {
     /// A response's body.
     type Body: Body + 'static;
@@ -145,7 +145,7 @@ pub enum NetworkError {
     Cut(String),
     /// What arrived is not valid HTTP.
     Protocol(String),
-    /// More arrived than a response may contain; the text says of what.
+    /// More arrived than a response may contain; the text says in which part.
     TooLong(String),
     /// Anything else.
     Other(String),

@@ -1,4 +1,4 @@
-//! The options of the connector: one table, and what it is read into.
+//! The options of the connector: one table, and the values that are read from it.
 
 use crate::error::{Error, Result, quote};
 use crate::etcd::call::Transport;
@@ -7,7 +7,7 @@ use plakar_connector::{
     Authority, ErrorKind, Message, Protocol, TimeLimits, limits, location, names,
 };
 
-/// The protocols, the plain one first. The port is etcd's
+/// The protocols, plain HTTP first. The port is etcd's
 /// (`server/embed/config.go`, `DefaultListenClientURLs`).
 pub(crate) const PROTOCOLS: [Protocol<'static>; 3] = [
     Protocol { name: "etcd", tls: false, default_port: 2379 },
@@ -15,7 +15,7 @@ pub(crate) const PROTOCOLS: [Protocol<'static>; 3] = [
     Protocol { name: "etcd+https", tls: true, default_port: 2379 },
 ];
 
-/// What values an option takes.
+/// The kind of value that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueKind {
     /// Any text.
@@ -33,7 +33,7 @@ pub(crate) enum ValueKind {
 pub(crate) struct Declared {
     /// Its name.
     pub name: &'static str,
-    /// What it takes.
+    /// The kind of its value.
     pub kind: ValueKind,
     /// Whether its value must never be shown.
     pub secret: bool,
@@ -112,22 +112,22 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// What the user asked for, checked. No `Debug`: it may hold a password.
+/// The user's options, checked. No `Debug`: they may contain a password.
 #[derive(Clone)]
 pub struct Options {
     /// The members to choose from, in the order typed; at least one.
     pub endpoints: Vec<Authority>,
     /// The login, if one was given.
     pub credentials: Option<Credentials>,
-    /// The transport that was asked for; `None` for the best that works.
+    /// The requested transport; `None` for the best that works.
     pub transport: Option<Transport>,
     /// The reserved time limits.
     pub limits: TimeLimits,
-    /// What is checked of the snapshot beyond its messages.
+    /// What is checked of the snapshot besides its messages.
     pub checks: Checks,
-    /// Whether a snapshot that no majority of the voters proves is refused.
+    /// Whether a snapshot is refused if a majority of the voters does not prove it.
     pub proof_required: bool,
-    /// What the user must know of them before anything is contacted.
+    /// Warnings about the options, known before anything is contacted.
     pub warnings: Vec<String>,
 }
 
@@ -175,7 +175,7 @@ impl Options {
         Ok(Self { endpoints, credentials, transport, limits, checks, proof_required, warnings })
     }
 
-    /// What identifies this source: the endpoints, as typed.
+    /// The identity of this source: the endpoints, as typed.
     pub fn origin(&self) -> String {
         let endpoints: Vec<String> = self.endpoints.iter().map(Authority::to_string).collect();
         endpoints.join(",")
@@ -186,10 +186,10 @@ fn get<'a>(config: &'a [(String, String)], name: &str) -> Option<&'a str> {
     config.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The most memory for the proof, in bytes: what the sandbox of `plakar-wasm` leaves for it.
+/// The most memory for the proof, in bytes: what is left for it in the sandbox of `plakar-wasm`.
 pub(crate) const PROOF_MEMORY_MOST: usize = 256 << 20;
 
-/// The memory for the proof if it is not given. A host gives a component 64 MiB at least.
+/// The default memory for the proof, in bytes. A host gives a component at least 64 MiB.
 const PROOF_MEMORY: usize = 32 << 20;
 
 fn proof_memory(text: Option<&str>) -> Result<usize> {
@@ -227,7 +227,7 @@ fn known(name: &str) -> Result<()> {
     if name == names::LOCATION || OPTIONS.iter().any(|option| option.name == name) {
         return Ok(());
     }
-    // A host of the contract takes these away before it opens the component.
+    // A host of the contract removes these before it opens the component.
     let file = name.strip_suffix(names::FILE_SUFFIX);
     if name.starts_with(names::TLS_PREFIX)
         || file.is_some_and(|name| OPTIONS.iter().any(|option| option.name == name))
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn members_that_the_host_resolved_are_taken_as_they_are() {
+    fn members_that_the_host_resolved_are_used_unchanged() {
         let node = Authority { host: "node1".into(), port: 1, tls: true };
         let config = [("location".into(), "etcd://other".into())];
         let options = Options::new(vec![node.clone()], &config).unwrap_or_else(|e| panic!("{e}"));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_another_host_can_do_is_said_with_the_remedy() {
+    fn an_option_that_needs_another_host_is_refused_with_the_remedy() {
         for name in ["tls_ca", "password_file"] {
             let error = refused(&[(name, "x")]);
             assert_eq!(error.kind, ErrorKind::Unsupported);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn every_default_is_a_value_that_would_be_taken() {
+    fn every_default_is_a_valid_value() {
         for option in OPTIONS {
             if let Some(default) = option.default {
                 assert!(read("etcd://node1", &[(option.name, default)]).is_ok(), "{}", option.name);

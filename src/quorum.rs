@@ -1,7 +1,7 @@
-//! What the members say of the keys at one revision, and what follows from it.
+//! What the members report of the keys at one revision, and what follows from it.
 //!
-//! A member that is asked for its HashKV reports what it holds itself. The bytes of a
-//! snapshot hold what its sender holds. Where a majority of the voters has the same hash,
+//! A member reports the HashKV of what it holds itself. The bytes of a snapshot
+//! are what its sender holds. If a majority of the voters has the same hash,
 //! the bytes are what the cluster agreed on.
 
 use crate::error::{Error, Result};
@@ -10,14 +10,14 @@ use plakar_connector::{Authority, ErrorKind};
 use std::fmt;
 use std::time::Duration;
 
-/// What a member's response says of the bytes.
+/// What a member's response means for the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It holds the same.
+    /// The member holds the same.
     Agrees,
-    /// It holds something else.
+    /// The member holds something else.
     Disagrees,
-    /// Its response says nothing of them: why.
+    /// Its response cannot be compared: why.
     NotComparable(String),
     /// There is no response: why.
     NotAsked(String),
@@ -34,7 +34,7 @@ impl Verdict {
         }
     }
 
-    /// Why it says nothing.
+    /// Why it could not be compared.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Verdict::Agrees | Verdict::Disagrees => None,
@@ -46,24 +46,24 @@ impl Verdict {
 /// One member's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Vote {
-    /// Where it was asked.
+    /// The endpoint that was asked.
     pub endpoint: Authority,
-    /// Who responded; zero if that is unknown.
+    /// The id of the member that responded; zero if it is unknown.
     pub member_id: u64,
-    /// What it responded.
+    /// Its response.
     pub reported: Option<HashKv>,
-    /// What that says of the bytes.
+    /// What the response means for the bytes.
     pub verdict: Verdict,
     /// How long the response took.
     pub duration: Duration,
 }
 
-/// How far the bytes are proven.
+/// To what extent the bytes are proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A majority of the voters holds the same.
     Proven,
-    /// The sender holds the same; nobody else could be compared.
+    /// The sender holds the same; no other member could be compared.
     SelfConsistent,
     /// Neither: why.
     Unproven(String),
@@ -79,7 +79,7 @@ impl Outcome {
         }
     }
 
-    /// Why it is not more.
+    /// Why they are not proven further.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Outcome::Unproven(why) => Some(why),
@@ -97,8 +97,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What follows from the responses for bytes that came from `sender` (zero if that is
-/// unknown), in a cluster of these voters. An error if a majority holds something else.
+/// Judges the responses for bytes from `sender` (zero if it is unknown), in a cluster
+/// of these voters. Fails if a majority holds something else.
 pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outcome> {
     let of = |verdict: Verdict| {
         let mut ids: Vec<u64> = votes
@@ -150,7 +150,7 @@ pub(crate) fn judge(votes: &[Vote], voters: &[u64], sender: u64) -> Result<Outco
 
 /// The members that were not compared, each with the reason, in brackets.
 pub(crate) fn not_compared(votes: &[Vote]) -> String {
-    /// More would hide what the message is about.
+    /// More would distract from the message.
     const SHOWN: usize = 3;
     let mut reasons: Vec<String> = votes
         .iter()
@@ -198,7 +198,7 @@ mod tests {
             (&[], &[], &[1, 2, 3], "unproven: no voting member was compared (SILENT)"),
             (&[1], &[2], &[1, 2], "unproven: 1 of 2 voting members agree, 1 disagree (SILENT)"),
             (&[1, 2], &[], &[], "unproven: the voting members of the cluster are unknown"),
-            // The same member at several endpoints, and one that does not vote.
+            // The same member at several endpoints, and a member that does not vote.
             (&[1, 1, 1], &[], &[1, 2, 3], "self-consistent"),
             (&[1, 9], &[], &[1, 2, 3], "self-consistent"),
             (&[1, 2], &[9, 8, 7], &[1, 2, 3], "proven"),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_members_that_were_not_compared_some_are_named() {
+    fn only_some_of_many_members_that_were_not_compared_are_named() {
         let silent = |id| vote(id, Verdict::NotAsked("silent".into()));
         let text = not_compared(&[1, 2, 3, 4, 5].map(silent));
         assert_eq!(text, " (`m1:2379`: silent, `m2:2379`: silent, `m3:2379`: silent, and 2 more)");

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The response of one endpoint at one path, each time it is asked.
+/// The response of one endpoint at one path to each request.
 type Respond = Box<dyn Fn(&Request) -> Result<Reply, NetworkError>>;
 
 /// One piece of a body, or what ends it.
@@ -19,7 +19,7 @@ pub(crate) struct Reply {
     pub(crate) head: Head,
     pub(crate) pieces: Vec<Piece>,
     pub(crate) trailers: Trailers,
-    /// How long each piece is waited for.
+    /// The time before each piece arrives.
     pub(crate) pause: Duration,
 }
 
@@ -35,7 +35,7 @@ impl Reply {
         (json_head(status), vec![Ok(body.into())]).into()
     }
 
-    /// A gRPC response with this body, which ended like this.
+    /// A gRPC response with this body and this status at its end.
     fn grpc_body(body: Vec<u8>, code: &str, message: &str) -> Self {
         let headers = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect::<Vec<_>>()
@@ -48,7 +48,7 @@ impl Reply {
         }
     }
 
-    /// gRPC messages, one frame each, and success.
+    /// A gRPC response with these messages, one frame each, and success.
     pub(crate) fn grpc(messages: &[&dyn Encode]) -> Self {
         let frames = messages.iter().flat_map(|message| {
             let message = message.encoded();
@@ -65,24 +65,24 @@ impl Reply {
         reply
     }
 
-    /// A gRPC refusal, as a proxy may part it.
+    /// A gRPC refusal, as a proxy may split it into head and trailers.
     pub(crate) fn grpc_refusal_in_trailers(code: &str, message: &str) -> Self {
         Self { pieces: Vec::new(), ..Self::grpc_body(Vec::new(), code, message) }
     }
 
-    /// A page in the place of a gRPC response.
+    /// A web page in place of a gRPC response.
     pub(crate) fn page(status: u16) -> Self {
         let headers = vec![("content-type".into(), b"text/html".to_vec())];
         (Head { status, headers }, vec![Ok(b"<html>".to_vec())]).into()
     }
 
-    /// This head, and bytes that come one by one, each in time: zeroes after `begin`.
+    /// This head, and bytes that arrive one by one, each in time: zeroes after `begin`.
     pub(crate) fn dripping(head: Head, begin: &[u8]) -> Self {
         let bytes = begin.iter().chain(&[0; 1000]).map(|byte| Ok(vec![*byte])).collect();
         Self { pause: Duration::from_millis(5), ..(head, bytes).into() }
     }
 
-    /// The same over this connection.
+    /// The same response on this connection.
     pub(crate) fn over(mut self, connection: impl ToString) -> Self {
         let number = connection.to_string().into_bytes();
         self.head.headers.push(("plakar-connection".into(), number));
@@ -101,14 +101,14 @@ impl<T: prost::Message> Encode for T {
     }
 }
 
-/// What was asked: endpoint, path and token.
+/// A request: endpoint, path and token.
 type Asked = (String, &'static str, Option<String>);
 
-/// The network. Clones share script and account.
+/// The network. Clones share the script and the list of requests.
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
     script: Rc<RefCell<Script>>,
-    /// What was asked, in order.
+    /// The requests, in order.
     pub(crate) asked: Rc<RefCell<Vec<Asked>>>,
 }
 
@@ -140,7 +140,7 @@ impl Network for Scripted {
             token.map(|(_, t)| t.clone()),
         ));
         let script = self.script.borrow();
-        // What was scripted last goes first.
+        // What was scripted last takes precedence.
         let respond =
             script.iter().rev().find(|(host, path, _)| *host == endpoint && *path == request.path);
         let reply = match respond {
@@ -182,7 +182,7 @@ impl Scripted {
         self.on(host, path, move |_| Ok(reply.clone()));
     }
 
-    /// Scripts responses for a path that come in turn; the last one stays.
+    /// Scripts successive responses for a path; the last one is repeated.
     pub(crate) fn turns(&self, host: &str, path: &'static str, replies: Vec<Reply>) {
         let turn = Cell::new(0);
         self.on(host, path, move |_| {
@@ -209,7 +209,7 @@ impl Scripted {
         });
     }
 
-    /// How often a path was asked at an endpoint.
+    /// How often a path was requested at an endpoint.
     pub(crate) fn count(&self, host: &str, path: &str) -> usize {
         self.asked.borrow().iter().filter(|(h, p, _)| h == host && *p == path).count()
     }
@@ -227,7 +227,7 @@ pub(crate) fn database() -> Vec<u8> {
 /// The revision of [`database`].
 pub(crate) const REVISION: i64 = 42;
 
-/// What [`database`] is written from.
+/// The content of [`database`].
 pub(crate) fn written() -> databases::Database {
     let buckets = [("key".into(), Vec::new())].into();
     let mut written =

@@ -1,5 +1,5 @@
-//! A backup that was stored earlier: a dump, a bundle, or a directory that holds its files.
-//! Whichever it is, it is verified to its end before anything of it is printed.
+//! A backup that was stored earlier: a dump, a bundle, or a directory with its files.
+//! It is always verified to its end before anything of it is printed.
 
 use crate::error::{Error, Result, Stage};
 use crate::import::{DUMP, GUIDE, MANIFEST};
@@ -21,7 +21,7 @@ use std::rc::Rc;
 /// what the bounds of a member list allow.
 const TEXT_MOST: u64 = 8 << 20;
 
-/// The observer of the pages. Shared: the caller asks it after the reader has filled it.
+/// The observer of the pages. Shared: the caller reads it after the reader has filled it.
 pub(crate) type Onlooker = Rc<RefCell<dyn Observer>>;
 
 /// An [`Onlooker`] that keeps nothing.
@@ -45,7 +45,7 @@ impl From<String> for Source {
 }
 
 impl Source {
-    /// Checks it, and says what it is, for people.
+    /// Checks it, and returns a description for people.
     pub(crate) fn verify(&self) -> Result<String> {
         let directory = match self {
             Source::Path(path) if fs::metadata(path).is_ok_and(|file| file.is_dir()) => Some(path),
@@ -64,15 +64,15 @@ impl Source {
         Ok(text)
     }
 
-    /// Checks a dump or a bundle, at whose pages `observer` looks. Takes at most `memory`
-    /// bytes for what it keeps; that the pages cannot be read is an error.
+    /// Checks a dump or a bundle, and passes its pages to `observer`. Takes at most `memory`
+    /// bytes for what it keeps; fails if the pages cannot be read.
     pub(crate) fn read(&self, memory: usize, observer: Onlooker) -> Result<Keyspace<Onlooker>> {
         let (_, pages) =
             verify(self.open()?, memory, observer).map_err(|error| self.located(error))?;
         pages.map_err(|unread| self.located(unreadable(&unread)))
     }
 
-    /// An error with the file that it is about, and the stage.
+    /// Adds to an error the file that it is about, and the stage.
     fn located(&self, error: Error) -> Error {
         match self {
             Source::Stdin => error.during(Stage::Verify),
@@ -129,13 +129,13 @@ fn why(unread: &Unread) -> String {
     }
 }
 
-/// Checks a dump or a bundle, whichever comes.
+/// Checks a dump or a bundle, whichever it is.
 fn verify(
     mut input: Box<dyn Read>,
     memory: usize,
     observer: Onlooker,
 ) -> Result<Verified<Onlooker>> {
-    // A tar archive says so at byte 257; a database has zeros there.
+    // A tar archive has its magic at byte 257; a database has zeros there.
     let mut start = [0; 512];
     let mut length = 0;
     while length < start.len() {
@@ -215,11 +215,11 @@ fn verify_directory(directory: &Path) -> Result<Verified<Onlooker>> {
     .judge()
 }
 
-/// What a `manifest.json` must agree with.
+/// The fields of `manifest.json` that are compared with the dump.
 #[derive(serde::Deserialize)]
 struct Manifest {
     dump: Dump,
-    /// What the pages said then.
+    /// The facts in the pages at the time of the backup.
     #[serde(default)]
     database: Option<serde_json::Value>,
 }
@@ -237,7 +237,7 @@ impl Manifest {
     }
 }
 
-/// The files of a backup, as far as they are there.
+/// The files of a backup that were found.
 struct Files {
     dump: Option<Verified<Onlooker>>,
     manifest: Option<Manifest>,
@@ -245,7 +245,7 @@ struct Files {
 }
 
 impl Files {
-    /// Whether they are those of one backup.
+    /// Checks that they belong to one backup.
     fn judge(self) -> Result<Verified<Onlooker>> {
         let (proof, pages) = self.dump.ok_or_else(|| incomplete("it has no `dump`"))?;
         let Manifest { dump, database } =

@@ -69,9 +69,9 @@ impl ErrorKind {
         }
     }
 
-    /// The exit code of a program that ends for this reason, the component's own
-    /// command line and the host's alike. 2 is what command lines use for a
-    /// wrong call; codes from 10 on are a program's own.
+    /// The exit code of a program that ends for this reason: the component's own
+    /// command line and the host's. 2 is what command lines use for wrong arguments;
+    /// codes from 10 on are specific to a program.
     pub fn exit_code(self) -> u8 {
         match self {
             ErrorKind::Other => 1,

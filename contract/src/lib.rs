@@ -1,19 +1,19 @@
-//! The part of the contract `plakar:connector` that WIT has no words for.
+//! The part of the contract `plakar:connector` that WIT cannot express.
 //!
-//! `wit/connector.wit` says what a host and a component call of each other. Both
-//! also have to read a few texts in the same way: the location that the user
-//! typed, the list of endpoints, the time limits, the names that belong to the
-//! host. Each of those rules lives here, once, and host and component both use
+//! `wit/connector.wit` defines which functions of each other a host and a component
+//! call. Both also have to read a few texts in the same way: the location that the
+//! user typed, the list of endpoints, the time limits, the names that belong to the
+//! host. Each of those rules is here, once, and host and component both use
 //! it; so what a component connects to and what the host grants cannot differ.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! | --- | --- |
 //! | [`location`] | `etcd://node1:2379`, `endpoints=a,b`, and the [`Authority`]s they name |
 //! | [`error_kind`] | the kinds of failure, and the exit code of each |
 //! | [`message`] | the one grammar of messages about failures |
 //! | [`limits`] | durations and the four reserved time limits |
 //! | [`names`] | reserved option names, and what was meant by a misspelt one |
-//! | [`text`] | texts of others as people may be shown them |
+//! | [`text`] | untrusted texts, made safe to show |
 //!
 //! ```
 //! use plakar_connector::{Protocol, location};

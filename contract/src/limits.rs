@@ -17,12 +17,12 @@ pub struct TimeLimits {
     pub max_duration: Duration,
 }
 
-/// One reserved time limit: its option name, its default as one would type it,
+/// One reserved time limit: its option name, its default as a user would type it,
 /// and what it bounds.
 pub struct Limit {
     /// The option's name.
     pub name: &'static str,
-    /// The default, as one would type it.
+    /// The default, as a user would type it.
     pub default: &'static str,
     /// One line of help.
     pub help: &'static str,
@@ -40,17 +40,17 @@ pub const STALL: Limit = Limit {
     default: "30s",
     help: "longest time in which the server sends nothing during a response",
 };
-/// A store may flush for minutes; longer, and the source pays for it.
+/// A store may flush for minutes; anything longer is a burden on the source.
 pub const STORE: Limit = Limit {
     name: "store_timeout",
     default: "10m",
     help: "longest time in which the store accepts no data",
 };
-/// What a source is held open for at the very most.
+/// The longest time for which a source is kept open.
 pub const MAX_DURATION: Limit =
     Limit { name: "max_duration", default: "1h", help: "longest duration of the whole run" };
 
-/// All four, in the order in which a run meets them.
+/// All four, in the order in which they apply to a run.
 pub const ALL: [&Limit; 4] = [&CONNECT, &STALL, &STORE, &MAX_DURATION];
 
 impl TimeLimits {
@@ -73,7 +73,7 @@ pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// end of what 64 bits can count, and those take more digits.
 const LONGEST_TEXT: usize = 16;
 
-/// Whether this is one or more numbers, each with one of the contract's units.
+/// Whether this consists of one or more numbers, each with one of the contract's units.
 fn has_form(mut text: &str) -> bool {
     loop {
         let number = text.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -98,7 +98,7 @@ pub fn parse(option: &str, text: &str) -> Result<Duration, Message> {
             .remedy("write a number and a unit, such as `500ms`, `30s` or `1h30m`")
     };
     let shown = escaped(text, 2 * LONGEST_TEXT);
-    // One unit of `humantime` whose letter is taken for another's.
+    // A unit of `humantime` that is easily mistaken for another one.
     if text.contains('M') {
         return Err(refuse(format!("`{shown}` counts months, `m` is a minute")));
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_programs_take_for_a_duration_is_refused() {
+    fn durations_that_only_other_programs_accept_are_refused() {
         for text in [
             " 5s", "5s ", "5 s", "1h 30m", "1.5h", "1hour", "2weeks", "5S", "5us", "s", "5s5",
             "5ms5",
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_of_more_than_a_year_are_refused_and_crash_nothing() {
+    fn durations_of_more_than_a_year_are_refused_without_a_panic() {
         for text in [
             "366d",
             "400d",
@@ -197,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn a_month_is_not_taken_for_a_minute() {
+    fn a_month_is_not_read_as_a_minute() {
         let error = parse("max_duration", "1M").expect_err("refused").to_string();
         assert!(error.contains("months") && error.contains("`m` is a minute"), "{error}");
     }
 
     #[test]
-    fn limits_not_given_have_their_defaults() {
+    fn limits_that_are_not_given_have_their_defaults() {
         let limits =
             TimeLimits::read(|name| (name == "store_timeout").then_some("3m")).expect("limits");
         assert_eq!(limits.connect, Duration::from_secs(5));

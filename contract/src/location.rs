@@ -1,14 +1,14 @@
 //! Locations, endpoints, and the authorities they name.
 //!
 //! The set of authorities read here **is** the network grant, so the reading is
-//! strict: what is not plainly a host and a port is refused, and nothing that
-//! could hide a credential is ever repeated in a message.
+//! strict: anything that is not clearly a host and a port is refused, and a text that
+//! could contain a credential is never repeated in a message.
 //!
-//! The crate `url` does not read it. For a scheme such as `etcd` it neither lower-cases
+//! The crate `url` is not used. For a scheme such as `etcd` it neither lower-cases
 //! a host nor checks an address, it has no form `etcd:HOST`, it silently drops tabs and
-//! newlines and takes `HOST:` for `HOST`: all checks here would stay, before and behind
-//! it. And it adds 72 KB to a component of 680 KB (`url` 2.5 with the ASCII-only
-//! `idna_adapter` 1.0). The host's requests come as `http::Uri`, whose authority
+//! newlines and reads `HOST:` as `HOST`: all checks here would still be needed, before and
+//! after it. And it adds 72 KB to a component of 680 KB (`url` 2.5 with the ASCII-only
+//! `idna_adapter` 1.0). The host receives requests as `http::Uri`, whose authority
 //! [`authority`] reads by the same rules.
 
 use crate::Message;
@@ -20,11 +20,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// A protocol of a connector, as its description declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Protocol<'a> {
-    /// What stands before `://`.
+    /// The text before `://`.
     pub name: &'a str,
     /// Whether connections are TLS.
     pub tls: bool,
-    /// The port where none is typed.
+    /// The port if none is typed.
     pub default_port: u16,
 }
 
@@ -78,7 +78,7 @@ impl Source<'_> {
 
 /// Reads a location and, if given, the `endpoints` that take precedence over it.
 ///
-/// An error never shows a text that holds an `@`, nor what follows a `?` or a `#`: it
+/// An error never shows a text that contains an `@`, nor what follows a `?` or a `#`: it
 /// may be a password.
 pub fn parse<'a>(
     protocols: &[Protocol<'a>],
@@ -92,7 +92,7 @@ pub fn parse<'a>(
         let forms: Vec<_> = protocols.iter().map(|p| format!("`{}://HOST:PORT`", p.name)).collect();
         format!("write {}", forms.join(" or "))
     };
-    // Plakar takes `etcd:host` for `etcd://host`, and so does everybody here.
+    // Plakar reads `etcd:host` as `etcd://host`, and so do the host and the component.
     let Some((name, rest)) = location.split_once(':') else {
         return Err(bad("it has no protocol", forms()));
     };
@@ -132,7 +132,7 @@ fn parse_endpoints(
     let mut authorities = Vec::new();
     for endpoint in list.split(',').map(str::trim) {
         let bad = |reason: String, remedy: String| {
-            // A password may hold a comma, and be in several entries then.
+            // A password may contain a comma, and is then spread over several entries.
             let text = if list.contains('@') { shown(list) } else { shown(endpoint) };
             Message::new(reason).at(format_args!("option `{ENDPOINTS}`: `{text}`")).remedy(remedy)
         };
@@ -179,7 +179,7 @@ fn parse_endpoints(
                 address.trim_end_matches('/')
             }
         };
-        // An empty entry is one more comma than there should be, or nothing at all.
+        // An empty entry comes from an extra comma or an empty list.
         if endpoint.is_empty() {
             return Err(bad(
                 "its host is empty".into(),
@@ -195,7 +195,7 @@ fn parse_endpoints(
     Ok(authorities)
 }
 
-/// What is wrong with an authority, and what to write in its place.
+/// What is wrong with an authority, and what to write instead.
 #[derive(Debug)]
 pub struct Fault {
     reason: &'static str,
@@ -206,7 +206,7 @@ const fn fault(reason: &'static str, remedy: &'static str) -> Fault {
     Fault { reason, remedy }
 }
 
-/// etcd can serve on a socket file, which no sandbox reaches.
+/// etcd can serve on a Unix socket, which a sandbox cannot reach.
 const SOCKET_FILE: Fault = fault(
     "it is a socket file, which is not supported",
     "use the address of a TCP listener: HOST:PORT",
@@ -216,13 +216,13 @@ fn is_socket_file(scheme: &str) -> bool {
     ["unix", "unixs"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
 }
 
-/// Schemes have no case (RFC 3986, section 3.1).
+/// Schemes are case-insensitive (RFC 3986, section 3.1).
 fn is_called(protocol: &Protocol<'_>, name: &str) -> bool {
     protocol.name.eq_ignore_ascii_case(name)
 }
 
-/// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`: what is typed, and what a
-/// component asks for. That one function reads both is what a grant rests on.
+/// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`: what the user typed, and what a
+/// component requests. A grant relies on one function reading both.
 pub fn authority(text: &str, protocol: Protocol<'_>) -> Result<Authority, Fault> {
     if text.contains('@') {
         return Err(fault(
@@ -307,7 +307,7 @@ fn dns_name_or_ipv4(host: &str) -> Result<String, Fault> {
                 && !label.ends_with('-')
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         });
-    // `1.2.3`, `1.2.3.256` and `0x7f000001` look like addresses and resolve to surprises.
+    // `1.2.3`, `1.2.3.256` and `0x7f000001` look like addresses and may resolve to others.
     let looks_like_ipv4 = host.split('.').all(is_number);
     if !labels_are_good || (looks_like_ipv4 && host.parse::<Ipv4Addr>().is_err()) {
         return Err(fault(
@@ -318,7 +318,7 @@ fn dns_name_or_ipv4(host: &str) -> Result<String, Fault> {
     Ok(host.to_ascii_lowercase())
 }
 
-/// As the resolver of C takes one for a part of an address: decimal, octal or
+/// Whether the resolver of C accepts it as a part of an address: decimal, octal or
 /// hexadecimal.
 fn is_number(label: &str) -> bool {
     match label.strip_prefix("0x").or(label.strip_prefix("0X")) {
@@ -327,7 +327,7 @@ fn is_number(label: &str) -> bool {
     }
 }
 
-/// Which interface it is on would have to be said too, and no request can.
+/// Such an address also needs its interface, which a request cannot name.
 const LINK_LOCAL: Fault = fault(
     "it is a link-local IPv6 address or has a zone, which is not supported",
     "use another address of that member, such as `[2001:db8::1]:2379`",
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_hold_a_password_or_act_on_a_terminal_is_not_repeated() {
+    fn a_text_that_may_contain_a_password_or_control_a_terminal_is_not_repeated() {
         for (location, endpoints) in [
             ("etcd://node1/?password=hunter2", None),
             ("etcd://node1#hunter2", None),
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_take_says_what_to_write_here() {
+    fn forms_that_other_programs_accept_are_refused_with_the_right_form() {
         for (location, endpoints, words) in [
             ("etcd://a:2379,b:2379", None, "`endpoints=node1:2379,node2:2379`"),
             ("etcd://a:2379 b:2379", None, "`endpoints=node1:2379,node2:2379`"),

@@ -1,11 +1,11 @@
-//! The one grammar of messages about failures.
+//! The grammar of messages about failures.
 //!
 //! ```text
 //! `node1:2379`: probe: connection refused; check that etcd listens there
 //! └── place ──┘ └stage┘ └─── what ──────┘  └────────── remedy ──────────┘
 //! ```
-//! Every part is lower case, without a full stop; names and values are in back
-//! quotes. A remedy is a part of its own, so no message hides it in a sentence and
+//! Every part is lower case, without a full stop; names and values are in
+//! backticks. A remedy is a part of its own, so no message hides it in a sentence and
 //! none has two.
 
 use std::fmt;
@@ -21,13 +21,13 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message that says what failed, and neither where nor what to do.
+    /// A message that says what failed, but not where or what to do.
     pub fn new(what: impl Into<String>) -> Self {
         Self { place: None, stage: None, what: what.into(), remedy: None }
     }
 
     /// Adds where it happened, unless that is known already: an endpoint, a file or
-    /// an option, in back quotes.
+    /// an option, in backticks.
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         self.place.get_or_insert_with(|| place.to_string());
         self
@@ -45,7 +45,7 @@ impl Message {
         self
     }
 
-    /// The same without a remedy, when that is known not to help.
+    /// Removes the remedy, when that is known not to help.
     pub fn without_remedy(self) -> Self {
         Self { remedy: None, ..self }
     }
@@ -79,7 +79,7 @@ impl fmt::Display for Message {
 
 impl std::error::Error for Message {}
 
-/// What failed, and neither where nor what to do.
+/// What failed, but not where or what to do.
 impl<T: Into<String>> From<T> for Message {
     fn from(what: T) -> Self {
         Self::new(what)
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_first_stays() {
+    fn the_part_that_is_set_first_is_kept() {
         let message = Message::new("it failed").at("`a`").during("login").remedy("wait");
         let again = message.clone().at("`b`").during("probe").remedy("retry");
         assert_eq!(again, message);

@@ -1,4 +1,4 @@
-//! Names that belong to the host, and what a misspelt option meant.
+//! Names that belong to the host, and suggestions for misspelt options.
 
 use crate::Message;
 
@@ -14,9 +14,9 @@ pub const TLS_PREFIX: &str = "tls_";
 /// What the names of options that give the path of a file end with.
 pub const FILE_SUFFIX: &str = "_file";
 
-/// The header of a response in which a host may number the connection that it came
-/// over; what a server sends under this name is not passed on. Two responses with
-/// one number came from one server, as far as no proxy stands between.
+/// The header of a response in which a host may number the connection that it arrived
+/// on; what a server sends under this name is not passed on. Two responses with
+/// the same number came from the same server, unless there is a proxy in between.
 pub const CONNECTION: &str = "plakar-connection";
 
 /// The beginning of the text with which the host reports that a server does not agree on
@@ -28,7 +28,7 @@ pub const NO_HTTP2: &str = "tls: the server does not support HTTP/2";
 pub const LONGEST: usize = 64;
 
 /// Splits an option as it is typed after `-o`: its name, and its value if there is one.
-/// A name alone stands for `true`, as in Plakar, so only a boolean can be given like that.
+/// A name alone means `true`, as in Plakar, so only a boolean can be given like that.
 pub fn pair(option: &str) -> (&str, Option<&str>) {
     match option.split_once('=') {
         Some((name, value)) => (name, Some(value)),
@@ -43,15 +43,15 @@ pub fn without_value(name: &str) -> Message {
         .remedy(format!("write `{name}=VALUE`"))
 }
 
-/// The known name that `name` was most probably meant to be, if one is near: one that
-/// has all of its words, or one that differs in a few letters.
+/// The known name that `name` was most probably meant to be, if there is a similar one: a name
+/// that has all of its words, or that differs in a few letters.
 fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;
     }
     let known: Vec<&str> = known.into_iter().filter(|known| known.len() <= LONGEST).collect();
     let words: Vec<&str> = name.split('_').collect();
-    // One word alone, such as `timeout`, may be in many.
+    // A single word, such as `timeout`, may be part of many names.
     let longer = known.iter().filter(|candidate| {
         words.len() > 1 && words.iter().all(|word| candidate.split('_').any(|own| own == *word))
     });
@@ -59,7 +59,7 @@ fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
         known
             .iter()
             .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
-            // A third of the letters wrong is another word.
+            // With more than a third of the letters wrong, it is another word.
             .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(3))
             .min()
             .map(|(_, candidate)| candidate)
@@ -67,8 +67,8 @@ fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
     longer.min_by_key(|candidate| candidate.len()).copied().or_else(nearest)
 }
 
-/// The error of an option that is not known, with the nearest name and all names. Of the
-/// name typed it shows what could be one: a secret may follow, as in `password:hunter2`.
+/// The error of an unknown option, with the nearest name and all names. It shows only the part
+/// of the typed name that could be a name: a secret may follow, as in `password:hunter2`.
 pub fn unknown_option<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Message {
     let hint = match suggest(name, known.clone()) {
         Some(near) => format!("did you mean `{near}`? "),
@@ -88,7 +88,7 @@ mod tests {
 
     /// Host and component compare it, and may be of different versions.
     #[test]
-    fn the_sign_of_a_missing_http2_does_not_change() {
+    fn the_text_that_reports_a_missing_http2_does_not_change() {
         assert_eq!(NO_HTTP2, "tls: the server does not support HTTP/2");
     }
 
@@ -111,12 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wholly_other_word_gets_no_suggestion() {
+    fn an_unrelated_word_gets_no_suggestion() {
         assert_eq!(suggest("verbose", ["endpoints", "transport"]), None);
     }
 
     #[test]
-    fn a_long_name_is_cut_and_compared_with_none() {
+    fn a_long_name_is_cut_and_not_compared() {
         let long = "a".repeat(1 << 20);
         assert_eq!(suggest(&long, [long.as_str()]), None);
         assert!(unknown_option(&format!("\x1b{long}"), ["endpoints"]).to_string().len() < 200);

@@ -1,7 +1,7 @@
-//! Texts of others as people may be shown them.
+//! Untrusted texts, made safe to show.
 
-/// Whether a terminal or a reader takes this character for more than itself: a
-/// control character, a line or paragraph separator, or one that turns the order
+/// Whether a terminal or a viewer interprets this character instead of showing it: a
+/// control character, a line or paragraph separator, or one that changes the order
 /// in which the rest is displayed.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()

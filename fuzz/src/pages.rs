@@ -1,5 +1,5 @@
-//! Any bytes at all, read as a database: a response or a refusal, in bounded memory, and the
-//! same however the bytes are cut.
+//! Reads arbitrary bytes as a database: they are accepted or refused, in bounded memory, and
+//! with the same result however the bytes are split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ fn read(bytes: &[u8], piece: usize) -> Option<Result<Keyspace, Fault>> {
 
 fuzz_target!(|bytes: &[u8]| {
     let mut bytes = bytes.to_vec();
-    // libFuzzer finds no checksum by chance.
+    // libFuzzer does not find a valid checksum by chance.
     if bytes.len() >= 1024 {
         databases::sign(&mut bytes, 512);
     }

@@ -1,4 +1,4 @@
-//! Writes small databases for the fuzzer to begin with, into the folder that is named.
+//! Writes small databases, with which the fuzzer begins, into the given directory.
 
 use databases::Database;
 

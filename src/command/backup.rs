@@ -11,7 +11,7 @@ use std::io::Write;
 const PIECE: usize = 256 << 10;
 
 /// Writes a backup to `out`. `progress` is called after each piece: bytes written,
-/// and bytes in all if that is known.
+/// and the total if that is known.
 pub(crate) fn backup<N: Network>(
     import: &mut Import<N>,
     bundle: bool,
@@ -56,7 +56,7 @@ fn next_record<N: Network>(import: &mut Import<N>) -> Result<Option<Record<N>>> 
     match import.advance()? {
         Step::Record(record) => Ok(Some(record)),
         Step::Finished => Ok(None),
-        // All records are acknowledged in turn.
+        // Cannot happen: each record is acknowledged before the next step.
         Step::AwaitingAcknowledgements => Err(Error::new(
             ErrorKind::Other,
             "the import waits for an acknowledgement that it already has",

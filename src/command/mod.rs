@@ -18,11 +18,11 @@ use crate::look::Look;
 use crate::options::Options;
 use crate::stored::Source;
 
-/// What the user wants. No `Debug`: it may hold a password.
+/// A command and its arguments. No `Debug`: it may contain a password.
 pub(crate) enum Command {
     /// Write a snapshot, or a bundle of all records, to standard output.
     Backup {
-        /// Where from, and how.
+        /// The members and their options.
         target: Target,
         /// All records as a tar archive.
         bundle: bool,
@@ -31,21 +31,21 @@ pub(crate) enum Command {
     Ping(Target),
     /// Check a backup that was stored.
     Verify(Source),
-    /// Look into one; as JSON, if so.
+    /// Look into a stored backup; as JSON if the flag is set.
     Look(Look, bool),
     /// Print this text.
     Print(String),
 }
 
-/// The exit code of a look for a key that is not there. Those of errors are the contract's, up
+/// The exit code if a key is not in the dump. The contract defines the codes of errors, up
 /// to 9; the next two are those of `plakar-wasm`, which passes this one on.
 pub(crate) const ABSENT_EXIT_CODE: u8 = 12;
 
-/// A location and its options. No `Debug`: it may hold a password.
+/// A location and its options. No `Debug`: it may contain a password.
 pub(crate) struct Target {
     /// The config, as a host of the contract would pass it.
     pub config: Vec<(String, String)>,
-    /// Where the password comes from, if not from the config.
+    /// The source of the password, if it is not in the config.
     pub password: Option<PasswordSource>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum PasswordSource {
 }
 
 impl Target {
-    /// Checks everything; `password` is what its source gave.
+    /// Checks everything; `password` was read from its source.
     pub(crate) fn options(mut self, password: Option<String>) -> Result<Options> {
         if let Some(password) = password {
             self.config.push(("password".into(), password));

@@ -17,7 +17,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     }
 }
 
-/// What was typed. What a command uses is taken out of it; the rest is an error.
+/// The arguments. A command removes those that it uses; any that are left are an error.
 #[derive(Default)]
 struct Typed {
     words: VecDeque<String>,
@@ -29,7 +29,7 @@ struct Typed {
 }
 
 impl Typed {
-    /// Reads the arguments; the inner error is a text that was asked for instead.
+    /// Reads the arguments; the inner error is a text to print instead, such as the help.
     fn read(mut parser: lexopt::Parser) -> Result<std::result::Result<Self, String>> {
         use lexopt::Arg::{Long, Short, Value};
 
@@ -62,7 +62,7 @@ impl Typed {
         Ok(Ok(typed))
     }
 
-    /// Sets an option of the connector; the last value of a name counts, as in Plakar.
+    /// Sets an option of the connector; the last value of a name is used, as in Plakar.
     fn option(&mut self, option: &str) -> Result<()> {
         let (name, value) = names::pair(option);
         // None of the options is a boolean.
@@ -73,7 +73,7 @@ impl Typed {
         Ok(())
     }
 
-    /// The command, if it uses everything that was typed.
+    /// Returns the command, if it uses all arguments.
     fn command(mut self) -> Result<Command> {
         let Some(name) = self.words.pop_front() else {
             return Err(wrong_call("no command is given".into()));
@@ -138,7 +138,7 @@ impl Typed {
         Ok(Command::Look(Look::Diff(old, new), std::mem::take(&mut self.json)))
     }
 
-    /// Something that the command does not use, if there is anything.
+    /// Returns an argument that the command does not use, if there is one.
     fn unused(mut self) -> Option<String> {
         let flags = [
             (self.bundle, "--bundle"),
@@ -153,7 +153,7 @@ impl Typed {
     }
 }
 
-/// Sets what may be given once.
+/// Sets an argument that may be given only once.
 fn once<T>(place: &mut Option<T>, value: T, name: &str) -> Result<()> {
     match place.replace(value) {
         None => Ok(()),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_value_of_an_option_counts() {
+    fn the_last_value_of_an_option_is_used() {
         let Ok(Command::Backup { target, bundle: false }) =
             parsed("backup -o a=1 etcd://h -o b=true -o a=2=3 -o c=")
         else {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_calls_are_refused_with_the_way_out() {
+    fn wrong_arguments_are_refused_with_the_remedy() {
         for line in [
             "",
             "backup",
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dump_is_looked_for_where_it_was_said() {
+    fn a_dump_is_read_from_the_given_place() {
         let file = |path: &str| Source::Path(path.into());
         for (line, expected, as_json) in [
             ("show", Look::Show(Source::Stdin), false),

@@ -3,7 +3,7 @@
 //! etcd writes an alarm into its status as the text of a protobuf message, and that
 //! text differs from version to version: the order of the fields, the blanks
 //! between them, and zero, which is left out. So it is read as `name:value` pairs.
-//! Nothing is dropped: what cannot be parsed is reported as it is.
+//! Nothing is dropped: a text that cannot be parsed is reported unchanged.
 
 use super::messages::{Id, Status, mentions_corruption, names_member};
 use crate::error::plain;
@@ -20,7 +20,7 @@ pub enum AlarmType {
     Nospace,
     /// A member's data differs from the others'.
     Corrupt,
-    /// One that this connector does not know, by etcd's name.
+    /// An alarm that this connector does not know, by etcd's name.
     Other(String),
 }
 
@@ -40,7 +40,7 @@ impl AlarmType {
         Self::named(&number.to_string())
     }
 
-    /// Whether it is this one. Whatever has corruption in its name is taken for that.
+    /// Whether it is this one. Any name that contains corruption counts as `Corrupt`.
     pub fn is(&self, alarm: &AlarmType) -> bool {
         self == alarm || (*alarm == AlarmType::Corrupt && mentions_corruption(self.name()))
     }
@@ -58,7 +58,7 @@ impl AlarmType {
 /// An active alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
-    /// The member that it is about; zero if etcd names none, since it is about the
+    /// The member that it is about; zero if etcd names none, because it is about the
     /// whole cluster.
     pub member_id: u64,
     /// What is wrong.
@@ -103,12 +103,12 @@ impl fmt::Display for Alarm {
     }
 }
 
-/// An id as etcd's fields hold it, or in hexadecimal as its tools show it.
+/// Reads an id, in decimal as etcd's fields have it, or in hexadecimal as its tools show it.
 fn id(text: &str) -> Option<u64> {
     text.parse().ok().or_else(|| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok())
 }
 
-/// The troubles that a status lists.
+/// The alarms and errors that a status lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Troubles {
     /// The alarms.
@@ -131,7 +131,7 @@ impl Troubles {
         troubles
     }
 
-    /// Adds those of another status; what is known already is not repeated.
+    /// Adds those of another status; those that are known already are not repeated.
     pub(crate) fn add(&mut self, others: Self) {
         others.alarms.into_iter().for_each(|alarm| self.add_alarm(alarm));
         others.others.into_iter().for_each(|other| self.add_other(other));
@@ -150,8 +150,8 @@ impl Troubles {
         }
     }
 
-    /// Whether this alarm is on for this very member. Of corruption a text that names
-    /// the member is enough, though it cannot be read as an alarm.
+    /// Whether this alarm is active for this member. For corruption, a text that names
+    /// the member is enough, even if it cannot be read as an alarm.
     pub(crate) fn concerns(&self, alarm: AlarmType, member_id: u64) -> bool {
         let reported =
             |other: &String| mentions_corruption(other) && names_member(other, member_id);
@@ -170,7 +170,7 @@ pub(crate) fn reports_no_leader(error: &str) -> bool {
 pub(crate) mod tests {
     use super::*;
 
-    /// What real members write for an alarm of their own, for CORRUPT as for NOSPACE,
+    /// What real members write for an alarm of their own (the same for CORRUPT and NOSPACE)
     /// and for the whole cluster: version, before the id, between id and name, after.
     pub(crate) const RECORDED: [(&str, &str, &str); 6] = [
         ("3.4.23", "memberID:7 alarm:CORRUPT ", "alarm:CORRUPT "),
@@ -224,7 +224,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_alarm_that_is_not_known_keeps_its_name() {
+    fn an_unknown_alarm_keeps_its_name() {
         let read = troubles(&["memberID:7 alarm:READONLY", "alarm:9"]);
         let names: Vec<&str> = read.alarms.iter().map(|alarm| alarm.alarm.name()).collect();
         assert_eq!(names, ["READONLY", "9"]);
@@ -234,7 +234,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_kept_as_it_stands() {
+    fn a_text_that_cannot_be_read_is_kept_unchanged() {
         for text in [
             "etcdserver: corrupt cluster",
             "memberID:x alarm:CORRUPT",
@@ -257,9 +257,9 @@ pub(crate) mod tests {
         assert_eq!(read.alarms, [corrupt(0x8e9e_05c5_2164_694d)]);
     }
 
-    /// Better no backup than one of a member that is said to be corrupt.
+    /// No backup is better than one of a member that is reported as corrupt.
     #[test]
-    fn corruption_concerns_a_member_whose_id_stands_beside_it() {
+    fn corruption_concerns_a_member_whose_id_is_in_the_same_text() {
         for text in
             ["raised: memberID:255 alarm:CORRUPT", "corruption found at ff", "CORRUPT(0xff)"]
         {
@@ -290,7 +290,7 @@ pub(crate) mod tests {
         of[random.usize(..of.len())]
     }
 
-    /// A text made of what alarms are made of, and of what they are not.
+    /// A text that mixes parts of alarms and other parts.
     fn any_text(random: &mut fastrand::Rng) -> String {
         let parts = "memberID|member_id|alarm|:|:|:| | |,|\n|7|0|-1|18446744073709551616|CORRUPT|\
                      corrupt|NOSPACE|READONLY|\"|{|é|\u{1b}[31m|\u{202e}|memberID:7 |alarm:CORRUPT |\
@@ -299,7 +299,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn whatever_a_status_lists_is_an_alarm_or_reported_as_it_is() {
+    fn every_error_of_a_status_is_an_alarm_or_reported_unchanged() {
         let mut kinds = [0, 0, 0];
         for seed in 0..1000 {
             let random = &mut fastrand::Rng::with_seed(seed);
@@ -320,7 +320,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_alarm_is_read_in_whatever_order_case_and_blanks_it_is_written() {
+    fn an_alarm_is_read_in_any_order_case_and_spacing() {
         for seed in 0..1000 {
             let random = &mut fastrand::Rng::with_seed(seed);
             let member_id = random.u64(..) >> random.u32(..64);

@@ -1,4 +1,4 @@
-//! The calls of a backup, and what both transports make of their responses.
+//! The calls of a backup, and the results that both transports return for them.
 
 use super::refusal::Refusal;
 use crate::error::Error;
@@ -24,8 +24,8 @@ pub enum Call<'a> {
         /// The last revision that is hashed.
         revision: i64,
     },
-    /// `Maintenance/Snapshot`, which etcd itself ends after `budget`: so its read
-    /// transaction is freed even if this side disappears silently.
+    /// `Maintenance/Snapshot`, which etcd itself ends after `budget`, so that its read
+    /// transaction is freed even if this client disappears silently.
     Snapshot {
         /// What is left of the run's time.
         budget: Duration,
@@ -39,7 +39,7 @@ impl Call<'_> {
             return None;
         };
         // At most eight digits: milliseconds reach 27 hours, seconds three years. Rounded
-        // up, so that an end by this clock is never reported as another's.
+        // up, so that a timeout of this run is never reported as the server's.
         Some(match budget.as_millis() {
             millis @ 0..=99_999_998 => format!("{}m", millis + 1),
             _ => format!("{}S", budget.as_secs().saturating_add(1).min(99_999_999)),
@@ -50,7 +50,7 @@ impl Call<'_> {
 /// A way to speak to etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// Native gRPC: less work for etcd, and needs HTTP/2 all the way.
+    /// Native gRPC: less work for etcd, but needs HTTP/2 all the way.
     Grpc,
     /// The JSON gateway, over any HTTP.
     Gateway,
@@ -83,7 +83,7 @@ impl From<Error> for CallError {
 }
 
 impl CallError {
-    /// The error that this is.
+    /// Converts it to an error.
     pub fn into_error(self) -> Error {
         match self {
             CallError::Refused(refusal) => refusal.into_error(),
@@ -102,8 +102,8 @@ pub enum Opening {
     Explained,
 }
 
-/// One message of the snapshot stream; its blob is where the decoder was asked to
-/// put it.
+/// One message of the snapshot stream; the decoder has put its blob into the caller's
+/// buffer.
 pub struct Message<'a> {
     /// Bytes of the database still to come after this message.
     pub remaining: u64,
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_gets_the_time_that_it_may_send() {
+    fn the_server_gets_the_remaining_time() {
         for (budget, header) in [(3600, "3600001m"), (200_000, "200001S"), (0, "1m")] {
             let call = Call::Snapshot { budget: Duration::from_secs(budget) };
             assert_eq!(call.timeout().as_deref(), Some(header));

@@ -1,4 +1,4 @@
-//! What a failed exchange with a member means, and what to do about it.
+//! The meaning of a failed exchange with a member, and what to do about it.
 
 use super::call::Transport;
 use super::refusal::LOOK;
@@ -14,7 +14,7 @@ pub(super) fn cut_message() -> Error {
 }
 
 impl Transport {
-    /// The error for people: at this endpoint, during this stage.
+    /// The error to report: at this endpoint, during this stage.
     pub fn failure(
         self,
         error: NetworkError,
@@ -43,7 +43,7 @@ impl Transport {
                     Stage::Snapshot => (timeouts.between_bytes, "stall_timeout"),
                     _ => (timeouts.first_byte, "connect_timeout"),
                 };
-                // A login is a proposal to the whole cluster; nothing else here is.
+                // Of the calls here, only a login is a proposal to the whole cluster.
                 let check = match stage {
                     Stage::Login => {
                         "a login needs a quorum: check that a majority of the members runs"
@@ -76,7 +76,7 @@ impl Transport {
                     .remedy("use fewer `endpoints`")
             }
             NetworkError::Tls(text) => self.tls(&text),
-            // Some hosts call an end before its time a protocol error.
+            // Some hosts report an early end as a protocol error.
             NetworkError::Cut(text) | NetworkError::Protocol(text) if stage == Stage::Snapshot => {
                 Error::new(
                     ErrorKind::Interrupted,
@@ -162,11 +162,11 @@ pub(super) fn garbled(what: impl Into<String>) -> Error {
         .remedy("check for a proxy in between, and run the backup again")
 }
 
-/// How many times the longest silence the small pieces of something may take together.
+/// How long a small response may take in all, as a multiple of the longest silence.
 const PATIENCE: u32 = 4;
 
-/// Fails if a small response is not complete long after it `begun`: a server
-/// that drips sends each piece before `silence` is over, and never all of them.
+/// Fails if a small response is not complete long after `begun`: a slow
+/// server may send each piece before `silence` is over, and never all of them.
 pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::error::Result<()> {
     let limit = silence.saturating_mul(PATIENCE);
     if begun.elapsed() > limit {
@@ -183,8 +183,8 @@ pub(crate) fn in_time(what: &str, begun: Instant, silence: Duration) -> crate::e
     }
 }
 
-/// Why gRPC does not seem to work although a server is there: the connection
-/// ends, or what arrives is not HTTP/2, or TLS does not agree on it.
+/// Whether an error suggests that gRPC does not work although a server is there: the
+/// connection ends, or what arrives is not HTTP/2, or TLS does not agree on it.
 pub(crate) fn lacks_http2(error: &NetworkError) -> bool {
     match error {
         NetworkError::Protocol(_) | NetworkError::Cut(_) => true,
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_names_the_place_what_it_is_and_what_to_do() {
+    fn every_failure_says_where_it_happened_what_failed_and_what_to_do() {
         use NetworkError::{
             Busy, ConnectTimeout, Cut, Denied, Dns, Late, Other, Protocol, ReadTimeout, Refused,
             Tls, TooLong, Unroutable,

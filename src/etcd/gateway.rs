@@ -33,7 +33,7 @@ pub(super) fn request(
         ("content-type", "application/json".into()),
     ];
     if let Some(token) = token {
-        // Raw: `Bearer` is understood only from 3.5.32, 3.6.13 and 3.7 on.
+        // Without `Bearer`, which is understood only from 3.5.32, 3.6.13 and 3.7 on.
         headers.push(("authorization", token.into()));
     }
     (path, headers, body.into_bytes())
@@ -70,7 +70,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(response: &Response) -> serde
     serde_json::from_slice(&response.body)
 }
 
-/// Whether a head promises the response that was asked for; false if it is a
+/// Whether a head announces the requested response; false if it is a
 /// refusal, which the body explains.
 pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     if let Some(encoding) = head.header("content-encoding").filter(|e| *e != "identity") {
@@ -97,12 +97,12 @@ pub(crate) fn succeeded(head: &Head) -> Result<bool> {
     }
 }
 
-/// Reads a refusal in whatever shape it comes.
+/// Reads a refusal in any of its forms.
 pub(crate) fn refusal(head: &Head, body: &[u8]) -> Refusal {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Shape<'a> {
-        /// The shape of a stream's error, even where no result came before it.
+        /// The form of a stream's error, even if no result came before it.
         Stream {
             #[serde(borrow)]
             error: StreamError<'a>,
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_or_a_compressed_response_is_not_taken_for_etcds() {
+    fn a_web_page_or_a_compressed_response_is_not_accepted_as_etcds() {
         let json = ("content-type", "application/json");
         assert_eq!(succeeded(&head(200, &[json])), Ok(true));
         assert_eq!(
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_message_is_refused() {
+    fn anything_but_a_message_is_refused() {
         for body in [
             "{}",
             r#"{"result":null}"#,
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_in_the_stream_wins_over_a_result_beside_it() {
+    fn an_error_in_the_stream_takes_precedence_over_a_result_beside_it() {
         for error in
             [r#""code":13,"message":"M""#, r#""grpc_code":13,"http_code":500,"message":"M""#]
         {

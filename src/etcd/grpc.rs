@@ -1,8 +1,8 @@
-//! Native gRPC, as far as etcd's calls need it: one message out, one or many in.
+//! Native gRPC, as far as etcd's calls need it: one message sent, one or many received.
 //!
 //! A message travels in a frame: a flag that says whether it is compressed, its
-//! length in four bytes, big-endian, and the message. The trailers say how a call
-//! ended, `grpc-status` and `grpc-message`; a response without messages may
+//! length in four bytes, big-endian, and the message. The trailers `grpc-status` and
+//! `grpc-message` say how a call ended; a response without messages may
 //! have these in its head instead (the gRPC project's `PROTOCOL-HTTP2.md`).
 
 use super::call::{Call, CallError, Message, Opening};
@@ -15,10 +15,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use plakar_connector::ErrorKind;
 use prost::Message as _;
 
-/// The longest message that is taken, in bytes. etcd's are below 33 KiB.
+/// The longest message that is accepted, in bytes. etcd's are below 33 KiB.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// The flag and the length before each message.
+/// The size of the flag and the length before each message, in bytes.
 const PREFIX: usize = 5;
 
 /// Path, headers and body of a call.
@@ -64,7 +64,7 @@ pub(super) fn unary<T: prost::Message + Default>(
     decoded.ok_or_else(|| CallError::Unreadable(garbled("the response is not one of etcd's")))
 }
 
-/// The HTTP statuses by which a proxy says that it has no response of etcd's, as the
+/// The HTTP statuses with which a proxy reports that it has no response from etcd, as the
 /// gRPC project reads them (`doc/http-grpc-status-mapping.md`). The JSON gateway
 /// would not do better.
 const OF_A_PROXY: [u16; 8] = [401, 403, 408, 429, 502, 503, 504, 511];
@@ -76,7 +76,7 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, CallError> {
     let is_grpc = media_type
         .strip_prefix("application/grpc")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']));
-    // A status of gRPC's own says more than that of HTTP.
+    // A gRPC status says more than the HTTP status.
     let reported = is_grpc.then(|| head.header("grpc-status")).flatten();
     if reported.is_none() && OF_A_PROXY.contains(&head.status) {
         return Ok(Opening::Refused(Refusal {
@@ -86,7 +86,7 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, CallError> {
         }));
     }
     if (head.status != 200 && reported.is_none()) || !is_grpc {
-        // A host that numbers connections carries HTTP/2.
+        // A host that numbers connections supports HTTP/2.
         let remedy = match head.connection() {
             Some(_) => "use `transport=gateway`",
             None => "use `transport=gateway`, or a host that speaks HTTP/2, such as `plakar-wasm`",
@@ -107,7 +107,7 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, CallError> {
         return Err(CallError::Unreadable(compressed(encoding)));
     }
     Ok(match reported {
-        // A success in the head does not count: only trailers can end a stream.
+        // A success in the head is ignored: only trailers can end a stream.
         Some(code) if code != "0" => {
             Opening::Refused(refusal(code, head.header("grpc-message").unwrap_or_default()))
         }
@@ -115,7 +115,7 @@ pub(super) fn opening(head: &Head) -> std::result::Result<Opening, CallError> {
     })
 }
 
-/// How a call ended: success must have been said, and after the messages.
+/// Checks how a call ended: the success must be stated, and after the messages.
 fn succeeded(trailers: &Trailers) -> std::result::Result<(), CallError> {
     match trailers.header("grpc-status") {
         Some("0") => Ok(()),
@@ -130,7 +130,7 @@ fn succeeded(trailers: &Trailers) -> std::result::Result<(), CallError> {
 }
 
 fn refusal(code: &str, message: &str) -> Refusal {
-    // `UNKNOWN` is what the protocol makes of a code that cannot be read.
+    // The protocol defines `UNKNOWN` for a code that cannot be read.
     Refusal {
         status: 200,
         code: Some(code.parse().unwrap_or(2)),
@@ -138,7 +138,7 @@ fn refusal(code: &str, message: &str) -> Refusal {
     }
 }
 
-/// `grpc-message` is percent-encoded; what is not is used as it is.
+/// Decodes `grpc-message`, which is percent-encoded; anything else is kept unchanged.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -158,13 +158,13 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Cuts a body into messages. Whole pieces are never copied: a message that lies
+/// Splits a body into messages. Whole pieces are never copied: a message that lies
 /// in one piece is a view of it.
 #[derive(Debug, Default)]
 struct Frames {
-    /// The last piece, without what was taken from it.
+    /// The part of the last piece that was not consumed yet.
     piece: Bytes,
-    /// The beginning of a frame that is not whole yet; `piece` is empty then.
+    /// The beginning of an incomplete frame; `piece` is empty then.
     partial: BytesMut,
 }
 
@@ -173,7 +173,7 @@ impl Frames {
         self.piece = bytes.into();
     }
 
-    /// The next whole message, or `None` if more bytes are needed.
+    /// The next complete message, or `None` if more bytes are needed.
     fn next(&mut self) -> Result<Option<Bytes>> {
         if self.partial.is_empty() {
             return match wanted(&self.piece)? {
@@ -195,7 +195,7 @@ impl Frames {
         Ok(whole.then(|| message(self.partial.split().freeze())))
     }
 
-    /// Takes bytes until the frame that is not whole yet has this length.
+    /// Takes bytes until the incomplete frame has this length.
     fn fill(&mut self, length: usize) {
         let missing = length.saturating_sub(self.partial.len()).min(self.piece.len());
         self.partial.extend_from_slice(&self.piece.split_to(missing));
@@ -206,8 +206,8 @@ impl Frames {
     }
 }
 
-/// The length of the frame that begins here, prefix included; `None` before the
-/// prefix is whole.
+/// The length of the frame that begins here, prefix included; `None` until the
+/// prefix is complete.
 fn wanted(bytes: &[u8]) -> Result<Option<usize>> {
     let Some((prefix, _)) = bytes.split_first_chunk::<PREFIX>() else {
         return Ok(None);
@@ -224,7 +224,7 @@ fn wanted(bytes: &[u8]) -> Result<Option<usize>> {
     }
 }
 
-/// The message of a whole frame.
+/// The message of a complete frame.
 fn message(mut frame: Bytes) -> Bytes {
     frame.advance(PREFIX);
     frame
@@ -274,8 +274,8 @@ mod tests {
         frame
     }
 
-    /// What a body holds, read all at once: its whole messages, and whether it ended
-    /// with the last one, or why no more is read.
+    /// What a body contains, read all at once: its complete messages, and whether it ended
+    /// with the last one, or why reading stopped.
     type Held = (Vec<Vec<u8>>, std::result::Result<bool, ErrorKind>);
 
     fn held(mut body: &[u8]) -> Held {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn any_cutting_gives_the_same_messages() {
+    fn any_splitting_gives_the_same_messages() {
         let expected = [b"hello".to_vec(), Vec::new(), vec![7; 300], Vec::new(), b"x".to_vec()];
         let body: Vec<u8> = expected.iter().flat_map(|message| frame(message)).collect();
         for size in 1..=body.len() {
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_or_broken_a_body_is_read_the_same_in_whatever_pieces_it_comes() {
+    fn a_whole_or_broken_body_is_read_the_same_in_any_pieces() {
         let mut ends = [0, 0, 0];
         for seed in 0..2000 {
             let random = &mut fastrand::Rng::with_seed(seed);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_frame_is_noticed() {
+    fn an_incomplete_frame_is_detected() {
         let body = frame(b"hello");
         for end in 1..body.len() {
             assert_eq!(held_in_pieces(&[&body[..end]]), (Vec::new(), Ok(false)), "cut at {end}");
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn compressed_and_endless_messages_are_refused() {
+    fn compressed_and_oversized_messages_are_refused() {
         for (prefix, kind) in [
             ([1, 0, 0, 0, 1], ErrorKind::Unsupported),
             ([0, 0, 0x10, 0, 1], ErrorKind::Corrupt),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_message_is_taken() {
+    fn the_longest_message_is_accepted() {
         let mut frames = Frames::default();
         frames.push(frame(&vec![7; MAX_MESSAGE]));
         let message = frames.next().expect("a frame").expect("a whole one");
@@ -386,7 +386,7 @@ mod tests {
     const GRPC: (&str, &str) = ("content-type", "application/grpc");
 
     #[test]
-    fn what_is_not_grpc_is_said_to_be_foreign() {
+    fn a_response_that_is_not_grpc_is_reported_as_foreign() {
         for head in [
             head(404, &[("content-type", "text/plain")]),
             head(200, &[("content-type", "text/html")]),
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_of_a_proxy_instead_of_etcds_is_a_refusal() {
+    fn a_proxys_response_in_place_of_etcds_is_a_refusal() {
         for status in OF_A_PROXY {
             for media_type in ["text/html", "application/grpc"] {
                 let refused = opening(&head(status, &[("content-type", media_type)]));
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_out_fits_the_host() {
+    fn the_remedy_depends_on_the_host() {
         let remedy = |headers: &[(&str, &str)]| match opening(&head(404, headers)) {
             Err(CallError::Foreign(error)) => error.to_string(),
             _ => panic!("it is foreign"),
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_in_the_trailers_ends_a_whole_stream_too() {
+    fn a_failure_in_the_trailers_fails_a_complete_stream_too() {
         let Head { headers, .. } =
             head(0, &[("grpc-status", "14"), ("grpc-message", "transport is closing")]);
         let end = Decoder::default().finish(&Trailers(headers)).expect_err("a failure");

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// `ResponseHeader`: who responded.
+/// `ResponseHeader`: the member that responded.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Header {
@@ -35,7 +35,7 @@ pub(crate) struct Header {
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Status {
-    /// Who responded.
+    /// The member that responded.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
     /// The version of the member's binary.
@@ -72,7 +72,7 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    /// Who responded; all zero if the response does not say.
+    /// The member that responded; all zero if the response does not name it.
     pub(crate) fn header(&self) -> Header {
         self.header.unwrap_or_default()
     }
@@ -115,8 +115,8 @@ impl UnaryResponse for Status {
     fn bounded(mut self) -> Result<Self, String> {
         self.version = version_or_none(&self.version);
         self.storage_version = version_or_none(&self.storage_version);
-        // What mentions corruption is kept whatever else there is, that of this member
-        // before that of others.
+        // A text that mentions corruption is always kept, those of this member before
+        // those of others.
         let id = self.header().member_id;
         self.errors.sort_by_cached_key(|error| {
             if mentions_corruption(error) { u8::from(!names_member(error, id)) } else { 2 }
@@ -133,12 +133,12 @@ impl UnaryResponse for Status {
     }
 }
 
-/// Whether a text mentions corruption: whatever its words are, it must not get lost.
+/// Whether a text mentions corruption; such a text must not get lost.
 pub(crate) fn mentions_corruption(text: &str) -> bool {
     text.to_ascii_uppercase().contains("CORRUPT")
 }
 
-/// Whether the id of this member stands in a text.
+/// Whether a text contains the id of this member.
 pub(crate) fn names_member(text: &str, member_id: u64) -> bool {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     member_id != 0
@@ -181,10 +181,10 @@ impl UnaryResponse for Authenticated {
 #[derive(Clone, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct MemberList {
-    /// Who responded.
+    /// The member that responded.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
-    /// All members, those never started included.
+    /// All members, including those that never started.
     #[prost(message, repeated, tag = "2")]
     pub members: Vec<Member>,
 }
@@ -200,11 +200,11 @@ pub struct Member {
     /// Its name; empty if it never started.
     #[prost(string, tag = "2")]
     pub name: String,
-    /// Where its peers reach it.
+    /// The URLs at which its peers reach it.
     #[prost(string, repeated, tag = "3")]
     #[serde(rename = "peerURLs")]
     pub peer_urls: Vec<String>,
-    /// Where clients reach it.
+    /// The URLs at which clients reach it.
     #[prost(string, repeated, tag = "4")]
     #[serde(rename = "clientURLs")]
     pub client_urls: Vec<String>,
@@ -217,7 +217,7 @@ pub struct Member {
 /// `AlarmMember`: an active alarm, as the database keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(crate) struct AlarmMember {
-    /// The member that it is about; zero if that is the whole cluster.
+    /// The member that it is about; zero for the whole cluster.
     #[prost(uint64, tag = "1")]
     pub member_id: u64,
     /// What is wrong.
@@ -243,7 +243,7 @@ pub(crate) struct KeyValue {
     /// Its value.
     #[prost(bytes = "bytes", tag = "5")]
     pub value: Bytes,
-    /// The lease that it ends with, or zero.
+    /// The lease that it is attached to, or zero.
     #[prost(int64, tag = "6")]
     pub lease: i64,
 }
@@ -260,7 +260,7 @@ pub(crate) struct HashKvRequest {
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct HashKv {
-    /// Who responded.
+    /// The member that responded.
     #[prost(message, optional, tag = "1")]
     pub header: Option<Header>,
     /// The hash.
@@ -294,12 +294,12 @@ pub(crate) struct AuthenticateRequest {
 #[prost(skip_debug)]
 #[serde(default)]
 pub(crate) struct Authenticated {
-    /// What later requests to this endpoint carry.
+    /// The token for later requests to this endpoint.
     #[prost(string, tag = "2")]
     pub token: String,
 }
 
-/// Secrets have no `Debug` output; the protobuf library asks for the trait.
+/// Implements `Debug` without output for secrets: the protobuf library requires the trait.
 macro_rules! silent {
     ($($message:ident),*) => {$(
         impl fmt::Debug for $message {
@@ -339,7 +339,7 @@ pub(crate) struct JsonSnapshotMessage<'a> {
     /// A piece of the snapshot.
     #[serde(default, borrow)]
     pub result: Option<JsonSnapshotResponse<'a>>,
-    /// The end of the stream by a failure.
+    /// The failure that ended the stream.
     #[serde(default, borrow)]
     pub error: Option<StreamError<'a>>,
 }
@@ -422,7 +422,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_taken_as_strings_and_bare() {
+    fn numbers_are_read_as_strings_and_bare() {
         for text in [r#"{"leader":"18446744073709551615"}"#, r#"{"leader":18446744073709551615}"#] {
             let status: Status = serde_json::from_str(text).expect(text);
             assert_eq!(Id(status.leader).to_string(), "ffffffffffffffff");
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn left_out_fields_are_zero_and_unknown_ones_pass() {
+    fn missing_fields_are_zero_and_unknown_ones_are_ignored() {
         let status: Status =
             serde_json::from_str(r#"{"header":{"member_id":"2"}, "downgradeInfo":{}, "x":[1]}"#)
                 .expect("a status");
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_in_is_bounded() {
+    fn what_is_accepted_from_a_server_is_bounded() {
         let text = |length| "x".repeat(length);
         let status = |version: &str| Status { version: version.into(), ..Status::default() };
         for version in ["3.6.14", "3.8.0-alpha.0", "3.5.0+git_1", &text(64)] {

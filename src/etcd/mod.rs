@@ -1,8 +1,8 @@
 //! etcd v3's API, as far as a backup needs it.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! | --- | --- |
-//! | [`messages`] | the responses, whichever transport carried them |
+//! | [`messages`] | the responses, for both transports |
 //! | [`call`] | the calls, and what a response to one can be |
 //! | [`transport`] | the choice between two ways to carry them |
 //! | [`grpc`] | native gRPC: frames, trailers |
@@ -10,7 +10,7 @@
 //! | [`splitter`] | where one JSON value of a stream ends and the next begins |
 //! | [`alarm`] | alarms, as texts in a status |
 //! | [`refusal`] | what a refusal means, etcd's or a proxy's, and what to do about it |
-//! | [`failure`] | what an exchange means that brought no response at all |
+//! | [`failure`] | what an exchange without a response means |
 
 pub(crate) mod alarm;
 pub(crate) mod call;

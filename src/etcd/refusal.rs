@@ -1,16 +1,16 @@
 //! What refusals mean, and what to do about them.
 //!
 //! The HTTP status cannot be relied on: up to 3.5 etcd responds with 500 to a missing
-//! login and to a missing permission alike. etcd's own words are the authority
+//! login and to a missing permission alike. etcd's error texts decide
 //! (`api/v3rpc/rpctypes/error.go`, and `server/auth/store.go` where 3.4 and 3.5
-//! let the raw error through). A response that has no gRPC code is not etcd's: it
+//! let the raw error through). A response without a gRPC code is not etcd's: it
 //! is a proxy's, and is reported as a proxy's.
 
 use crate::error::{Error, quote};
 use plakar_connector::{ErrorKind, limits};
 use std::time::Duration;
 
-/// What to do about a stream that a member had begun and that has ended.
+/// What to do about a stream that ended after a member had begun it.
 pub(crate) const LOOK: &str = "check that member's log, and the log and time limits of any proxy \
     in between; then run the backup again";
 
@@ -19,9 +19,9 @@ pub(crate) const LOOK: &str = "check that member's log, and the log and time lim
 pub struct Refusal {
     /// The HTTP status; 200 for an error inside a stream.
     pub status: u16,
-    /// The gRPC status code, where the response had one.
+    /// The gRPC status code, if the response had one.
     pub code: Option<u32>,
-    /// The words of the response.
+    /// The text of the response.
     pub message: String,
 }
 
@@ -34,7 +34,7 @@ const UNIMPLEMENTED: u32 = 12;
 const UNAVAILABLE: u32 = 14;
 const UNAUTHENTICATED: u32 = 16;
 
-/// The names of gRPC's codes, each at its number.
+/// The names of gRPC's codes, each at the index of its number.
 const CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -56,19 +56,19 @@ const CODES: [&str; 17] = [
 ];
 
 impl Refusal {
-    /// Whether a login could open what was refused to a request that had a token or
-    /// had none. A client certificate is a login too, and may be the wrong one.
+    /// Whether a login could help a request that was refused, with a token or
+    /// without. A client certificate is a login too, and may be the wrong one.
     pub fn login_could_help(&self, had_token: bool) -> bool {
         let has_no_right = self.lacks_permission() || self.knows_no_user();
         self.wants_login() || (has_no_right && !had_token)
     }
 
-    /// Whether the request would have needed a token, or a newer one.
+    /// Whether the request needs a token, or a newer one.
     fn wants_login(&self) -> bool {
         self.says("user name is empty") || self.refuses_token()
     }
 
-    /// Whether the token is taken no longer.
+    /// Whether the token is no longer accepted.
     fn refuses_token(&self) -> bool {
         ["invalid auth token", "revision of auth store is old", "revision in header is old"]
             .iter()
@@ -80,17 +80,17 @@ impl Refusal {
         self.says("authentication is not enabled")
     }
 
-    /// Whether only the permission is missing.
+    /// Whether the login is valid but lacks the permission.
     pub fn lacks_permission(&self) -> bool {
         self.says("permission denied")
     }
 
-    /// Whether the member has not come to the revision that it was asked for.
+    /// Whether the member has not reached the requested revision.
     pub fn is_ahead(&self) -> bool {
         self.says("mvcc: required revision is a future revision")
     }
 
-    /// Whether the member holds the revision no longer that it was asked for.
+    /// Whether the member no longer holds the requested revision.
     pub fn is_compacted(&self) -> bool {
         self.says("mvcc: required revision has been compacted")
     }
@@ -100,32 +100,32 @@ impl Refusal {
         self.code == Some(UNIMPLEMENTED) || self.status == 404
     }
 
-    /// Whether the one who asks is not a user.
+    /// Whether the client is not a user of the cluster.
     fn knows_no_user(&self) -> bool {
         self.says("user name not found") || self.says("user not found")
     }
 
-    /// Whether this is etcd's own response, and not that of a proxy in its place.
+    /// Whether this is etcd's own response, and not a proxy's.
     fn is_etcds(&self) -> bool {
         self.etcds_words().is_some()
     }
 
-    /// Whether these are the words of etcd: a text in which only they stand is
-    /// another one's.
+    /// Whether etcd's message begins with `words`: a text that has them elsewhere was
+    /// written by another program.
     fn says(&self, words: &str) -> bool {
         self.etcds_words().is_some_and(|text| text.starts_with(words))
     }
 
-    /// What etcd says, without the name of the part that says it.
+    /// etcd's message, without the name of the component that precedes it.
     fn etcds_words(&self) -> Option<&str> {
         self.code?;
         let text = self.message.trim();
-        // As a gRPC client quotes it, such as a proxy that passes it on.
+        // The form in which a gRPC client, such as a proxy, passes it on.
         let text = text.rsplit_once(" desc = ").map_or(text, |(_, text)| text);
         text.strip_prefix("etcdserver: ").or_else(|| text.strip_prefix("auth: "))
     }
 
-    /// The error that this is before any byte of a response came.
+    /// Converts it to an error, if it came before any byte of a response.
     pub fn into_error(self) -> Error {
         if let Some(error) = self.known() {
             return error;
@@ -136,7 +136,7 @@ impl Refusal {
         }
     }
 
-    /// The error that this is in the middle of a stream, so long after its request.
+    /// Converts it to an error, if it came in the middle of a stream, `after` its request.
     pub fn into_stream_error(self, after: Duration) -> Error {
         if let Some(error) = self.known() {
             return error;
@@ -153,8 +153,8 @@ impl Refusal {
         Error::new(ErrorKind::Interrupted, what).remedy(LOOK)
     }
 
-    /// Whether the stream was ended by a clock, in one of the forms that etcd's
-    /// gateways and proxies give it.
+    /// Whether a time limit ended the stream, in one of the forms in which etcd's
+    /// gateways and proxies report it.
     fn is_a_time_limit(&self) -> bool {
         self.code == Some(DEADLINE_EXCEEDED)
             || self.message.contains("RST_STREAM with error code: CANCEL")
@@ -171,7 +171,7 @@ impl Refusal {
         }
     }
 
-    /// A response with a code of gRPC that is not known by its words.
+    /// The error of a response whose text is not known, by its gRPC code.
     fn by_code(&self, code: u32) -> Error {
         let text = quote(&self.message);
         let name = self.name();
@@ -197,7 +197,7 @@ impl Refusal {
                 "this text is not etcd's: find the proxy in between, and connect to the \
                 member itself",
             ),
-            // gateway v2 responds so at a path that it does not know.
+            // gateway v2 responds like this at a path that it does not know.
             NOT_FOUND | UNIMPLEMENTED => Error::new(
                 ErrorKind::Unsupported,
                 format!("there is no etcd v3 API at this address ({name}): {text}"),
@@ -206,8 +206,8 @@ impl Refusal {
                 "check that this is the client port of etcd 3.4 or later, and not a \
                 replacement for etcd",
             ),
-            // The gateway's own words, not etcd's: it is a client of its member, and
-            // shows the server certificate there as its own.
+            // The gateway's own text, not etcd's: it is a client of its member, and
+            // presents the server certificate there as its own.
             UNAVAILABLE if self.status == 503 && !self.is_etcds() => Error::new(
                 ErrorKind::Unreachable,
                 format!("this member's gateway cannot reach its own gRPC port: {text}"),
@@ -226,8 +226,8 @@ impl Refusal {
         }
     }
 
-    /// A response that is not etcd's, by its HTTP status, as gRPC reads such responses
-    /// (`doc/http-grpc-status-mapping.md` of the gRPC project).
+    /// The error of a response that is not etcd's, by its HTTP status, as gRPC reads such
+    /// responses (`doc/http-grpc-status-mapping.md` of the gRPC project).
     fn by_status(&self) -> Error {
         let status = self.status;
         let text = match self.message.trim() {
@@ -296,7 +296,7 @@ impl Refusal {
         }
     }
 
-    /// The refusals whose cause and remedy are known by their words.
+    /// The error of a refusal whose cause and remedy are known from its text.
     fn known(&self) -> Option<Error> {
         let cluster_wide = |kind, what: &str, remedy: &str| {
             Some(Error::new(kind, what).remedy(remedy).of_all_members())
@@ -329,7 +329,7 @@ impl Refusal {
                 "etcd allows it only to the role `root`: `etcdctl user grant-role USER root`",
             )
         } else if self.refuses_token() {
-            // A member that lags, was restarted or has a wrong clock: others may take theirs.
+            // A member that lags, was restarted or has a wrong clock: others may accept tokens.
             of_this_member(
                 ErrorKind::Unauthenticated,
                 "this member rejects the token that it issued",
@@ -367,7 +367,7 @@ impl Refusal {
     }
 }
 
-/// etcd's gateway says so in the place of a response (`server/embed/serve.go`).
+/// etcd's gateway sends this text in place of a response (`server/embed/serve.go`).
 const COMMON_NAME_AT_GATEWAY: &str = "CommonName of client sending a request against gateway";
 
 #[cfg(test)]
@@ -401,7 +401,7 @@ mod tests {
     /// Recorded from 3.4.23 and 3.5.33, and from 3.6.14 and 3.7.1, over gRPC with a
     /// client certificate whose CommonName is not a user.
     #[test]
-    fn a_common_name_that_is_not_a_user_is_a_matter_of_the_login() {
+    fn a_login_could_help_if_the_common_name_is_not_a_user() {
         for (code, message) in [(2, "auth: user not found"), (9, "etcdserver: user name not found")]
         {
             let unknown = refusal(200, code, message);
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_refused_is_a_matter_of_one_member() {
+    fn a_refused_token_concerns_one_member() {
         for message in [
             "etcdserver: invalid auth token",
             "auth: invalid auth token",
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_code_is_reported_as_a_proxys() {
+    fn a_response_without_a_code_is_reported_as_a_proxys() {
         for (status, message, kind, words) in [
             (302, "", ErrorKind::Unsupported, "redirect"),
             (
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_code_and_others_words_names_the_code() {
+    fn an_unknown_text_with_a_code_names_the_code() {
         for (status, code, kind, words) in [
             (200, 1, ErrorKind::TimedOut, "time limit"),
             (200, 4, ErrorKind::TimedOut, "time limit"),
@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_quotes_etcds_words_is_not_taken_for_etcd() {
+    fn a_text_that_only_quotes_etcd_is_not_accepted_as_etcds() {
         for quoted in [
             refusal(500, None, "<html>etcdserver: user name is empty</html>"),
             refusal(500, 2, "<html>user name is empty</html>"),
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_stream_is_reported_with_who_may_have_ended_it() {
+    fn the_end_of_a_stream_is_reported_with_what_may_have_ended_it() {
         let end = |code, message| {
             refusal(200, code, message).into_stream_error(Duration::from_millis(3012))
         };

@@ -1,39 +1,39 @@
-//! Cuts a stream of JSON values into single values, however it was cut before.
+//! Splits a stream of JSON values into single values, in whatever pieces it arrives.
 //!
-//! The gateway writes one value a line, but nothing obliges it (or a proxy) to:
-//! what separates values is their own structure. Nearly all bytes lie inside
-//! one long string, so strings are skipped with `memchr` and the rest is counted.
+//! The gateway writes one value per line, but nothing requires it (or a proxy) to:
+//! only their own structure separates values. Nearly all bytes are inside
+//! one long string, so strings are skipped with `memchr` and brackets are counted.
 
 use super::failure::garbled;
 use crate::error::{Error, Result, quote};
 
-/// The longest value that is taken, in bytes. etcd's are below 44 KiB.
+/// The longest value that is accepted, in bytes. etcd's are below 44 KiB.
 const MAX_VALUE: usize = 1 << 20;
 
 /// The state between two pieces of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Splitter {
-    /// The part of the current value that came with earlier pieces.
+    /// The part of the current value that arrived in earlier pieces.
     partial: Vec<u8>,
     place: Place,
 }
 
-/// Where the next byte stands.
+/// The context of the next byte.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Between values, where only white space may stand.
+    /// Between values, where only white space is valid.
     #[default]
     Between,
     /// In a value, inside this many brackets.
     Structure(u32),
     /// In a string, inside this many brackets.
     String(u32),
-    /// Behind a backslash in a string.
+    /// After a backslash in a string.
     Escape(u32),
 }
 
 impl Splitter {
-    /// Takes the next bytes, and hands out every value that they complete.
+    /// Takes the next bytes, and passes on every value that they complete.
     pub(crate) fn push<E: From<Error>>(
         &mut self,
         bytes: &[u8],
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn any_cutting_gives_the_same_values() {
+    fn any_splitting_gives_the_same_values() {
         let text = br#" {"a":"}\"{\\"}
 {"b":[{"c":1},2]}{"d"
 :"\u007d"}"#;
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_value_is_noticed_and_not_handed_out() {
+    fn an_incomplete_value_is_detected_and_not_passed_on() {
         for text in ["{", "{\"a", "{\"a\\", "{\"a\":[}"] {
             let (outcome, values, between) = split(&[text.as_bytes()]);
             assert!(outcome.is_ok() && values.is_empty() && !between, "{text}");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_end_is_refused_before_it_fills_the_memory() {
+    fn an_endless_value_is_refused_before_it_fills_the_memory() {
         let piece = vec![b'x'; 1000];
         let mut splitter = Splitter::default();
         splitter.push(b"{\"", |_| Ok::<(), Error>(())).expect("the opening");

@@ -1,7 +1,7 @@
 //! The two ways to carry a call, behind one interface.
 //!
-//! Both ways decode into the same [`messages`](super::messages), and both ends of
-//! a failure into the same [`Refusal`](super::refusal::Refusal).
+//! Both decode responses into the same [`messages`](super::messages), and
+//! refusals into the same [`Refusal`](super::refusal::Refusal).
 
 use super::call::{Call, CallError, Message, Opening, Transport};
 use super::messages::UnaryResponse;
@@ -51,7 +51,7 @@ impl Transport {
         }
     }
 
-    /// A decoder of the snapshot's stream.
+    /// Returns a decoder of the snapshot's stream.
     pub fn decoder(self) -> Decoder {
         match self {
             Transport::Grpc => Decoder::Grpc(grpc::Decoder::default()),
@@ -60,7 +60,7 @@ impl Transport {
     }
 }
 
-/// Decodes the body of the snapshot's stream, whichever way it came.
+/// Decodes the body of the snapshot's stream, for either transport.
 #[derive(Debug)]
 pub enum Decoder {
     /// Frames of protobuf messages.
@@ -85,7 +85,7 @@ impl Decoder {
         }
     }
 
-    /// Checks that the body ended where a stream may end, and as one that succeeded.
+    /// Checks that the body ended where a stream may end, and that the call succeeded.
     pub fn finish(&self, trailers: &Trailers) -> std::result::Result<(), CallError> {
         match self {
             Decoder::Grpc(decoder) => decoder.finish(trailers),

@@ -1,4 +1,4 @@
-//! What is known of an import so far, for people.
+//! The facts that are known about an import so far, for people.
 
 use super::reader::{Dump, DumpState};
 use super::{Fate, Import, Phase};
@@ -9,13 +9,13 @@ use crate::net::Network;
 use crate::quorum::Outcome;
 
 impl<N: Network> Import<N> {
-    /// What is known so far, by name; without what is unknown.
+    /// The facts that are known so far, by name; unknown ones are left out.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let Dump { session, chosen, state } = &*self.dump.borrow();
         let mut facts = Vec::new();
         let mut fact = |name, value: String| {
             if !value.is_empty() {
-                // Texts of servers are among them.
+                // Some are texts from servers.
                 facts.push((name, visible(&value)));
             }
         };
@@ -46,7 +46,7 @@ impl<N: Network> Import<N> {
         if let Phase::Guide(manifest) | Phase::Finished(Some(manifest)) = &self.phase {
             fact("revision", manifest.revision.to_string());
         }
-        // If the host hashes, its acknowledgement is the last part of the proof.
+        // If the host computes the digest, its acknowledgement completes the proof.
         let is_stored = |size| match self.phase {
             Phase::AwaitingDump(Some(Fate::Stored(stored)))
             | Phase::Failed(_, Some(Fate::Stored(stored))) => stored == size,

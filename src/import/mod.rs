@@ -4,13 +4,13 @@
 //! Start ──▶ Dump ──▶ AwaitingDump ──▶ Guide ──▶ Finished
 //!    /      /dump    /manifest.json   /RESTORE.md
 //! ```
-//! The manifest records what was verified of the dump, so it follows only once the
+//! The manifest records what was verified of the dump, so it follows only after the
 //! store has kept every byte of it.
 //!
 //! | module | its one job |
 //! | --- | --- |
-//! | [`reader`] | the bytes of a record; those of the dump come from a member |
-//! | [`proving`] | what a complete dump proves, by its pages and by the members |
+//! | [`reader`] | the bytes of a record; a member sends those of the dump |
+//! | [`proving`] | what is proven of a complete dump, by its pages and by the members |
 //! | [`facts`] | what is known so far, for people |
 
 mod facts;
@@ -36,9 +36,9 @@ use std::time::SystemTime;
 
 /// The pathname of the snapshot.
 pub const DUMP: &str = "/dump";
-/// The pathname of what is known about it.
+/// The pathname of the manifest, which describes it.
 pub const MANIFEST: &str = "/manifest.json";
-/// The pathname of the commands that restore it.
+/// The pathname of the guide that restores it.
 pub const GUIDE: &str = "/RESTORE.md";
 
 const DUMP_ID: u64 = 2;
@@ -47,7 +47,7 @@ const DUMP_ID: u64 = 2;
 pub enum Step<N: Network> {
     /// A record to store.
     Record(Record<N>),
-    /// Nothing until the dump is acknowledged.
+    /// Nothing more until the dump is acknowledged.
     AwaitingAcknowledgements,
     /// All records were returned.
     Finished,
@@ -61,14 +61,14 @@ pub struct Record<N: Network> {
     pub pathname: &'static str,
     /// Its permission bits.
     pub mode: u32,
-    /// When it was made. Always the present: Plakar considers a file unchanged if its
+    /// Its modification time. Always the present: Plakar considers a file unchanged if its
     /// time is, and would then never read it again.
     pub modified: SystemTime,
     /// Its bytes; `None` for a directory.
     pub content: Option<Reader<N>>,
 }
 
-/// What became of a record.
+/// What the store did with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// The store keeps this many bytes of it.
@@ -94,9 +94,9 @@ enum Phase {
     AwaitingDump(Option<Fate>),
     /// The dump is stored and its manifest was returned; the guide is the next record.
     Guide(Box<Manifest>),
-    /// All was returned: with a manifest, unless the dump was skipped unread.
+    /// All records were returned: with a manifest, unless the dump was skipped unread.
     Finished(Option<Box<Manifest>>),
-    /// A step failed, and so do all that follow; with the fate of the dump, if it has one.
+    /// A step failed, and so do all later ones; with the fate of the dump, if it has one.
     Failed(Error, Option<Fate>),
 }
 
@@ -157,8 +157,8 @@ impl<N: Network> Import<N> {
         Step::Record(Record { id, pathname, mode, modified: self.created_at, content })
     }
 
-    /// Takes note of what became of a record. A dump that is stored without the files that
-    /// describe it is not a backup.
+    /// Records what the store did with a record. A dump that is stored without the files
+    /// that describe it is not a backup.
     pub fn acknowledge(&mut self, id: u64, fate: Fate) {
         match (id, &mut self.phase, fate) {
             (DUMP_ID, Phase::AwaitingDump(known), fate) => *known = Some(fate),
@@ -170,8 +170,8 @@ impl<N: Network> Import<N> {
         }
     }
 
-    /// The end: an error unless all was returned. There is nothing to release at a
-    /// member: the stream of its snapshot is over.
+    /// Ends the import: an error unless all records were returned. There is nothing to
+    /// release at a member: the stream of its snapshot has ended.
     pub fn finish(&self) -> Result<()> {
         match &self.phase {
             Phase::Finished(_) => Ok(()),

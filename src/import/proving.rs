@@ -1,4 +1,4 @@
-//! What a complete dump proves: by its own pages, and by what the members hold.
+//! The proof of a complete dump: by its own pages, and by what the members hold.
 
 use crate::error::{Error, Result, Stage};
 use crate::etcd::messages::Id;
@@ -10,7 +10,7 @@ use crate::session::{Chosen, Session};
 use crate::snapshot::verifier::Pages;
 use plakar_connector::ErrorKind;
 
-/// Judges the pages of a dump, and compares its keys with the members'. An error if the
+/// Checks the pages of a dump, and compares its keys with the members'. Fails if the
 /// dump must not be trusted, or is less proven than the user requires.
 pub(super) fn prove<N: Network>(
     session: &Session<N>,
@@ -37,7 +37,7 @@ pub(super) fn prove<N: Network>(
     let outcome = quorum::judge(&votes, &voters, chosen.identity.member_id())
         .map_err(|error| error.at(&endpoint, Stage::Proof))?;
     warn_of_others(session, chosen, &votes, keyspace.found.revision);
-    // A cluster of one voter has no other to ask.
+    // In a cluster of one voter there is no other member to ask.
     let is_enough =
         outcome == Outcome::Proven || (outcome == Outcome::SelfConsistent && voters.len() == 1);
     if is_required && !is_enough {

@@ -4,7 +4,7 @@
 //! Unread ──▶ Streaming ──▶ Judged ──▶ Verified
 //!            database      digest     etcd's and ours are equal
 //! ```
-//! Between `Streaming` and `Judged` the pages are judged and the members compared, so
+//! Between `Streaming` and `Judged` the pages are checked and the members compared, so
 //! the digest, without which nothing can be restored, is returned last.
 
 use super::proving;
@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 /// The bytes of a record.
 pub enum Reader<N: Network> {
-    /// The snapshot, as it comes from a member.
+    /// The snapshot, as it arrives from a member.
     Dump(DumpReader<N>),
     /// A text that is complete.
     Text {
@@ -30,7 +30,7 @@ pub enum Reader<N: Network> {
     },
 }
 
-/// The bytes of the dump. Dropped before their end, it ends the snapshot at the member.
+/// The bytes of the dump. Dropping it before their end ends the snapshot at the member.
 pub struct DumpReader<N: Network>(Rc<RefCell<Dump<N>>>);
 
 impl<N: Network> Drop for DumpReader<N> {
@@ -51,15 +51,15 @@ pub(super) struct Dump<N: Network> {
     pub(super) state: DumpState<N>,
 }
 
-/// How far the dump is.
+/// The progress of the dump.
 pub(super) enum DumpState<N: Network> {
-    /// No byte was asked for, and so etcd holds nothing open for us.
+    /// No byte was requested, so etcd does not keep a transaction open.
     Unread,
     /// The bytes of the database.
     Streaming(Box<SnapshotStream<N::Body>>),
-    /// All of the database, which was judged; its digest is on its way.
+    /// All of the database was read and checked; its digest is on its way.
     Judged(Box<SnapshotStream<N::Body>>, Box<Evidence>),
-    /// All of the dump.
+    /// All of the dump was read and verified.
     Verified(Box<Dumped>),
     /// It failed, and so does every further read.
     Failed(Error),
@@ -87,7 +87,7 @@ impl<N: Network> Reader<N> {
         }
     }
 
-    /// The total number of bytes, once that is known.
+    /// The total number of bytes, if it is known yet.
     pub fn size(&self) -> Option<u64> {
         match self {
             Reader::Text { bytes, .. } => Some(bytes.len() as u64),
@@ -99,7 +99,7 @@ impl<N: Network> Reader<N> {
         }
     }
 
-    /// What the bytes must hash to, if that is left to the host. Known once
+    /// The digest that the bytes must have, if the host computes it. Known after
     /// [`read`](Self::read) has returned `None`.
     pub fn digest(&self) -> Option<Stated> {
         match self {
@@ -152,7 +152,7 @@ impl<N: Network> Dump<N> {
         Ok(bytes)
     }
 
-    /// Judges the database once all of it has come, and before its digest is returned.
+    /// Checks the database after all of it has arrived, and before its digest is returned.
     fn prove(&mut self) -> Result<()> {
         let (DumpState::Streaming(stream), Some(chosen)) = (&mut self.state, &mut self.chosen)
         else {
@@ -169,7 +169,7 @@ impl<N: Network> Dump<N> {
         Ok(())
     }
 
-    /// Keeps what is known of a dump that was read to its verified end.
+    /// Keeps the facts about a dump that was read to its verified end.
     fn end(&mut self) {
         self.state = match std::mem::replace(&mut self.state, DumpState::Unread) {
             DumpState::Judged(stream, evidence) => match stream.proof() {

@@ -1,4 +1,4 @@
-//! The order of the records, and what each is made of.
+//! The order of the records, and their content.
 
 use super::*;
 use crate::net::{NetworkError, Request};
@@ -85,11 +85,11 @@ fn the_manifest_follows_the_acknowledged_dump_and_the_guide_ends_it() {
 }
 
 #[test]
-fn the_digest_is_compared_here_or_left_to_the_host_and_never_neither() {
+fn the_digest_is_compared_either_here_or_by_the_host() {
     let whole = database();
     let mut flipped = whole.clone();
     flipped[700] ^= 1;
-    // As etcd would send it from a disk or over a wire that flips a bit.
+    // As etcd would send it if a disk or the network flips a bit.
     let respond = move |_: &Request| {
         let mut body = String::from_utf8(stream(&flipped)).expect("JSON");
         let base64 = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
@@ -124,7 +124,7 @@ fn the_digest_is_compared_here_or_left_to_the_host_and_never_neither() {
 }
 
 #[test]
-fn nothing_is_asked_of_the_snapshot_before_the_first_read() {
+fn the_snapshot_is_not_requested_before_the_first_read() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     let mut import = import(&network, "a", &[]);
@@ -169,7 +169,7 @@ fn a_dry_run_ends_without_a_manifest() {
 }
 
 #[test]
-fn a_dump_that_was_begun_is_not_left_out_on_purpose() {
+fn a_dump_that_was_begun_cannot_be_acknowledged_as_skipped() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     let mut import = import(&network, "a", &[]);
@@ -194,7 +194,7 @@ fn a_read_of_zero_bytes_returns_one_and_not_the_end() {
 }
 
 #[test]
-fn what_a_server_says_reaches_no_terminal_raw() {
+fn a_servers_text_is_not_shown_raw_on_a_terminal() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     let name = "m\u{1b}[2J\u{9b}1\u{202e}";
@@ -216,7 +216,7 @@ fn what_a_server_says_reaches_no_terminal_raw() {
 }
 
 #[test]
-fn the_digest_leaves_only_after_the_proof() {
+fn the_digest_is_returned_only_after_the_proof() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     let whole = stream(&database());
@@ -255,7 +255,7 @@ fn a_dump_without_its_manifest_or_guide_is_not_a_backup() {
 }
 
 #[test]
-fn a_dump_of_which_the_store_kept_less_is_not_reported_as_verified() {
+fn a_dump_that_the_store_kept_in_part_is_not_reported_as_verified() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     let mut import = import(&network, "a", &[]);
@@ -266,7 +266,7 @@ fn a_dump_of_which_the_store_kept_less_is_not_reported_as_verified() {
 }
 
 #[test]
-fn the_next_member_is_taken_while_nothing_was_handed_out() {
+fn the_next_member_is_used_if_no_byte_was_returned() {
     let network = Scripted::default();
     network.member("a", 1, 3);
     network.member("b", 2, 3);
@@ -282,7 +282,7 @@ fn the_next_member_is_taken_while_nothing_was_handed_out() {
 }
 
 #[test]
-fn the_next_member_is_not_taken_once_a_byte_was_handed_out() {
+fn the_next_member_is_not_used_after_a_byte_was_returned() {
     let network = Scripted::default();
     network.member("a", 1, 3);
     network.member("b", 2, 3);
@@ -298,7 +298,7 @@ fn the_next_member_is_not_taken_once_a_byte_was_handed_out() {
 
 const LOGIN: [(&str, &str); 2] = [("username", "root"), ("password", "hunter2")];
 
-/// A member that wants the token `token-HOST` for everything.
+/// A member that requires the token `token-HOST` for everything.
 fn guarded(network: &Scripted, host: &'static str, id: u64) {
     network.member(host, id, 3);
     network.json(host, AUTHENTICATE, 200, format!(r#"{{"token":"token-{host}"}}"#));
@@ -320,7 +320,7 @@ fn guarded(network: &Scripted, host: &'static str, id: u64) {
 }
 
 #[test]
-fn a_token_never_travels_to_another_endpoint() {
+fn a_token_is_never_sent_to_another_endpoint() {
     let network = Scripted::default();
     guarded(&network, "a", 1);
     guarded(&network, "b", 2);
@@ -350,7 +350,7 @@ fn a_wrong_password_is_not_tried_at_every_member() {
 }
 
 #[test]
-fn a_login_is_ignored_where_authentication_is_off() {
+fn a_login_is_ignored_if_authentication_is_off() {
     let network = Scripted::default();
     network.member("a", 1, 1);
     let refusal = r#"{"code":9,"message":"etcdserver: authentication is not enabled"}"#;

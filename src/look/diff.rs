@@ -78,7 +78,7 @@ pub(super) fn run(old: &Source, new: &Source, style: Style, out: &mut impl Write
     flush(out)
 }
 
-/// Goes through both in the order of their keys.
+/// Walks both in the order of their keys.
 fn changes(
     old: &Listed,
     new: &Listed,
@@ -105,7 +105,7 @@ fn changes(
     }
 }
 
-/// Whether a key was written in between, or is that of another cluster.
+/// Whether a key was written in between, or belongs to another cluster.
 fn is_written(a: &Live, b: &Live) -> bool {
     let content = |key: &Live| (key.row.main, key.row.sub, key.row.crc, key.row.size());
     content(a) != content(b)

@@ -1,4 +1,4 @@
-//! `get`: what one key holds.
+//! `get`: the value of one key.
 
 use super::{
     KeyJson, Outcome, Style, damaged, flush, lease, text, text_or_base64, too_much, write,
@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::rc::Rc;
 
-/// A key and what it holds, on a line of JSON.
+/// A key and its value, on a line of JSON.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
@@ -32,7 +32,7 @@ struct Line<'a> {
     size: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a str>,
-    /// If it is not text.
+    /// The value in base64, if it is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     value_base64: Option<String>,
 }
@@ -90,12 +90,12 @@ pub(super) fn run(
     Ok(Outcome::Printed)
 }
 
-/// Keeps all that passes of one key: its revisions, and what free pages hold of them.
+/// Keeps every copy of the revisions of one key, including those in free pages.
 #[derive(Default)]
 struct Copies {
     key: Vec<u8>,
     copies: Vec<Kept>,
-    /// Where among them a revision was kept first. Free pages hold it again and again.
+    /// The index of the first copy of each revision. Free pages may hold many more.
     first: HashMap<(u64, u32), usize>,
 }
 
@@ -126,7 +126,7 @@ impl Observer for Copies {
         _: &[u8],
         value: Option<&[u8]>,
     ) -> std::result::Result<(), Exhausted> {
-        /// What a copy takes besides its value, in bytes, where vectors and maps double.
+        /// The memory of a copy besides its value, in bytes, if vectors and maps double.
         const OVERHEAD: usize = 256;
         budget.take(OVERHEAD)?;
         let known = self

@@ -1,20 +1,20 @@
-//! A look into a dump: is it in there?
+//! Inspects a dump: is a key in there?
 //!
 //! ```text
 //! plakar cat SNAPSHOT:/dump | wasmtime run -S http connector.wasm get /registry/…
 //! ```
-//! | module | what it shows |
+//! | module | contents |
 //! | --- | --- |
-//! | [`show`] | what its pages say |
+//! | [`show`] | the facts in its pages |
 //! | [`keys`] | which keys are there |
-//! | [`get`] | what one of them holds |
+//! | [`get`] | the value of one of them |
 //! | [`diff`] | what changed from one dump to the next |
-//! | [`names`] | names of keys while they pass |
-//! | [`text`] | bytes of others as people are shown them |
+//! | [`names`] | names of keys, kept as they arrive |
+//! | [`text`] | untrusted bytes, made safe to show |
 //!
-//! A dump holds more than its revision: older revisions, free pages with old or even newer
-//! ones. What is there is decided at the end, by [`Keyspace::newest`], and nothing is printed
-//! before the dump was checked whole.
+//! A dump holds more than its newest revision: older revisions, and free pages with old or even
+//! newer ones. Which keys exist is decided at the end, by [`Keyspace::newest`], and nothing is
+//! printed before the whole dump was checked.
 //!
 //! [`Keyspace::newest`]: crate::proof::Keyspace::newest
 
@@ -38,10 +38,10 @@ use std::time::Duration;
 /// The longest time in which the reader accepts nothing: the default of a backup.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What is looked for, and where.
+/// What to print, and from which dump.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// What the pages say.
+    /// The facts in the pages.
     Show(Source),
     /// The keys that begin with these bytes.
     Keys(Vec<u8>, Source),
@@ -56,12 +56,12 @@ pub(crate) enum Look {
 pub(crate) struct Style {
     /// As JSON.
     pub json: bool,
-    /// To a terminal, which must not be given bytes that act on it.
+    /// To a terminal, which must not receive bytes that it interprets.
     pub terminal: bool,
 }
 
 impl Look {
-    /// Looks, and writes what was found. A key that is not there is an [`Absent`].
+    /// Reads the dump and writes what was found. A missing key gives an [`Absent`].
     ///
     /// [`Absent`]: Outcome::Absent
     pub(crate) fn run(&self, style: Style, out: &mut impl Write) -> Result<Outcome> {
@@ -75,12 +75,12 @@ impl Look {
     }
 }
 
-/// What came of a look at a whole dump.
+/// The result of reading a whole dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// What was looked for was written.
+    /// It was written.
     Printed,
-    /// It is not there: why, for people.
+    /// The key does not exist: why, for people.
     Absent(String),
 }
 
@@ -95,17 +95,17 @@ fn write(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
     out.write_all(bytes).map_err(output_failed)
 }
 
-/// Ends what was written.
+/// Flushes the output.
 fn flush(out: &mut impl Write) -> Result<()> {
     out.flush().map_err(output_failed)
 }
 
-/// The error of a command that needs more memory than there is.
+/// The error of a command that needs more memory than is available.
 fn too_much() -> Error {
     unreadable(&Unread::Memory)
 }
 
-/// A pair of etcd's that can be reached and is not what etcd writes.
+/// The error of a pair that is reachable from the root and not in etcd's form.
 fn damaged(key: &[u8]) -> Error {
     let key = text::show_key(key);
     Error::new(ErrorKind::Corrupt, format!("the value of `{key}` is not one of etcd's"))
@@ -117,7 +117,7 @@ fn damaged(key: &[u8]) -> Error {
 struct KeyJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
-    /// If it is not text.
+    /// The key in base64, if it is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_base64: Option<String>,
 }
@@ -129,7 +129,7 @@ impl<'a> KeyJson<'a> {
     }
 }
 
-/// Bytes as a text, or in base64 where they are none.
+/// Bytes as text, or in base64 if they are not text.
 fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(text), None),

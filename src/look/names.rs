@@ -1,4 +1,4 @@
-//! Names of keys while they pass, each once.
+//! Names of keys, each kept once as it arrives.
 
 use super::too_much;
 use crate::error::Result;
@@ -17,22 +17,22 @@ use std::rc::Rc;
 struct Names {
     prefix: Vec<u8>,
     has_details: bool,
-    /// Where the name with a hash is.
+    /// The place of the name with a hash.
     places: HashMap<u64, TextAt>,
     texts: Texts,
     /// In the order of their indexes.
     details: Table<Detail>,
 }
 
-/// What a value says, its bytes left out.
+/// The facts about a value, without its bytes.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, packed(4))]
 pub(crate) struct Detail {
     /// The index of its row.
     index: u32,
-    /// The size of the bytes, in bytes.
+    /// The size of the value, in bytes.
     pub size: u32,
-    /// The revision that made the key.
+    /// The revision that created the key.
     pub create_revision: i64,
     /// How many times it was written since.
     pub version: i64,
@@ -40,7 +40,7 @@ pub(crate) struct Detail {
     pub lease: i64,
 }
 
-/// A key that is there.
+/// A key that exists.
 #[derive(Clone, Copy)]
 pub(crate) struct Live {
     name: TextAt,
@@ -49,7 +49,7 @@ pub(crate) struct Live {
     pub row: Revision,
 }
 
-/// The keys that are there, in the order of their bytes.
+/// The keys that exist, in the order of their bytes.
 pub(crate) struct Listed {
     texts: Texts,
     details: Table<Detail>,
@@ -62,8 +62,8 @@ impl Names {
         Self { prefix: prefix.to_vec(), has_details, ..Self::default() }
     }
 
-    /// Makes room for one more name. A map that grows has its old entries and the new ones
-    /// for a moment.
+    /// Makes room for one more name. A map that grows keeps its old and its new entries at the
+    /// same time for a moment.
     fn grow(&mut self, budget: &mut Budget) -> std::result::Result<(), Exhausted> {
         /// A map has a byte for each entry, and an eighth of its entries stays free.
         const ENTRY: usize = (size_of::<(u64, TextAt)>() + 1) * 8 / 7;
@@ -102,7 +102,7 @@ impl Observer for Names {
             let at = self.texts.push(budget, name)?;
             self.places.insert(row.name, at);
         }
-        // To read a value takes it once more.
+        // Reading a value makes another copy of it.
         let value = value.filter(|value| budget.clone().take(value.len()).is_ok());
         if let Some(Ok(pair)) = value.map(KeyValue::decode) {
             let KeyValue { create_revision, version, lease, value, .. } = pair;
@@ -114,8 +114,8 @@ impl Observer for Names {
 }
 
 impl Listed {
-    /// The keys that begin with these bytes and are there, and the revision of the database;
-    /// with what their values say, if that is wanted. Takes at most `memory` bytes.
+    /// Reads the existing keys that begin with these bytes, and the revision of the database;
+    /// with the facts about their values, if requested. Takes at most `memory` bytes.
     pub(crate) fn read(
         source: &Source,
         memory: usize,
@@ -148,7 +148,7 @@ impl Listed {
         self.texts.get(key.name)
     }
 
-    /// What its value says; `None` if that was not wanted or cannot be read.
+    /// The facts about its value; `None` if not requested or if it cannot be read.
     pub(crate) fn detail(&self, key: &Live) -> Option<Detail> {
         let (mut low, mut high) = (0, self.details.count());
         while low < high {

@@ -1,4 +1,4 @@
-//! `show`: what the pages of a dump say.
+//! `show`: the facts in the pages of a dump.
 
 use super::{Style, flush, write};
 use crate::error::{Result, plain};
@@ -18,7 +18,7 @@ pub(super) fn run(source: &Source, style: Style, out: &mut impl Write) -> Result
     flush(out)
 }
 
-/// What was found, one thing a line.
+/// What was found, one fact per line.
 fn lines(keyspace: &Keyspace<Onlooker>) -> String {
     let found = &keyspace.found;
     let or_unknown = |figure: Option<u64>| figure.map_or("unknown".into(), |n| n.to_string());

@@ -29,7 +29,7 @@ impl Files {
     }
 }
 
-/// What a look leaves, and how it ended.
+/// The output of a command, and its result.
 fn look(look: &Look, style: Style) -> (Vec<u8>, Result<Outcome>) {
     let mut out = Vec::new();
     let outcome = look.run(style, &mut out);
@@ -42,10 +42,10 @@ fn reported(what: &Look, style: Style) -> String {
     String::from_utf8(out).expect("text")
 }
 
-/// What a key holds, and since when.
+/// The value of each key, and the revision that wrote it.
 type Model = BTreeMap<Vec<u8>, (u64, Vec<u8>)>;
 
-/// A life of up to this number of transactions: the database, and what is there at its end.
+/// A history of up to this number of transactions: the database, and the keys at its end.
 fn life(random: &mut fastrand::Rng, transactions: u64) -> (Database, Model) {
     let mut database = Database::etcd();
     database.page_size = [512, 4096][random.usize(..2)];
@@ -73,7 +73,7 @@ fn life(random: &mut fastrand::Rng, transactions: u64) -> (Database, Model) {
 }
 
 #[test]
-fn what_is_there_is_what_the_last_writes_left_whatever_free_pages_hold() {
+fn the_last_writes_decide_which_keys_exist_whatever_free_pages_hold() {
     let files = Files::new();
     for seed in 0..10 {
         let random = &mut fastrand::Rng::with_seed(seed);
@@ -115,7 +115,7 @@ fn what_is_there_is_what_the_last_writes_left_whatever_free_pages_hold() {
 }
 
 #[test]
-fn what_changed_is_what_differs_between_two_dumps() {
+fn diff_prints_what_differs_between_two_dumps() {
     let files = Files::new();
     for seed in 0..60 {
         let random = &mut fastrand::Rng::with_seed(seed);
@@ -190,7 +190,7 @@ fn a_value_that_looks_like_a_page_with_a_later_revision_changes_nothing() {
         database.page_size = 512;
         database.put(2, "/registry/wanted", b"true");
         database.put(3, "/registry/other", &[7; 4000]);
-        // Where a page begins within the large value, found in a first draft.
+        // The offset of a page within the large value, found in a first draft.
         let draft = database.bytes();
         let run = draft.windows(600).position(|bytes| bytes == [7; 600]).expect("it is there");
         let (page, begin) = (run.div_ceil(512), run.div_ceil(512) * 512 - run);
@@ -241,7 +241,7 @@ fn a_damaged_or_cut_dump_gives_an_error_and_nothing_else() {
                     [ErrorKind::Corrupt, ErrorKind::Interrupted].contains(&error.kind),
                     "{error}"
                 );
-                // The file is named, and not the member: it may be gone when this is read.
+                // The message names the file, not the member: that may be gone when this is read.
                 let text = error.to_string();
                 assert!(text.starts_with(&format!("`{}`: verify: ", files.path("dump"))), "{text}");
                 assert!(text.contains("another backup") && !text.contains("member"), "{text}");
@@ -252,7 +252,7 @@ fn a_damaged_or_cut_dump_gives_an_error_and_nothing_else() {
 }
 
 #[test]
-fn a_value_leaves_raw_on_a_pipe_and_escaped_on_a_terminal() {
+fn a_value_is_raw_on_a_pipe_and_escaped_on_a_terminal() {
     let files = Files::new();
     let mut database = Database::etcd();
     let value = b"k8s\x00\x1b[2J\n\xff\\";
@@ -286,13 +286,13 @@ fn a_missing_key_and_a_deleted_key_are_different_errors() {
     };
     assert_eq!(absent("/gone"), "`/gone` does not exist at revision 4: it was deleted at 4");
     assert_eq!(absent("/the\n"), "`/the\\x0a` does not exist at revision 4");
-    // The beginning of a key is not a key.
+    // A prefix of a key is not a key.
     absent("/ther");
     absent("");
 }
 
 #[test]
-fn what_the_pages_say_is_printed_in_words_and_as_in_the_manifest() {
+fn show_prints_text_or_the_fields_of_the_manifest() {
     let files = Files::new();
     let mut database = Database::etcd();
     database.pages = 100;
@@ -335,7 +335,7 @@ fn what_the_pages_say_is_printed_in_words_and_as_in_the_manifest() {
 }
 
 #[test]
-fn what_takes_more_memory_than_there_is_is_an_error_and_says_so() {
+fn a_lack_of_memory_is_reported_as_an_error() {
     let files = Files::new();
     let mut database = Database::etcd();
     database.put(2, "/large", &[7; 3 << 20]);
@@ -347,7 +347,7 @@ fn what_takes_more_memory_than_there_is_is_an_error_and_says_so() {
     let error = read(1 << 20).err().expect("it does not fit");
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.to_string().contains("memory"), "{error}");
-    // All but the large value, which alone cannot be printed.
+    // All keys except the large value, the only one that cannot be printed.
     let (_, listed) = read(3 << 20).expect("the names fit");
     let details = listed.keys.iter().filter(|key| listed.detail(key).is_some());
     assert_eq!((listed.keys.len(), details.count()), (1998, 1997));
@@ -413,7 +413,7 @@ fn a_directory_is_verified_against_its_manifest() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_with_the_way_out() {
+fn a_file_that_cannot_be_read_is_named_with_the_remedy() {
     let files = Files::new();
     for (path, words) in [(files.path("missing"), "--dir"), (files.path(""), "it is a directory")] {
         let (_, outcome) = look(&Look::Show(Source::Path(path.clone())), RAW);
@@ -427,7 +427,7 @@ fn a_file_that_cannot_be_read_is_named_with_the_way_out() {
 }
 
 #[test]
-fn an_output_that_takes_nothing_is_an_error() {
+fn an_output_that_accepts_nothing_is_an_error() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {

@@ -1,17 +1,17 @@
-//! Bytes of others as people are shown them, and keys as people write them.
+//! Untrusted bytes, made safe to show, and keys as people type them.
 
 use crate::error::{Error, Result};
 use plakar_connector::ErrorKind;
 use plakar_connector::text::is_hidden;
 use std::fmt::Write as _;
 
-/// A key on one line, as [`read_key`] takes it: a backslash is doubled, and what is not a
-/// character that can be seen is `\xNN`, byte by byte.
+/// Shows a key on one line, as [`read_key`] reads it: a backslash is doubled, and each byte
+/// that is not part of a visible character is `\xNN`.
 pub(crate) fn show_key(key: &[u8]) -> String {
     escape(key, &[])
 }
 
-/// A value for a terminal: like a key, but line breaks and tabs are themselves.
+/// Shows a value on a terminal: like a key, but line breaks and tabs are unchanged.
 pub(crate) fn show_value(value: &[u8]) -> String {
     let mut text = escape(value, &['\n', '\t']);
     if !text.ends_with('\n') {
@@ -42,7 +42,7 @@ fn escape(bytes: &[u8], kept: &[char]) -> String {
     text
 }
 
-/// A key or the beginning of one, as it was typed.
+/// Reads a key, or the beginning of one, as it was typed.
 pub(crate) fn read_key(text: &str) -> Result<Vec<u8>> {
     let mut key = Vec::new();
     let mut rest = text;
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_shown_on_one_line_and_read_back_as_it_was() {
+    fn a_key_is_shown_on_one_line_and_read_back_unchanged() {
         for (key, shown) in [
             (&b"/registry/pods/a b"[..], "/registry/pods/a b"),
             ("/gr\u{fc}n/\u{1f4a1}".as_bytes(), "/gr\u{fc}n/\u{1f4a1}"),
@@ -96,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_that_begins_nothing_is_refused() {
+    fn an_unknown_escape_is_refused() {
         for text in ["\\", "a\\q", "\\x", "\\x1", "\\xg0", "\\x+1", "\\x\u{fc}0"] {
             assert_eq!(read_key(text).map_err(|e| e.kind), Err(ErrorKind::InvalidConfig), "{text}");
         }
     }
 
     #[test]
-    fn a_value_keeps_its_lines_and_loses_what_acts_on_a_terminal() {
+    fn a_value_keeps_its_lines_and_loses_what_a_terminal_interprets() {
         assert_eq!(show_value(b"{\n\t\"a\": 1\n}\n"), "{\n\t\"a\": 1\n}\n");
         assert_eq!(
             show_value(b"k8s\x00\n\x1b]0;owned\x07\r"),

@@ -1,7 +1,7 @@
-//! Tables that grow in fixed blocks, each counted against a budget before it is taken.
+//! Tables that grow in fixed blocks, each counted against a budget before it is allocated.
 //!
 //! A vector that doubles needs its old and its new memory at once, and a host ends a
-//! component that asks for more memory than it gets. So nothing here is ever moved.
+//! component that requests more memory than it may have. So nothing here is ever moved.
 
 /// The size of one block of a table, in bytes.
 const BLOCK: usize = 64 << 10;
@@ -22,13 +22,13 @@ impl Budget {
         Self { left: bytes }
     }
 
-    /// Counts bytes that are about to be taken.
+    /// Counts bytes that are about to be allocated.
     pub fn take(&mut self, bytes: usize) -> Result<(), Exhausted> {
         self.left = self.left.checked_sub(bytes).ok_or(Exhausted)?;
         Ok(())
     }
 
-    /// Counts bytes that were taken and are free again.
+    /// Returns bytes that were counted and are free again.
     pub fn give_back(&mut self, bytes: usize) {
         self.left += bytes;
     }
@@ -46,7 +46,7 @@ impl<T> Default for Table<T> {
 }
 
 impl<T: Copy> Table<T> {
-    /// A power of two, so that an index splits by a shift.
+    /// A power of two, so that a shift splits an index.
     const PER_BLOCK: usize = 1 << (BLOCK / size_of::<T>()).ilog2();
 
     /// An empty table.
@@ -88,7 +88,7 @@ impl<T: Copy> Table<T> {
     }
 }
 
-/// Byte strings, most of at most [`TEXT_MOST`] bytes each.
+/// Byte strings. Those of at most [`TEXT_MOST`] bytes may share blocks.
 #[derive(Default)]
 pub struct Texts {
     blocks: Vec<Vec<u8>>,
@@ -97,7 +97,7 @@ pub struct Texts {
 /// The longest byte string that shares a block of [`Texts`], in bytes.
 pub(crate) const TEXT_MOST: usize = 64 << 10;
 
-/// Where a byte string lies among [`Texts`].
+/// The position of a byte string in [`Texts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextAt {
     block: u16,
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_pushed_is_there_and_nothing_beyond_the_budget() {
+    fn values_are_kept_up_to_the_budget() {
         let mut budget = Budget::new(3 * BLOCK);
         let mut table = Table::empty();
         let mut pushed = 0_u64;

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 const READ: [&[u8]; 8] =
     [b"alarm", b"auth", b"authRoles", b"authUsers", b"key", b"lease", b"members", b"meta"];
 
-/// The most alarms that are read: each member can have two.
+/// The maximum number of alarms that are read: each member can have two.
 const ALARMS: usize = 2 * MEMBERS;
 
 /// The buckets of a database, and the walk that reads their pages.
@@ -27,13 +27,13 @@ pub(super) struct Buckets<'a, O> {
     named: BTreeMap<Vec<u8>, Bucket<'a>>,
 }
 
-/// A bucket: the page of its root, or the page that it is.
+/// A bucket: the index of its root page, or its inline page.
 enum Bucket<'a> {
     At(u64),
     Inline(Elements<'a>),
 }
 
-/// What is done with the pairs of a bucket: their number, and a pair if there is one and it
+/// Is called with the pairs of a bucket: their number, and a pair if there is one and it
 /// was kept.
 type Visit<'v> = &'v mut dyn FnMut(u64, Option<(&[u8], &[u8])>) -> Result<(), Fault>;
 
@@ -56,7 +56,7 @@ impl<'a, O> Buckets<'a, O> {
         self.walk.live()
     }
 
-    /// Reads every bucket but that of the keys.
+    /// Reads every bucket except that of the keys.
     pub(super) fn found(&mut self) -> Result<Found, Fault> {
         let mut found = Found { compact_revision: -1, ..Found::default() };
         self.read_meta(&mut found)?;
@@ -69,7 +69,7 @@ impl<'a, O> Buckets<'a, O> {
             found.members.push(MemberJson::into(member));
             Ok(())
         })?;
-        // Held to the same bounds as what a server lists.
+        // The same bounds apply as to the list of a server.
         let list = MemberList { header: None, members: std::mem::take(&mut found.members) };
         found.members = list.bounded().map_err(Fault::Unread)?.members;
         self.each(b"alarm", &mut |_, pair| {
@@ -219,7 +219,7 @@ fn damaged(bucket: &str) -> Fault {
     ))
 }
 
-/// The main part of a revision that is a value of the bucket `meta`.
+/// The main part of a revision in a value of the bucket `meta`.
 fn main(value: &[u8]) -> Result<i64, Fault> {
     revision_key(value)
         .and_then(|(main, ..)| i64::try_from(main).ok())

@@ -1,8 +1,8 @@
-//! The pages of a database as they pass, in the order of the file.
+//! The pages of a database as they arrive, in the order of the file.
 //!
-//! Only what can be reached from the root counts, and the root is known only at the end: a
-//! free page keeps its old content, and a value may look like a page. So every page that can
-//! be one of the database is a candidate.
+//! Only pages that can be reached from the root count, and which those are is known only at the
+//! end: a free page keeps its old content, and a value may look like a page. So every page that
+//! can be part of the database is a candidate.
 
 use super::blocks::{Budget, Exhausted};
 use super::content::Content;
@@ -12,21 +12,21 @@ use super::revision::revision_key;
 use super::seen::{Candidate, Seen};
 use super::spanning::Spanning;
 
-/// The number of candidates of several pages that are followed at a time. Those of a database
-/// do not overlap; stale ones may.
+/// The number of candidates of several pages that are followed at a time. Those of the current
+/// database do not overlap; stale ones may.
 const AT_ONCE: usize = 16;
 
-/// The candidates among the pages that passed.
+/// The candidates among the pages so far.
 pub(super) struct Candidates<O> {
     /// The number of pages of the database.
     high_water: u64,
     seen: Seen<O>,
-    /// Those whose last page has not passed.
+    /// Those whose last page has not arrived.
     spanning: Vec<Spanning>,
 }
 
 impl<O: Observer> Candidates<O> {
-    /// None yet, of a database of this number of pages.
+    /// No candidates yet, for a database of this number of pages.
     pub(super) fn new(high_water: u64, budget: Budget, observer: O) -> Self {
         Self { high_water, seen: Seen::nothing(budget, observer), spanning: Vec::new() }
     }
@@ -61,7 +61,7 @@ impl<O: Observer> Candidates<O> {
         self.seen.pages.push(&mut self.seen.budget, candidate)
     }
 
-    /// What is kept of them at the end of the file.
+    /// Returns what is kept of them at the end of the file.
     pub(super) fn finish(self) -> Seen<O> {
         self.seen
     }

@@ -1,22 +1,22 @@
-//! What a page turned out to be.
+//! The content of a page.
 
 use super::Fault;
 use super::blocks::TextAt;
 
-/// What a page turned out to be.
+/// The content of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// A leaf of revisions: the index of the first one, and their number.
     Revisions(u32, u16),
-    /// A leaf or branch of anything else: its bytes, up to its end or the [`TEXT_MOST`]th.
+    /// A leaf or branch of another bucket: its bytes, at most [`TEXT_MOST`].
     Bytes(TextAt),
     /// A list of free pages.
     Freelist,
-    /// More than is followed, or written as bbolt does not write: why it was not read.
+    /// A page that is beyond a limit, or not in the form that bbolt writes: why it was not read.
     Unread(&'static str),
-    /// What a page of a database cannot be: what is wrong.
+    /// A page that cannot be part of a database: what is wrong.
     Broken(&'static str),
-    /// Not yet at its end.
+    /// A candidate whose last page has not arrived.
     Open,
 }
 

@@ -9,12 +9,12 @@ use std::fmt;
 pub struct Found {
     /// Its revision.
     pub revision: i64,
-    /// The revision that it is compacted at, or will be once that is finished; -1 if it
-    /// never was.
+    /// The revision that it is compacted at, or will be when a running compaction is
+    /// finished; -1 if it never was.
     pub compact_revision: i64,
     /// Whether the compaction is not finished.
     pub is_compacting: bool,
-    /// The index of the last entry of the raft log that it holds.
+    /// The index of the last entry of the raft log that is applied to it.
     pub consistent_index: Option<u64>,
     /// The term of that entry.
     pub term: Option<u64>,
@@ -32,7 +32,7 @@ pub struct Found {
     pub roles: u64,
     /// The number of leases.
     pub leases: u64,
-    /// The number of keys that are there.
+    /// The number of keys that exist.
     pub keys: u64,
     /// The number of their revisions, deletions included.
     pub revisions: u64,
@@ -40,9 +40,9 @@ pub struct Found {
     pub tombstones: u64,
     /// The size of a page, in bytes.
     pub page_size: u32,
-    /// The number of pages that hold something.
+    /// The number of pages that are in use.
     pub live_pages: u64,
-    /// The number of pages that hold nothing, which a defragmentation would give back.
+    /// The number of pages that are not in use, which a defragmentation would free.
     pub free_pages: u64,
 }
 

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 /// The polynomial of CRC-32C, reflected.
 const POLYNOMIAL: u32 = 0x82F6_3B78;
 
-/// How many lengths are remembered: most values of a cluster are as long as others.
+/// How many lengths are cached: many values of a cluster have the same length.
 const REMEMBERED: usize = 4096;
 
-/// A product of two polynomials, modulo that of CRC-32C.
+/// The product of two polynomials, modulo that of CRC-32C.
 const fn product(a: u32, mut b: u32) -> u32 {
     let mut product = 0;
     let mut bit = 1 << 31;
@@ -41,7 +41,7 @@ fn shift(bytes: u32) -> u32 {
     bits.fold(1 << 31, |power, bit| product(POWERS[bit + 3], power))
 }
 
-/// The CRC-32C of byte strings one after the other, each known by its own CRC-32C.
+/// The CRC-32C of concatenated byte strings, computed from the CRC-32C of each.
 pub(crate) struct Joined {
     crc: u32,
     shifts: HashMap<u32, u32>,
@@ -68,7 +68,7 @@ impl Joined {
         self.crc = product(shift, self.crc) ^ crc;
     }
 
-    /// The CRC-32C of all.
+    /// The CRC-32C of all bytes.
     pub(crate) fn crc(&self) -> u32 {
         self.crc
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn joined_is_the_same_as_computed_in_one() {
+    fn joining_gives_the_same_as_one_computation() {
         let random = &mut fastrand::Rng::with_seed(7);
         for _ in 0..200 {
             let mut whole = b"key".to_vec();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_every_bit_are_shifted_rightly() {
+    fn lengths_of_every_bit_are_shifted_correctly() {
         for bit in 0..26 {
             let zeros = vec![0; 1 << bit];
             let mut joined = Joined::new(b"x");

@@ -12,11 +12,11 @@ use super::seen::Seen;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// How many names of keys are compared at a time, to know the newest revision of each. The
-/// set of them takes at most 3 MiB, besides the budget.
+/// How many names of keys are compared at a time, to find the newest revision of each. The
+/// set of them takes at most 3 MiB, in addition to the budget.
 const NAMES_AT_ONCE: usize = 1 << 16;
 
-/// What a database holds.
+/// The content of a database.
 pub struct Keyspace<O = ()> {
     /// What was found.
     pub found: Found,
@@ -53,7 +53,7 @@ impl<O: Observer> Keyspace<O> {
             found.tombstones += u64::from(row.is_tombstone());
             found.keys += u64::from(row.is_newest() && !row.is_tombstone());
         }
-        // A new database is at revision 1, and one may be compacted after its last change.
+        // A new database is at revision 1, and a database may be compacted after its last change.
         found.revision = found.revision.max(1).max(found.compact_revision);
         keyspace.found = found;
         Ok(keyspace)
@@ -64,8 +64,8 @@ impl<O: Observer> Keyspace<O> {
         self.indexes().map(|index| self.seen.revisions.get(index))
     }
 
-    /// The newest revision of each key that is there, or of each that was deleted, in their
-    /// order, with the indexes of their rows, which an [`Observer`] knows as well.
+    /// The newest revision of each key, existing or deleted, in the order of revisions, with
+    /// the indexes of their rows, which an [`Observer`] receives too.
     pub fn newest(&self) -> impl DoubleEndedIterator<Item = (u32, Revision)> {
         let row = |index| (index as u32, self.seen.revisions.get(index));
         self.indexes().map(row).filter(|(_, row)| row.is_newest())
@@ -80,7 +80,7 @@ impl<O: Observer> Keyspace<O> {
         self.seen.budget.clone()
     }
 
-    /// The hash of a key's name, as it stands in [`Revision::name`].
+    /// The hash of a key's name, as in [`Revision::name`].
     pub fn hash_of(&self, name: &[u8]) -> u64 {
         self.seen.hash(name)
     }
@@ -125,7 +125,7 @@ impl<O: Observer> Keyspace<O> {
     }
 
     /// Whether every member that holds the same and is compacted at this revision has the
-    /// same hash. Where no key is left, members hash what their compaction has not yet
+    /// same hash. If no key is left, members hash what their compaction has not yet
     /// removed.
     pub fn is_comparable(&self, compact_revision: i64) -> bool {
         self.found.keys > 0
@@ -141,7 +141,7 @@ fn indexes(leaves: &Table<(u32, u16)>) -> impl DoubleEndedIterator<Item = usize>
     })
 }
 
-/// The hasher of what is a hash already.
+/// A hasher for values that are already hashes.
 #[derive(Default)]
 struct Hashed(u64);
 

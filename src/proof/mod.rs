@@ -1,29 +1,29 @@
-//! The proof from the bytes: what the pages of a database say, read while they pass.
+//! The proof from the bytes: the facts in the pages of a database, read as they arrive.
 //!
 //! etcd's SHA-256 proves that the bytes arrived as they were sent. Whether they are what the
-//! cluster holds is another question: a member may be damaged, or lag. The pages say at which
-//! revision the database is, and [`Keyspace::hash`] is what each member computes over its own
+//! cluster holds is another question: a member may be damaged, or lag. The pages contain the
+//! revision of the database, and [`Keyspace::hash`] is what each member computes over its own
 //! keys at that revision (`HashKV`).
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! | --- | --- |
 //! | [`page`] | bbolt's layout of a page |
 //! | [`blocks`] | tables that stay within a budget of memory |
-//! | [`candidates`] | the pages as they pass |
+//! | [`candidates`] | the pages as they arrive |
 //! | [`spanning`] | a candidate of several pages |
-//! | [`content`] | what a page turned out to be |
+//! | [`content`] | the content of a page |
 //! | [`seen`] | what is kept of the pages |
 //! | [`revision`] | a revision of a key |
-//! | [`observer`] | what is shown the pairs |
-//! | [`walk`] | the way from the root: which pages count |
+//! | [`observer`] | a consumer of the pairs |
+//! | [`walk`] | the walk from the root: which pages count |
 //! | [`buckets`] | etcd's buckets, read from the root |
 //! | [`keyspace`] | the keys |
 //! | [`found`] | what else was found |
 //! | [`hashkv`] | the hash over it |
 //!
-//! One pass, in the order of the file. The memory grows with the number of revisions, not with
-//! their size, and never beyond the budget: a reader that runs out of it gives up the proof,
-//! never the backup.
+//! The file is read in one pass, in its order. The memory grows with the number of revisions,
+//! not with their size, and never beyond the budget: a reader that runs out of it gives up the
+//! proof, but not the backup.
 
 pub(crate) mod blocks;
 mod buckets;
@@ -49,11 +49,11 @@ use page::{META_END, Meta};
 /// Why there is no proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The pages contradict each other: this is not what a member can restore.
+    /// The pages contradict each other: a member cannot be restored from them.
     Corrupt(String),
     /// They were not read: a limit of this reader.
     Unread(String),
-    /// They were not read: the memory does not suffice.
+    /// They were not read: the memory is not sufficient.
     Exhausted,
 }
 
@@ -75,7 +75,7 @@ pub struct Reader<O = ()> {
 
 /// What is kept of the pages.
 enum Pages<O> {
-    /// The first one has not arrived; this is for the others.
+    /// The first one has not arrived; the fields are for the later ones.
     Unknown(Budget, O),
     /// Those that can be part of the database.
     Kept(Candidates<O>),
@@ -84,7 +84,7 @@ enum Pages<O> {
 }
 
 impl<O> Reader<O> {
-    /// A reader that looks at the meta pages alone.
+    /// A reader that reads only the meta pages.
     pub fn of_metas() -> Self {
         Self { meta: None, pages: Pages::Ignored(None), partial: Vec::new(), came: 0 }
     }
@@ -97,7 +97,7 @@ impl<O: Observer> Reader<O> {
         Self { meta: None, pages, partial: Vec::new(), came: 0 }
     }
 
-    /// Takes the next bytes of the database; says what is wrong with its meta pages.
+    /// Takes the next bytes of the database. An error says what is wrong with its meta pages.
     pub fn update(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
         loop {
             let size = self.meta.map_or(META_END, |meta| meta.page_size as usize);
@@ -159,8 +159,8 @@ impl<O: Observer> Reader<O> {
         Ok(())
     }
 
-    /// The end of the database. An error is one of the meta pages. `None` if the pages
-    /// were not to be read.
+    /// Ends the database. An error says what is wrong with the meta pages. `None` if the
+    /// other pages were not to be read.
     pub fn finish(self) -> Result<Option<Result<Keyspace<O>, Fault>>, &'static str> {
         let Some(meta) = self.meta else { return Err("this is not a bbolt database") };
         if self.came != meta.high_water || !self.partial.is_empty() {

@@ -1,17 +1,17 @@
-//! What is shown the pairs of a database while they pass.
+//! A consumer of the pairs of a database, called as they arrive.
 
 use super::blocks::{Budget, Exhausted};
 use super::revision::Revision;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Is shown the pairs of candidates while they pass, whether they count or not.
+/// Receives the pairs of candidates as they arrive, whether they count or not.
 pub trait Observer {
-    /// Returns what is wanted of a pair whose key has this name.
+    /// Returns what it requests of a pair whose key has this name.
     fn wants(&self, name: &[u8]) -> Wanted;
-    /// Takes what was wanted of a pair: the index of its row, which rises from call to call,
+    /// Takes what it requested of a pair: the index of its row, which rises from call to call,
     /// the row, the name of its key, and its value as etcd encodes it; `None` if that was
-    /// not wanted, or does not fit into the memory. What is kept is counted against `budget`.
+    /// not requested, or does not fit into the memory. What is kept is counted against `budget`.
     fn take(
         &mut self,
         budget: &mut Budget,
@@ -22,7 +22,7 @@ pub trait Observer {
     ) -> Result<(), Exhausted>;
 }
 
-/// What an [`Observer`] wants of a pair.
+/// What an [`Observer`] requests of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// Nothing.
@@ -33,7 +33,7 @@ pub enum Wanted {
     Value,
 }
 
-/// Wants nothing.
+/// Requests nothing.
 impl Observer for () {
     fn wants(&self, _: &[u8]) -> Wanted {
         Wanted::Nothing
@@ -51,7 +51,7 @@ impl Observer for () {
     }
 }
 
-/// One that is still held elsewhere, to ask it later for what it took.
+/// A shared observer, which the caller can read afterwards.
 impl<O: Observer + ?Sized> Observer for Rc<RefCell<O>> {
     fn wants(&self, name: &[u8]) -> Wanted {
         self.borrow().wants(name)

@@ -1,4 +1,4 @@
-//! How bbolt lays a page out (`internal/common/page.go`, `meta.go` and `inode.go` of
+//! bbolt's layout of a page (`internal/common/page.go`, `meta.go` and `inode.go` of
 //! bbolt 1.3 and 1.4; little-endian).
 //!
 //! ```text
@@ -26,11 +26,11 @@ const FREELIST: u16 = 0x10;
 const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;
 
-/// The sizes that a page may have, in bytes: that of a page of memory where the database
-/// was made, or what its maker asked for.
+/// The sizes that a page may have, in bytes: that of a memory page on the machine that created
+/// the database, or the size that was set there.
 const PAGE_SIZES: std::ops::RangeInclusive<u32> = 512..=64 << 10;
 
-/// The flag of an element that is a bucket.
+/// The flag of an element whose value is a bucket.
 pub(crate) const BUCKET: u32 = 1;
 
 /// No page: what a meta page states as its freelist if none is stored.
@@ -49,7 +49,7 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
-/// What a meta page states about the database.
+/// The fields of a meta page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
     /// The size of a page, in bytes.
@@ -65,7 +65,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Reads the meta page of this index, or says what is wrong with it. `page` has at
+    /// Reads the meta page of this index. An error says what is wrong with it. `page` has at
     /// least [`META_END`] bytes.
     pub fn read(page: &[u8], index: u64) -> Result<Self, &'static str> {
         let checksum =
@@ -123,7 +123,7 @@ pub(crate) enum PageKind {
     Freelist,
 }
 
-/// The header of a page that a tree may hold.
+/// The header of a page that may be part of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// What it is.
@@ -135,7 +135,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the header of the page of this index; `None` if there cannot be one.
+    /// Reads the header of the page of this index; `None` if it is not a valid one.
     pub(crate) fn read(page: &[u8], index: u64) -> Option<Self> {
         if u64_at(page, 0) != index {
             return None;
@@ -158,7 +158,7 @@ pub(crate) struct Element {
     pub flags: u32,
     /// A branch's page.
     pub child: u64,
-    /// Where its key begins, from the begin of the page.
+    /// Where its key begins, from the beginning of the page.
     pub key: usize,
     /// Where its key ends and its value begins.
     pub value: usize,
@@ -171,7 +171,7 @@ pub(crate) fn table_end(count: u16) -> usize {
     HEADER + usize::from(count) * HEADER
 }
 
-/// The elements of a page, of which the table at least is there.
+/// The elements of a page, of which at least the table is present.
 pub(crate) fn elements(page: &[u8], kind: PageKind, count: u16) -> impl Iterator<Item = Element> {
     (1..=usize::from(count)).map(move |number| {
         let at = number * HEADER;
@@ -180,7 +180,7 @@ pub(crate) fn elements(page: &[u8], kind: PageKind, count: u16) -> impl Iterator
             PageKind::Leaf => (first, 0, second, third, fourth),
             _ => (0, u64_at(page, at + 8), first, second, 0),
         };
-        // Four numbers of 32 bits do not overflow one of 64; a wasm address has 32.
+        // Four 32-bit numbers do not overflow a 64-bit one; a wasm address has 32 bits.
         let begin = (at as u64).saturating_add(position.into());
         let middle = begin.saturating_add(key.into());
         let end = middle.saturating_add(value.into());
@@ -189,18 +189,18 @@ pub(crate) fn elements(page: &[u8], kind: PageKind, count: u16) -> impl Iterator
     })
 }
 
-/// How the elements of a page lie.
+/// How the elements of a page are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// As bbolt writes them; they end here.
+    /// As bbolt writes them; the last one ends at this offset.
     Ordered(usize),
-    /// In a way that bbolt does not write them, but that can be read.
+    /// In a form that bbolt does not write, but that can be read.
     Unknown,
     /// Beyond the page.
     Broken,
 }
 
-/// Looks at the table of a page that owns `size` bytes, of which `page` is the first page.
+/// Checks the table of a page that owns `size` bytes, of which `page` is the first page.
 pub(crate) fn layout(page: &[u8], Header { kind, count, .. }: Header, size: u64) -> Layout {
     let mut expected = table_end(count);
     if expected as u64 > size {

@@ -6,7 +6,7 @@ use super::content::Content;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, packed(4))]
 pub struct Revision {
-    /// A hash of the key's name, which nobody can foresee.
+    /// A hash of the key's name, which cannot be predicted.
     pub name: u64,
     /// The number of the transaction.
     pub main: u64,
@@ -21,7 +21,7 @@ pub struct Revision {
 const TOMBSTONE: u32 = 1 << 31;
 const NEWEST: u32 = 1 << 30;
 
-/// A bucket key of a revision has this number of bytes, and one more for a tombstone.
+/// The size of the bucket key of a revision, in bytes; that of a tombstone has one more.
 pub(crate) const REVISION_KEY: usize = 17;
 
 impl Revision {
@@ -35,7 +35,7 @@ impl Revision {
         self.size & TOMBSTONE != 0
     }
 
-    /// Whether its key has no later one; known once [`mark_newest`](Self::mark_newest) was called.
+    /// Whether its key has no later one; known after [`mark_newest`](Self::mark_newest) was called.
     pub fn is_newest(&self) -> bool {
         self.size & NEWEST != 0
     }
@@ -45,7 +45,7 @@ impl Revision {
         self.size |= NEWEST;
     }
 
-    /// The row of a pair, or what the page is that holds it.
+    /// Makes the row of a pair. The error is the content of the page that has the pair.
     pub fn new(key: &[u8], name: u64, crc: u32, size: usize) -> Result<Self, Content> {
         let Some((main, sub, is_tombstone)) = revision_key(key) else {
             return Err(Content::Broken("a key is not a revision"));
@@ -70,7 +70,7 @@ impl Revision {
     }
 }
 
-/// What a bucket key says, where it is that of a revision.
+/// Reads a bucket key: main, sub, and whether it is a tombstone; `None` if it is not a revision.
 pub(crate) fn revision_key(key: &[u8]) -> Option<(u64, u64, bool)> {
     let number = |at: usize| key[at..at + 8].iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
     let is_tombstone = match key.len() {
@@ -81,17 +81,17 @@ pub(crate) fn revision_key(key: &[u8]) -> Option<(u64, u64, bool)> {
     (key[8] == b'_').then(|| (number(0), number(9), is_tombstone))
 }
 
-/// The name of a key, in the beginning of an encoded `mvccpb.KeyValue`.
+/// The name of a key, at the beginning of an encoded `mvccpb.KeyValue`.
 pub(crate) enum Name<'a> {
-    /// It is this.
+    /// The name is complete.
     Known(&'a [u8]),
-    /// It may end after these bytes.
+    /// The name may continue after these bytes.
     Beyond,
-    /// It has no value.
+    /// There is no name.
     None,
 }
 
-/// The name that `value` begins with: field 1, which etcd writes first.
+/// Reads the name that `value` begins with: field 1, which etcd writes first.
 pub(crate) fn name(value: &[u8]) -> Name<'_> {
     /// Field 1, bytes.
     const KEY: u8 = 0x0A;

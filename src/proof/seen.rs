@@ -1,6 +1,6 @@
-//! What is kept of the pages of a database: what a walk from the root may need.
+//! What is kept of the pages of a database for the walk from the root.
 //!
-//! Of a leaf of revisions a row for each, of any other page its bytes.
+//! For a leaf of revisions that is a row for each, for any other page its bytes.
 
 use super::Fault;
 use super::blocks::{Budget, Exhausted, Table, Texts};
@@ -9,20 +9,20 @@ use super::observer::{Observer, Wanted};
 use super::revision::{Name, Revision, name};
 use std::hash::{BuildHasher, RandomState};
 
-/// A page that may be one of the database.
+/// A page that may be part of the database.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate {
     /// Its index in the file.
     pub id: u64,
     /// The number of pages that it owns.
     pub span: u64,
-    /// What it is.
+    /// Its content.
     pub content: Content,
 }
 
-/// The candidates so far, and what every pair is shown to.
+/// The candidates so far, and the observer of every pair.
 pub struct Seen<O = ()> {
-    /// Sees every pair.
+    /// Receives every pair.
     pub observer: O,
     /// The memory that may still be taken.
     pub budget: Budget,
@@ -36,7 +36,7 @@ pub struct Seen<O = ()> {
 }
 
 impl<O: Observer> Seen<O> {
-    /// Adds a pair that is there in one piece, the first `key` bytes of which are its key.
+    /// Adds a pair that is present in one piece, the first `key` bytes of which are its key.
     /// The inner error says what is wrong with the page if this is not a revision.
     pub fn add(&mut self, pair: &[u8], key: usize) -> Result<Result<(), Content>, Exhausted> {
         let (key, value) = pair.split_at(key);
@@ -57,8 +57,8 @@ impl<O: Observer> Seen<O> {
         Ok(Ok(()))
     }
 
-    /// Adds the pairs of a bucket that lies within another page; returns the index of the
-    /// first one, and their number.
+    /// Adds the pairs of an inline bucket; returns the index of the first one, and their
+    /// number.
     pub fn inline(&mut self, pairs: &[[Vec<u8>; 2]]) -> Result<(u32, u16), Fault> {
         let first = self.next_revision()?;
         for [key, value] in pairs {
@@ -86,7 +86,7 @@ impl<O> Seen<O> {
         u32::try_from(self.revisions.count()).map_err(|_| Exhausted)
     }
 
-    /// The hash of a key's name, as it stands in [`Revision::name`].
+    /// The hash of a key's name, as in [`Revision::name`].
     pub fn hash(&self, name: &[u8]) -> u64 {
         self.names.hash_one(name)
     }

@@ -1,4 +1,4 @@
-//! A candidate of several pages, while its pages pass.
+//! A candidate of several pages, while its pages arrive.
 
 use super::blocks::{Exhausted, TEXT_MOST};
 use super::content::Content;
@@ -10,7 +10,7 @@ use super::seen::Seen;
 /// The longest beginning of a pair that is kept until the name of its key is known, in bytes.
 const HEAD_MOST: usize = 64 << 10;
 
-/// A candidate of several pages, as far as it has passed.
+/// A candidate of several pages, as far as it has arrived.
 pub(super) struct Spanning {
     /// Its index among the candidates.
     row: usize,
@@ -75,7 +75,7 @@ impl Spanning {
         Ok(())
     }
 
-    /// Adds what is kept of it to the others, at its end.
+    /// Ends it, and adds what is kept of it to the other candidates.
     pub(super) fn finish<O: Observer>(self, seen: &mut Seen<O>) -> Result<Content, Exhausted> {
         match self.kept {
             Kept::Bytes(bytes) => Ok(Content::Bytes(seen.texts.push(&mut seen.budget, &bytes)?)),
@@ -85,7 +85,7 @@ impl Spanning {
     }
 }
 
-/// The pairs of a leaf of revisions, as far as they have passed.
+/// The pairs of a leaf of revisions, as far as they have arrived.
 struct Pairs {
     /// The sizes of the keys and of the pairs that have not ended, the next one last.
     sizes: Vec<(usize, usize)>,
@@ -93,23 +93,23 @@ struct Pairs {
     /// The number of bytes to skip: the header and the table.
     skip: usize,
     next: Next,
-    /// The pairs that the observer wants, until all of the page is there.
+    /// The pairs that the observer requested, until all of the page has arrived.
     taken: Vec<Taken>,
 }
 
-/// The next pair to end.
+/// The pair that is being read.
 #[derive(Default)]
 struct Next {
-    /// The CRC-32C and the number of the bytes of it that came.
+    /// The CRC-32C and the number of its bytes that have arrived.
     crc: u32,
     came: usize,
-    /// Its bytes, until the name of its key is known, or all if they are wanted.
+    /// Its bytes until the name of its key is known, or all of them if they are requested.
     head: Vec<u8>,
-    /// The hash of that name, and what is wanted of the pair.
+    /// The hash of that name, and what is requested of the pair.
     named: Option<(u64, Wanted)>,
 }
 
-/// A pair that the observer wants.
+/// A pair that the observer requested.
 struct Taken {
     /// The index of its row among those of the page.
     row: usize,
@@ -135,7 +135,7 @@ impl Pairs {
         self.taken.iter().map(|taken| taken.bytes.len()).sum::<usize>() + next
     }
 
-    /// Takes the next bytes. The inner error says what the page is if these are not revisions.
+    /// Takes the next bytes. The inner error is the content of the page if these are not revisions.
     fn feed<O: Observer>(
         &mut self,
         bytes: &[u8],
@@ -160,7 +160,7 @@ impl Pairs {
         Ok(Ok(()))
     }
 
-    /// Makes a row of the pair that is there.
+    /// Makes a row of the pair that is complete.
     fn end_of_pair<O>(
         &mut self,
         (key, size): (usize, usize),
@@ -186,7 +186,7 @@ impl Pairs {
         Ok(Ok(()))
     }
 
-    /// Adds the rows to the others, and shows the observer what it wanted.
+    /// Adds the rows to the others, and passes to the observer what it requested.
     fn finish<O: Observer>(self, seen: &mut Seen<O>) -> Result<Content, Exhausted> {
         let first = seen.next_revision()?;
         for row in &self.rows {
@@ -226,7 +226,7 @@ impl Next {
                             wanted = Wanted::Name;
                         }
                         if wanted == Wanted::Value {
-                            // All at once: a vector that doubles takes thrice its size.
+                            // All at once: a vector that doubles takes three times its size.
                             let more = size - self.head.len();
                             self.head.try_reserve_exact(more).map_err(|_| Exhausted)?;
                         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const MEMORY: usize = 32 << 20;
 
-/// One of these.
+/// Returns one of these.
 fn one_of<T: Copy>(random: &mut fastrand::Rng, of: &[T]) -> T {
     of[random.usize(..of.len())]
 }
@@ -23,8 +23,8 @@ fn read(bytes: &[u8]) -> Result<Keyspace, Fault> {
     read_in(bytes, 32 << 10)
 }
 
-/// What a walk over the whole file at once finds: who is reachable, and what etcd's rules make
-/// of it. It has nothing in common with the reader but bbolt's layout.
+/// What a walk over the whole file at once finds: which pages are reachable, and the keys in them
+/// by etcd's rules. It has nothing in common with the reader except bbolt's layout.
 mod plain {
     use super::*;
 
@@ -44,7 +44,7 @@ mod plain {
         Some(bytes.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte)))
     }
 
-    /// The elements of a page: flags, key and value, or the child in their place.
+    /// The elements of a page: flags, key and value, or the child instead.
     type Elements = Vec<(u64, Vec<u8>, Vec<u8>)>;
 
     fn elements(page: &[u8], is_leaf: bool) -> Option<Elements> {
@@ -58,7 +58,7 @@ mod plain {
             } else {
                 (number(page, at + 8, 8)?, n(0)?, n(4)?, 0)
             };
-            // Where bbolt would not have written it, the reader need not read on.
+            // The reader may stop at a layout that bbolt would not have written.
             if at + position != end {
                 return None;
             }
@@ -147,7 +147,7 @@ mod plain {
         Some(Plain { buckets, live: walk.live })
     }
 
-    /// HashKV by etcd's own words (`mvcc/hash.go`, `key_index.go`).
+    /// HashKV as etcd computes it (`mvcc/hash.go`, `key_index.go`).
     pub(super) fn hash(pairs: &Pairs, compacted: u64) -> Option<u32> {
         let main = |key: &[u8]| u64::from_be_bytes(key[..8].try_into().expect("eight bytes"));
         let mut newest: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
@@ -181,7 +181,7 @@ mod plain {
     }
 }
 
-/// A cluster's life: writes, deletions, transactions, values of all sizes, compactions.
+/// A cluster's history: writes, deletions, transactions, values of all sizes, compactions.
 fn life(random: &mut fastrand::Rng) -> Database {
     let mut database = Database::etcd();
     database.page_size = one_of(random, &[512, 4096, 4096, 16384]);
@@ -270,7 +270,7 @@ fn a_changed_byte_never_makes_a_walk_find_what_is_not_there() {
                 0 => changed[at] ^= 1 << random.u8(..8),
                 1 => changed[at] = random.u8(..),
                 2 => {
-                    // Near the begin of a page, where its structure is.
+                    // Near the beginning of a page, where its structure is.
                     let at = at / 512 * 512 + random.usize(..48);
                     changed[at] = random.u8(..);
                 }
@@ -299,10 +299,10 @@ fn a_changed_byte_never_makes_a_walk_find_what_is_not_there() {
     assert!(read_as.iter().all(|times| *times > 0), "{read_as:?}");
 }
 
-/// A user who may write a value may write what looks like pages, each of which claims all that
+/// A user can write a value that looks like pages, each of which claims to own all that
 /// follows.
 #[test]
-fn values_that_look_like_pages_count_as_what_they_are() {
+fn values_that_look_like_pages_count_as_values() {
     for overflow in [0, 1, 40, 300] {
         let mut database = Database::etcd();
         let stale = databases::key_value(b"stolen", 9, b"never written");
@@ -333,7 +333,8 @@ fn values_that_look_like_pages_count_as_what_they_are() {
     }
 }
 
-/// A member that is compacted further than the snapshot hashes less; the snapshot has all of it.
+/// A member that is compacted further than the snapshot hashes fewer revisions; the snapshot has
+/// all of them.
 #[test]
 fn the_hash_of_a_member_that_compacted_later_is_computed_from_the_same_bytes() {
     let mut database = Database::etcd();
@@ -382,7 +383,7 @@ fn a_server_cannot_fill_the_memory_through_the_pages() {
 }
 
 #[test]
-fn what_is_not_etcds_or_contradicts_itself_says_why() {
+fn a_foreign_or_inconsistent_database_is_refused_with_the_reason() {
     let change = |at: usize, byte: u8| {
         let mut bytes = Database { page_size: 512, ..Database::etcd() }.bytes();
         bytes[at] = byte;

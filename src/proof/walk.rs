@@ -15,23 +15,23 @@ pub(crate) enum Leaf<'a> {
     Bytes(Elements<'a>),
 }
 
-/// The elements of a page, of which the bytes may end before the last one.
+/// The elements of a page, whose bytes may end before the last element.
 #[derive(Clone, Copy)]
 pub(crate) struct Elements<'a> {
     bytes: &'a [u8],
     header: Header,
 }
 
-/// The longest key of a bucket: more is not kept of it (`MaxKeySize`).
+/// A key of a bucket, at most as long as bbolt permits (`MaxKeySize`): more is not kept.
 type Key<'a> = &'a [u8];
 
 impl<'a> Elements<'a> {
-    /// Reads the elements of the page of this index, whose table at least is there.
+    /// Reads the elements of the page of this index, of which at least the table is present.
     fn read(bytes: &'a [u8], id: u64) -> Option<Self> {
         Header::read(bytes, id).map(|header| Self { bytes, header })
     }
 
-    /// The page that a bucket's value holds: all of it, or `None`.
+    /// Reads the page in an inline bucket's value; `None` if it is not complete.
     pub(crate) fn inline(bytes: &'a [u8]) -> Option<Self> {
         let header = bytes.get(..page::HEADER).and_then(|_| Header::read(bytes, 0))?;
         let size = bytes.len() as u64;
@@ -62,15 +62,15 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// A branch on the way down.
+/// A branch on the path down.
 struct Branch<'a> {
     elements: Elements<'a>,
     next: usize,
-    /// No key of it may reach this one.
+    /// All of its keys must be less than this one.
     below: Option<Key<'a>>,
 }
 
-/// The walk.
+/// The state of the walk.
 pub(crate) struct Walk<'a, O> {
     seen: &'a Seen<O>,
     /// A bit for each page that was reached.
@@ -124,7 +124,7 @@ impl<'a, O> Walk<'a, O> {
         mut leaf: impl FnMut(Leaf<'a>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut branches: Vec<Branch<'a>> = Vec::new();
-        // The end of the leaf before, which the next one must begin after.
+        // The last key of the previous leaf; the next leaf must begin after it.
         let mut last: Option<KeyOf<'a>> = None;
         let mut next = Some((root, None, None));
         while let Some((id, from, below)) = next.take() {
@@ -189,7 +189,7 @@ impl<'a, O> Walk<'a, O> {
     }
 }
 
-/// A key, as it is kept.
+/// A key, in the form in which it is kept.
 #[derive(Clone, Copy)]
 enum KeyOf<'a> {
     Bytes(&'a [u8]),
@@ -205,7 +205,7 @@ impl KeyOf<'_> {
     }
 }
 
-/// Takes the next key of a tree, which must lie where its branches say.
+/// Takes the next key of a tree, which must be in the range that its branches state.
 fn follow<'a>(
     id: u64,
     last: &mut Option<KeyOf<'a>>,

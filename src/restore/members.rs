@@ -1,7 +1,7 @@
-//! Which members the new cluster has, under which names and addresses.
+//! The members of the new cluster, with their names and addresses.
 //!
-//! A restored cluster may name its members as it likes. So a name is kept only if it
-//! is plain and nobody else has it; a URL only if it has the one form that etcd takes
+//! The names of the members of a restored cluster are arbitrary. So a name is kept only if
+//! it is plain and unique; a URL only if it has the one form that etcd accepts
 //! (`client/pkg/types/urls.go`) and nothing else in it.
 
 use super::code;
@@ -28,11 +28,11 @@ pub(super) struct Voter {
     pub(super) listen_client: String,
 }
 
-/// The members of the new cluster, and what is to be said of the old ones.
+/// The members of the new cluster, and remarks about the old ones.
 pub(super) struct Members {
     pub(super) voters: Vec<Voter>,
     pub(super) remarks: Vec<String>,
-    /// The address that stands for all of a host's.
+    /// The wildcard address, for all addresses of a host.
     pub(super) wildcard: &'static str,
 }
 
@@ -65,7 +65,7 @@ impl Members {
             })
             .collect();
         if are_kubeadms(&voters) {
-            // Its API server and its probes reach it there.
+            // The API server and the probes of the host use this address.
             for voter in &mut voters {
                 voter.listen_client.insert_str(0, "https://127.0.0.1:2379,");
             }
@@ -74,9 +74,9 @@ impl Members {
     }
 }
 
-/// Whether these look as kubeadm sets members up: each has one peer URL, `https` at
+/// Whether these look like members that kubeadm sets up: each has one peer URL, `https` at
 /// an address and port 2380, and one client URL, `https` at the same address and port
-/// 2379. The address is no loopback.
+/// 2379. The address is not a loopback address.
 pub(super) fn are_kubeadms(voters: &[Voter]) -> bool {
     let is = |voter: &Voter| {
         let (Some(peer), Some(client)) =
@@ -100,7 +100,7 @@ pub(super) fn initial_cluster(voters: &[Voter]) -> String {
     pairs.collect::<Vec<_>>().join(",")
 }
 
-/// A voter that can be restored; its name is not settled yet.
+/// A voter that can be restored; its name is not decided yet.
 struct Kept<'a> {
     reported: &'a Reported,
     peers: Vec<Url>,
@@ -156,7 +156,7 @@ fn described(member: &Reported) -> String {
     }
 }
 
-/// No two members of a cluster have a peer URL in common.
+/// Removes members that share a peer URL with another one: in a cluster each is unique.
 fn without_doubles<'a>(kept: Vec<Kept<'a>>, remarks: &mut Vec<String>) -> Vec<Kept<'a>> {
     let mut single: Vec<Kept<'a>> = Vec::new();
     for member in kept {
@@ -173,7 +173,7 @@ fn without_doubles<'a>(kept: Vec<Kept<'a>>, remarks: &mut Vec<String>) -> Vec<Ke
     single
 }
 
-/// A plain name for each, and no name twice.
+/// Returns a plain and unique name for each.
 fn names(kept: &[Kept], remarks: &mut Vec<String>) -> Vec<String> {
     let has = |name: &str| kept.iter().filter(|member| member.reported.name == name).count();
     let keeps = |name: &str| is_plain(name) && has(name) == 1;
@@ -208,7 +208,7 @@ fn is_plain(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('-')
 }
 
-/// A URL of the form that etcd takes: a scheme, a host and a port, and no more.
+/// A URL of the form that etcd accepts: a scheme, a host and a port, and no more.
 #[derive(Debug, PartialEq)]
 struct Url {
     text: String,
@@ -241,7 +241,7 @@ impl Url {
         self.host.trim_matches(['[', ']']).parse().ok()
     }
 
-    /// The address that etcd binds for it; none if it would not bind it.
+    /// The address that etcd binds for it; `None` if it would not bind it.
     fn binds(&self) -> Option<IpAddr> {
         match self.ip() {
             None if self.host == "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
@@ -258,8 +258,9 @@ fn joined(urls: &[Url]) -> String {
     urls.iter().map(|url| url.text.as_str()).collect::<Vec<_>>().join(",")
 }
 
-/// Where a member with these URLs listens. etcd binds addresses and `localhost`, no
-/// names; for a port that has a name the host's every address is bound, once.
+/// The URLs on which a member with these URLs listens. etcd binds addresses and
+/// `localhost`, but not names; for a URL with a name, all addresses of the host are
+/// bound at its port, once.
 fn listen(urls: &[Url], wildcard: &str) -> String {
     let (mut bound, mut listen) = (Vec::new(), Vec::new());
     for url in urls {
@@ -284,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_only_in_the_form_that_etcd_takes() {
+    fn urls_are_accepted_only_in_the_form_that_etcd_accepts() {
         for text in [
             "http://10.0.0.1:2380",
             "https://m1.example_x:1",
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listened_at_can_be_bound() {
+    fn listen_addresses_can_be_bound() {
         for (urls, wildcard, expected) in [
             (&["http://10.0.0.1:2380"][..], "0.0.0.0", "http://10.0.0.1:2380"),
             (&["http://m1:2380"], "0.0.0.0", "http://0.0.0.0:2380"),

@@ -1,15 +1,15 @@
-//! `RESTORE.md`: the steps that bring this cluster back.
+//! `RESTORE.md`: the steps that restore this cluster.
 //!
 //! | module | its one job |
 //! | --- | --- |
 //! | `RESTORE.md` | the text, a template |
-//! | [`members`] | which members the new cluster has, under which names and addresses |
-//! | this one | what else the text says, from what is known of the snapshot |
+//! | [`members`] | the members of the new cluster, with their names and addresses |
+//! | this one | the other parts of the text, from what is known of the snapshot |
 //!
-//! The blocks run as printed; tests run them. What varies between machines is a
-//! shell variable with a default. Everything that came from the cluster is either of
-//! a form that means nothing to a shell, to etcd's flags or to Markdown, or it is
-//! quoted in the text as code and stands in no block.
+//! The code blocks run as printed; tests run them. What varies between machines is a
+//! shell variable with a default. Text from the cluster either has a form without
+//! special meaning to a shell, to etcd's flags or to Markdown, or it is
+//! quoted in the text as code and is not in any block.
 
 mod members;
 
@@ -18,10 +18,10 @@ use crate::manifest::Manifest;
 use askama::Template;
 use members::{Members, Voter};
 
-/// What etcd takes where no quota is given (`server/storage/quota.go`).
+/// etcd's default quota, in bytes (`server/storage/quota.go`).
 const DEFAULT_QUOTA: u64 = 2 << 30;
 
-/// From this size on the default quota leaves too little room.
+/// From this size on, in bytes, the default quota leaves too little room.
 const LARGE: u64 = 3 << 29;
 
 /// The guide for a snapshot.
@@ -53,7 +53,7 @@ pub(crate) fn guide(manifest: &Manifest) -> String {
     known.guide()
 }
 
-/// What the comparison with the members gave, as a sentence.
+/// The result of the comparison with the members, as a sentence.
 fn proof(outcome: &str, reason: Option<&str>) -> String {
     match (outcome, reason) {
         ("proven", _) => "A majority of the voting members held the same keys.".into(),
@@ -70,7 +70,7 @@ fn proof(outcome: &str, reason: Option<&str>) -> String {
     }
 }
 
-/// What the guide is made from.
+/// The facts from which the guide is made.
 struct Known<'a> {
     endpoint: &'a str,
     created_at: &'a str,
@@ -82,11 +82,11 @@ struct Known<'a> {
     bytes: u64,
     sha256: &'a str,
     members: Option<Vec<members::Reported>>,
-    /// Member, zero for the whole cluster, and name.
+    /// The member of each, zero for the whole cluster, and its name.
     alarms: Vec<(u64, String)>,
     auth: Option<bool>,
     quota: Option<u64>,
-    /// How far it is proven: a sentence.
+    /// To what extent it is proven: a sentence.
     proof: String,
     warnings: &'a [String],
 }
@@ -145,7 +145,7 @@ impl Known<'_> {
     }
 }
 
-/// What the template fills in.
+/// The fields of the template.
 #[derive(Template)]
 #[template(path = "restore/RESTORE.md", escape = "none")]
 struct Page<'a> {
@@ -165,12 +165,12 @@ struct Page<'a> {
     warnings: Vec<String>,
     nospace: bool,
     corrupt: bool,
-    /// The members of the new cluster; none if the list is not known.
+    /// The members of the new cluster; empty if the list is not known.
     members: Vec<Voter>,
     why_unknown: &'a str,
     remarks: Vec<String>,
     several: bool,
-    /// Whether they look as kubeadm sets them up.
+    /// Whether they look like members that kubeadm sets up.
     kubeadm: bool,
     /// Whether they may be static pods.
     static_pods: bool,
@@ -183,10 +183,10 @@ struct Page<'a> {
     scheme_client: &'a str,
 }
 
-/// The quota to start with; none if etcd's default will do.
+/// The quota to start with; `None` if etcd's default is sufficient.
 fn quota(dump: u64, reported: Option<u64>) -> Option<u64> {
     match reported {
-        // A full database needs room to be cleaned up in.
+        // A full database needs room for its cleanup.
         Some(quota) if dump < quota / 8 * 7 => {
             (quota != DEFAULT_QUOTA || dump > LARGE).then_some(quota)
         }
@@ -206,7 +206,7 @@ fn is_a_version(text: &str) -> bool {
     !version_or_none(text).is_empty()
 }
 
-/// A text of any origin as code: short, on one line, and nothing that ends it.
+/// Quotes a text of any origin as code: short, on one line, and without anything that ends it.
 fn code(text: &str) -> String {
     const MOST: usize = 200;
     let plain = |c: char| (c.is_ascii_graphic() || c == ' ') && !"`|".contains(c);

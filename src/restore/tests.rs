@@ -1,4 +1,4 @@
-//! The guide for each kind of cluster, beside the one that was read and found right:
+//! The guide for each kind of cluster, compared with a reviewed one:
 //! `UPDATE_GOLDEN=1 cargo test --lib restore` writes these files again.
 
 use super::members::Reported;
@@ -34,7 +34,7 @@ fn member(id: u64, name: &str, peer: &str, client: &str) -> Reported {
     }
 }
 
-/// The three of a cluster, each by its host.
+/// The three members of a cluster, each with its host.
 fn three(names: [&str; 3], hosts: [&str; 3], scheme: &str) -> Option<Vec<Reported>> {
     let member = |(index, (name, host)): (usize, (&str, &str))| {
         let url = |port| format!("{scheme}://{host}:{port}");
@@ -63,9 +63,9 @@ fn odd() -> Known<'static> {
         Reported { client_urls: Vec::new(), ..plain(6, "") },
         member(7, "elsewhere", "http://10.0.0.7:2380,x=http://10.6.6.6:2380", ""),
         member(8, "copy", "http://10.0.0.1:2380", ""),
-        // The name that the first would get.
+        // The name that the first one would get.
         plain(9, "member-1"),
-        // A word of the shell's.
+        // A reserved word of the shell.
         plain(10, "esac"),
     ];
     Known { version: "3.4.23`$(id)`", members: Some(members), quota: None, ..known() }
@@ -91,7 +91,7 @@ fn assert_golden(name: &str, known: &Known) {
     assert_sound(&page);
 }
 
-/// Fails unless the page is plain lines and its blocks are what a shell can read.
+/// Fails unless the page consists of plain lines and a shell can parse its blocks.
 #[track_caller]
 fn assert_sound(page: &str) {
     assert!(!page.contains("\n\n\n"), "an empty line too many:\n{page}");
@@ -118,7 +118,7 @@ fn three_members_with_names_and_tls() {
 }
 
 #[test]
-fn kubeadms_control_planes() {
+fn the_control_planes_of_kubeadm() {
     assert_golden("kubeadm", &kubeadm());
 }
 
@@ -146,7 +146,7 @@ fn a_large_database_with_alarms() {
 }
 
 #[test]
-fn text_of_the_cluster_stands_in_no_block_and_ends_no_line() {
+fn text_of_the_cluster_is_not_in_a_block_and_does_not_end_a_line() {
     let page = odd().guide();
     assert!(!page.contains("\n# evil") && !page.contains('\u{202e}'));
     for block in blocks(&page) {
@@ -167,7 +167,7 @@ fn every_member_is_either_printed_or_named_as_left_out() {
 }
 
 #[test]
-fn the_page_grows_with_the_members_and_no_faster() {
+fn the_page_grows_only_linearly_with_the_members() {
     let page = |size: u64| {
         let url = |id, port| format!("https://a-name-of-some-length-{id}.example:{port}");
         let list =
@@ -181,7 +181,7 @@ fn the_page_grows_with_the_members_and_no_faster() {
 }
 
 #[test]
-fn the_kubeadm_steps_are_there_only_where_they_can_apply() {
+fn the_kubeadm_steps_are_there_only_if_they_can_apply() {
     let has_them = |members| {
         let page = Known { members, ..known() }.guide();
         page.contains("### Kubernetes static pods")

@@ -1,4 +1,4 @@
-//! Which member is used: the best one, or the next.
+//! The choice of the member: the best one, or the next.
 
 use super::{Chosen, Session};
 use crate::error::{Error, Result};
@@ -7,8 +7,8 @@ use crate::net::Network;
 use plakar_connector::Authority;
 
 impl<N: Network> Session<N> {
-    /// The best candidate that accepts the login and says who it is. Whatever else it
-    /// refuses does not prevent a backup.
+    /// Chooses the best candidate that accepts the login and can be identified. Other
+    /// refusals do not prevent a backup.
     pub(crate) fn choose(&mut self) -> Result<Chosen> {
         while let Some(candidate) = self.survey.candidates.pop_front() {
             let choice = member::choice(&candidate, &self.survey.candidates);
@@ -24,8 +24,8 @@ impl<N: Network> Session<N> {
         Err(self.survey.none_left())
     }
 
-    /// Warns of the endpoints that the probe ruled out: what the user named is not used, and
-    /// its member is not compared.
+    /// Warns of the endpoints that the probe ruled out: the user named them, but they are not
+    /// used, and their members are not compared.
     fn warn_of_unused(&mut self) {
         let unreported = self.survey.rejected.iter().skip(self.survey.reported);
         for Rejected { endpoint, error } in unreported {
@@ -34,8 +34,8 @@ impl<N: Network> Session<N> {
         self.survey.reported = self.survey.rejected.len();
     }
 
-    /// Leaves a member for the next one, or ends the run if all members would return
-    /// the same.
+    /// Rejects a member in favor of the next one, or ends the run if all members would
+    /// respond in the same way.
     pub(super) fn reject(&mut self, endpoint: Authority, error: Error) -> Result<()> {
         if error.is_of_all_members() {
             return Err(error);

@@ -1,4 +1,4 @@
-//! What is known of the chosen member, and what rules it out.
+//! The facts about the chosen member, and what rules it out.
 
 use super::probe::Survey;
 use crate::error::{Result, Stage};
@@ -19,16 +19,16 @@ pub(crate) struct Chosen {
     pub version: String,
     /// All members; `None` if it does not report them.
     pub members: Option<Vec<Member>>,
-    /// What an operator must know.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
-    /// What its statuses list, before the snapshot and after it.
+    /// The alarms and errors in its statuses, before the snapshot and after it.
     pub troubles: Troubles,
-    /// Who it is.
+    /// Its identity.
     pub identity: Identity,
 }
 
 impl Chosen {
-    /// A member of which only what all endpoints report of the cluster is known.
+    /// A member of which nothing is known yet except what all endpoints report of the cluster.
     pub(super) fn new(
         candidate: Candidate,
         choice: String,
@@ -52,8 +52,8 @@ impl Chosen {
         self.members.as_ref()?.iter().find(|member| member.id == id)
     }
 
-    /// Takes in statuses that were asked for at one time, each with the connection
-    /// that it came over. Every status is judged here and by the same rules, before
+    /// Adds statuses that were requested at one time, each with the connection
+    /// on which it arrived. Every status is checked here and by the same rules, before
     /// the snapshot and after it.
     pub(crate) fn add_statuses(
         &mut self,
@@ -85,7 +85,7 @@ impl Chosen {
         }
     }
 
-    /// Takes in what the pages of the snapshot say of the member that sent it.
+    /// Adds what the pages of the snapshot contain about the member that sent it.
     pub(crate) fn add_pages(&mut self, found: &Found, warn: impl Fn(&str)) -> Result<()> {
         for alarm in &found.alarms {
             self.warn(member::warning(alarm), &warn);
@@ -97,13 +97,13 @@ impl Chosen {
         }
     }
 
-    /// Takes in the member list, which came over this connection.
+    /// Adds the member list, which arrived on this connection.
     pub(crate) fn add_members(&mut self, list: MemberList, connection: Option<&str>) -> Result<()> {
         let header = list.header.unwrap_or_default();
         let reported = self.identity.add(header, connection);
         reported.map_err(|error| error.at(&self.candidate.endpoint, Stage::Probe))?;
         match header.member_id {
-            // Every etcd says who responds. Its proxy lists itself as the one member.
+            // Every etcd reports its member id. `grpc-proxy` lists itself as the only member.
             0 => self.identity.hide("an `etcd grpc-proxy` is in between"),
             _ => self.members = Some(list.members),
         }
@@ -111,10 +111,10 @@ impl Chosen {
     }
 
     /// Adds what the snapshot shows of its sender, which may be another member
-    /// than the one that was asked who it is. `after_status` is the one after it.
+    /// than the one that was identified. `after_status` is the status after the snapshot.
     pub(crate) fn add_snapshot(&mut self, sent: &Sent, after_status: Option<&Status>) {
-        // A proxy may lead each call to another member, and do so by the call's name or
-        // by weights, which no number of statuses shows for sure.
+        // A proxy may pass each call to another member, by the call's name or
+        // by weights, which no number of statuses detects for certain.
         let is_alone = self.members.as_ref().is_some_and(|members| members.len() == 1);
         if sent.is_proxied && !is_alone {
             self.identity.hide("an HTTP proxy is in between, which may lead to several members");
@@ -122,8 +122,8 @@ impl Chosen {
         let size =
             |status: Option<&Status>| status.map_or(0, |s| u64::try_from(s.db_size).unwrap_or(0));
         let (before, after) = (size(self.candidate.status.as_ref()), size(after_status));
-        // A database grows, or is made smaller by a defragmentation, which waits for the
-        // end of a snapshot. Zero is not reported.
+        // A database grows, or a defragmentation makes it smaller, which waits for the
+        // end of a snapshot. Zero means that the size was not reported.
         let was_defragmented = after != 0 && after < before;
         let fits =
             |sent: u64| was_defragmented || (before <= sent && (after == 0 || sent <= after));
@@ -134,14 +134,14 @@ impl Chosen {
         }
         let revision = |status: Option<&Status>| status.map_or(0, |s| s.header().revision);
         let (before, after) = (revision(self.candidate.status.as_ref()), revision(after_status));
-        // Zero is not reported. A member's revision never goes back.
+        // Zero means that it was not reported. A member's revision never decreases.
         if sent.revision.is_some_and(|sent| sent < before || (after != 0 && sent > after)) {
             self.identity.hide("the snapshot has a revision that this member did not have");
         }
         self.identity.sent_over(sent.connection.as_deref());
     }
 
-    /// Warns of something, once.
+    /// Adds and reports a warning, unless it is known already.
     pub(crate) fn warn(&mut self, warning: String, warn: impl Fn(&str)) {
         if !self.warnings.contains(&warning) {
             warn(&format!("`{}`: {warning}", self.candidate.endpoint));

@@ -1,4 +1,4 @@
-//! The snapshot of a member, started.
+//! The start of a member's snapshot.
 
 use super::{Chosen, Session};
 use crate::error::{Result, Stage};
@@ -16,17 +16,17 @@ type Opened<B> = (SnapshotStream<B>, Option<Vec<u8>>);
 
 /// A snapshot that has started.
 pub(crate) struct Download<B> {
-    /// The member that sends it, as far as is known.
+    /// The member that sends it, as far as it is known.
     pub chosen: Chosen,
     /// The rest of it.
     pub stream: SnapshotStream<B>,
-    /// Its first bytes; `None` if it is at its verified end already.
+    /// Its first bytes; `None` if it has already reached its verified end.
     pub first: Option<Vec<u8>>,
 }
 
 impl<N: Network> Session<N> {
     /// Starts the snapshot of the `chosen` member, or of the best one, and reads up to
-    /// `max` of its first bytes. Moves on to the next member as long as there were none.
+    /// `max` of its first bytes. Tries the next member if none arrive.
     pub(crate) fn download(
         &mut self,
         mut chosen: Option<Chosen>,
@@ -59,7 +59,7 @@ impl<N: Network> Session<N> {
         })
     }
 
-    /// Asks for the snapshot; returns the stream with its first bytes, or the refusal.
+    /// Requests the snapshot; returns the stream with its first bytes, or the refusal.
     fn request_snapshot(
         &self,
         Candidate { endpoint, transport, token, .. }: &Candidate,

@@ -1,4 +1,4 @@
-//! The members' HashKV, compared with what the bytes of a snapshot give.
+//! The members' HashKV, compared with the hash of a snapshot's bytes.
 
 use super::{Chosen, Session};
 use crate::error::{Error, Result, Stage};
@@ -15,20 +15,20 @@ use std::time::{Duration, Instant};
 /// gigabyte takes ten seconds.
 const HASHING: Duration = Duration::from_secs(30);
 
-/// The largest database, in bytes, for which a leader is asked where that is not required. A
-/// member takes no writes while it hashes: some 100 ms for half a gigabyte, of all who write
-/// through the leader, and of nobody else's where it is a follower.
+/// The largest database, in bytes, for which a leader is asked if that is not required. A
+/// member accepts no writes while it hashes: about 100 ms for half a gigabyte. That delays
+/// all writes through it if it is the leader, and no other client's if it is a follower.
 const LEADER_MOST: u64 = 64 << 20;
 
-/// How long a member may take to reach the snapshot's revision, and how long it is let alone
-/// between two questions.
+/// How long a member may take to reach the snapshot's revision, and how long to wait between
+/// two requests.
 const CATCHING_UP: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(200);
 
 impl<N: Network> Session<N> {
     /// Asks all members that responded for their HashKV at the revision of these keys: the
     /// sender first, then one after the other, the leader last. Each reads all its keys for
-    /// that, so no two do it at a time.
+    /// that, so they are not asked at the same time.
     pub(crate) fn compare(&self, chosen: &mut Chosen, keyspace: &Keyspace) -> Vec<Vote> {
         let mut votes = vec![self.vote(&mut chosen.candidate, keyspace)];
         let mut others: Vec<Candidate> = self.survey.candidates.iter().cloned().collect();
@@ -83,7 +83,7 @@ impl<N: Network> Session<N> {
         loop {
             let can_wait = since.elapsed() + PAUSE < CATCHING_UP.min(self.deadline.left());
             let refusal = match self.ask_hash_kv(candidate, found.revision).map_err(not_asked)? {
-                // It has the revision, and not yet the compaction that came after it.
+                // It has the revision, but not yet the compaction that came after it.
                 Ok(reported) if compacted(&reported) < found.compact_revision && can_wait => {
                     std::thread::sleep(PAUSE);
                     continue;
@@ -144,13 +144,13 @@ impl<N: Network> Session<N> {
 /// The revision that a member is compacted at; -1 if it never was.
 fn compacted(reported: &HashKv) -> i64 {
     match reported.compact_revision {
-        // What a response leaves out is zero, and no revision.
+        // Zero is not a revision: the response left it out.
         0 => -1,
         compacted => compacted,
     }
 }
 
-/// What a response says of the bytes.
+/// Compares a response with the bytes.
 fn verdict(reported: &HashKv, keyspace: &Keyspace) -> Verdict {
     let revision = keyspace.found.revision;
     let compacted = compacted(reported);
@@ -169,7 +169,7 @@ fn verdict(reported: &HashKv, keyspace: &Keyspace) -> Verdict {
     if keyspace.hash(compacted.max(keyspace.found.compact_revision)) == reported.hash {
         Verdict::Agrees
     } else if is_behind {
-        // It may return a hash that it computed before it removed what the snapshot lacks.
+        // It may return a hash computed before it removed what the snapshot does not have.
         Verdict::NotComparable(
             "its hash covers revisions that the compaction of the snapshot has removed".into(),
         )

@@ -1,4 +1,4 @@
-//! Who the chosen member is: it is asked before the snapshot, and again after it.
+//! The identity of the chosen member: it is asked before the snapshot, and again after it.
 
 use super::probe::{Probe, ProbeError};
 use super::{Chosen, Session};
@@ -11,25 +11,25 @@ use crate::net::Network;
 use crate::snapshot::stream::Sent;
 use plakar_connector::ErrorKind;
 
-/// How often a member is asked who it is before the snapshot, and again after it,
-/// beyond the first time. A proxy that spreads the calls of one connection over
-/// several members is detected by that. A proxy with weights needs this many:
-/// where one call in eleven goes elsewhere, 18 statuses all came from one member, and
-/// the snapshot from another, in one backup of thirty. A status costs a member some
+/// How often a member is asked for its status before the snapshot, and again after it,
+/// beyond the first time. This detects a proxy that spreads the calls of one
+/// connection over several members. A proxy with weights needs this many: if one call
+/// in eleven goes elsewhere, 18 statuses all came from one member, and the snapshot
+/// from another, in one backup of sixty. A status costs a member a few
 /// microseconds.
 pub(super) const fn again(transport: Transport) -> usize {
     match transport {
         Transport::Grpc => 64,
-        // One goes after the other.
+        // They are sent one after the other.
         Transport::Gateway => 24,
     }
 }
 
-/// How many statuses one connection carries at once, well below what a host allows.
+/// How many statuses are requested at once on one connection, well below what a host allows.
 const AT_ONCE: usize = 16;
 
 impl<N: Network> Session<N> {
-    /// Asks a member about the cluster, and often enough who it is.
+    /// Asks a member about the cluster, and often enough for its status.
     pub(super) fn identify(&self, candidate: Candidate, choice: String) -> Result<Chosen> {
         let Candidate { endpoint, transport, .. } = &candidate;
         let timeouts = self.probe_timeouts();
@@ -40,7 +40,7 @@ impl<N: Network> Session<N> {
         if version.is_empty() {
             requests.push(gateway::version_request(endpoint, timeouts));
         }
-        // What is refused here is no obstacle to a backup.
+        // A refusal here does not prevent a backup.
         let mut responses = self.exchange(requests).into_iter().map(std::result::Result::ok);
         let list = responses.next().flatten().and_then(|response| {
             match transport.unary::<MemberList>(&response) {
@@ -83,10 +83,10 @@ impl<N: Network> Session<N> {
         Ok(chosen)
     }
 
-    /// The member's status once more, after the snapshot that was `sent`; `None` if
-    /// it does not report it. Its token may have died meanwhile, which a login mends. An
-    /// error where another member responds at this endpoint now, or where the snapshot
-    /// must not be believed.
+    /// Requests the member's status again, after the snapshot that was `sent`; `None` if
+    /// it does not report it. Its token may have expired meanwhile, which a new login fixes.
+    /// Fails if another member responds at this endpoint now, or if the snapshot
+    /// must not be trusted.
     pub(crate) fn status_after(&self, chosen: &mut Chosen, sent: &Sent) -> Result<Option<Status>> {
         let asked = Probe::of(&chosen.candidate);
         let (asked, outcome) = self.probe_with_login(self.probe(vec![asked])).remove(0);
@@ -116,12 +116,12 @@ impl<N: Network> Session<N> {
         Ok(after)
     }
 
-    /// Asks the chosen member several times who it is: see [`again`].
+    /// Asks the chosen member several times for its status: see [`again`].
     fn ask_again(&self, chosen: &mut Chosen) -> Result<()> {
         let transport = chosen.candidate.transport;
         let at_once = match transport {
             Transport::Grpc => AT_ONCE,
-            // A second request at a time would make a second connection.
+            // A second concurrent request would open a second connection.
             Transport::Gateway => 1,
         };
         for _ in 0..again(transport) / at_once {

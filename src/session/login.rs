@@ -10,7 +10,7 @@ use crate::net::Network;
 use crate::options::Credentials;
 
 impl<N: Network> Session<N> {
-    /// The candidate with a token, where a login was given and authentication is on.
+    /// Returns the candidate, with a token if a login was given and authentication is on.
     pub(super) fn authenticate(&self, mut candidate: Candidate) -> Result<Candidate> {
         let Some(credentials) = &self.options.credentials else {
             return Ok(candidate);

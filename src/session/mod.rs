@@ -1,18 +1,18 @@
-//! The conversation with a cluster: who is there, which member is used, and the stream.
+//! The session with a cluster: which members respond, which one is used, and its stream.
 //!
-//! A session stays with one member. It moves to the next one only as long as nothing
-//! of a snapshot was returned, and it keeps the reason for every endpoint that it left.
-//! A token never goes to another endpoint.
+//! A session uses one member. It moves to the next one only if nothing of a
+//! snapshot was returned yet, and it keeps the reason for every endpoint that it left.
+//! A token is never sent to another endpoint.
 //!
 //! | module | its one job |
 //! | --- | --- |
-//! | [`probe`] | asks every endpoint who it is, over gRPC or the gateway |
+//! | [`probe`] | asks every endpoint for its status, over gRPC or the gateway |
 //! | [`login`] | exchanges a name and a password for a token, endpoint by endpoint |
-//! | [`choice`] | takes the best member, and moves on to the next one |
-//! | [`identify`] | asks the chosen member who it is, before the snapshot and after it |
+//! | [`choice`] | chooses the best member, and moves on to the next one |
+//! | [`identify`] | identifies the chosen member, before the snapshot and after it |
 //! | [`download`] | starts the snapshot of a member |
 //! | [`hashes`] | compares the snapshot with what every member holds |
-//! | [`chosen`] | what is known of the chosen member, and what rules it out |
+//! | [`chosen`] | the facts about the chosen member, and what rules it out |
 
 mod choice;
 mod chosen;
@@ -33,14 +33,14 @@ use crate::options::Options;
 use probe::Survey;
 use std::time::Duration;
 
-/// What an exchange may take beyond each of its limits.
+/// The time that an exchange may take beyond each of its limits.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// One run against one cluster.
 pub(crate) struct Session<N> {
     network: N,
     options: Options,
-    /// Takes a line for people.
+    /// Reports a line to people.
     warn: fn(&str),
     deadline: Deadline,
     survey: Survey,
@@ -58,7 +58,7 @@ impl<N: Network> Session<N> {
         (self.warn)(line);
     }
 
-    /// What the user asked for.
+    /// The user's options.
     pub(crate) fn options(&self) -> &Options {
         &self.options
     }
@@ -68,9 +68,9 @@ impl<N: Network> Session<N> {
         &self.survey.rejected
     }
 
-    /// Whether a backup would start now: starts a snapshot, and cancels it at its first
-    /// bytes. Nothing less shows it: etcd returns its status to users that may not take
-    /// a snapshot.
+    /// Checks that a backup would start now: starts a snapshot, and cancels it at its first
+    /// bytes. A status is not enough: etcd also returns it to users without permission to
+    /// take a snapshot.
     pub(crate) fn ping(mut self) -> Result<()> {
         self.probe_all()?;
         let Download { mut chosen, stream, .. } = self.download(None, 1)?;
@@ -80,7 +80,7 @@ impl<N: Network> Session<N> {
     }
 
     fn exchange(&self, requests: Vec<Request>) -> Vec<std::result::Result<Response, NetworkError>> {
-        // The limits of the exchanges say more of a failure than this one does.
+        // The limits of the exchanges give a better error than this one does.
         self.network.exchange(requests, self.probe_timeouts().first_byte + GRACE)
     }
 

@@ -1,4 +1,4 @@
-//! The probe: every endpoint is asked who it is, in whatever way it can be asked.
+//! The probe: asks every endpoint for its status, over the transport that works.
 
 use super::Session;
 use crate::error::{Error, Result, Stage};
@@ -14,9 +14,9 @@ use std::collections::VecDeque;
 /// What the probe of the endpoints found.
 #[derive(Default)]
 pub(super) struct Survey {
-    /// Members to ask, the best first.
+    /// Members that can be used, the best first.
     pub(super) candidates: VecDeque<Candidate>,
-    /// Endpoints that are of no use.
+    /// Endpoints that cannot be used.
     pub(super) rejected: Vec<Rejected>,
     /// The number of those that were reported to people.
     pub(super) reported: usize,
@@ -27,7 +27,7 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// The error where no endpoint is left: the one reason, or all of them.
+    /// The error if no endpoint is left: the one reason, or all of them.
     pub(super) fn none_left(&self) -> Error {
         match self.rejected.as_slice() {
             [] => Error::new(ErrorKind::Other, "no endpoint is left to try"),
@@ -42,7 +42,7 @@ impl Survey {
 }
 
 impl<N: Network> Session<N> {
-    /// Asks every endpoint who it is, all at once, and ranks those that respond.
+    /// Asks every endpoint for its status, all at once, and ranks those that respond.
     pub(crate) fn probe_all(&mut self) -> Result<()> {
         self.options.warnings.iter().for_each(|warning| self.warn(warning));
         let transport = self.options.transport.unwrap_or(Transport::Grpc);
@@ -61,7 +61,7 @@ impl<N: Network> Session<N> {
             .during(Stage::Probe));
         }
         let cluster_id = reported().map(|(_, status)| status.header().cluster_id).max();
-        // A member that lags may not know yet what the others say of it.
+        // A member that lags may not know yet what the others report of it.
         let mut troubles = Troubles::default();
         reported().for_each(|(_, status)| troubles.add(Troubles::of(status)));
         let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
@@ -86,8 +86,8 @@ impl<N: Network> Session<N> {
         Ok(())
     }
 
-    /// Asks these endpoints for their status, all at once. The responses come in the
-    /// order of the questions.
+    /// Asks these endpoints for their status, all at once. Returns the responses in the
+    /// order of `asked`.
     pub(super) fn probe(&self, asked: Vec<Probe>) -> Vec<Probed> {
         let timeouts = self.probe_timeouts();
         let request = |asked: &Probe| {
@@ -105,7 +105,7 @@ impl<N: Network> Session<N> {
         asked.into_iter().zip(probed).map(read).collect()
     }
 
-    /// Asks the gateway where gRPC finds no way, unless gRPC was asked for.
+    /// Asks the gateway if gRPC does not work, unless gRPC was requested.
     fn probe_without_grpc(&self, probed: Vec<Probed>) -> Vec<Probed> {
         if self.options.transport.is_some() {
             return probed;
@@ -121,7 +121,7 @@ impl<N: Network> Session<N> {
         probed
     }
 
-    /// Asks once more, with a login, where one could open what is guarded.
+    /// Asks again, with a login, the endpoints where a login could help.
     pub(super) fn probe_with_login(&self, probed: Vec<Probed>) -> Vec<Probed> {
         let Some(credentials) = &self.options.credentials else {
             return probed;
@@ -130,7 +130,7 @@ impl<N: Network> Session<N> {
             probed.into_iter().partition(|(asked, outcome)| !is_guarded(asked, outcome));
         let guarded: Vec<Probe> = guarded.into_iter().map(|(asked, _)| asked).collect();
         let logins = self.login(&guarded, credentials);
-        // The first reason is the one that a run ends with: a login can be mended.
+        // The run ends with the first reason: the user can fix a login.
         let (mut probed, mut tokens) = (Vec::new(), Vec::new());
         for (asked, login) in guarded.into_iter().zip(logins) {
             match login {
@@ -149,9 +149,9 @@ pub(super) struct Probe {
     pub(super) endpoint: Authority,
     pub(super) transport: Transport,
     pub(super) token: Option<String>,
-    /// Why gRPC is not used, where it was tried.
+    /// Why gRPC is not used, if it was tried.
     no_grpc: Option<Error>,
-    /// The connection that its last response came over.
+    /// The connection on which its last response arrived.
     pub(super) connection: Option<String>,
 }
 
@@ -160,13 +160,13 @@ impl Probe {
         Self { endpoint, transport, token: None, no_grpc: None, connection: None }
     }
 
-    /// The member once more, in the way that it responded before.
+    /// Asks the member again, in the way in which it responded before.
     pub(super) fn of(Candidate { endpoint, transport, token, .. }: &Candidate) -> Self {
         Self { token: token.clone(), ..Self::new(endpoint.clone(), *transport) }
     }
 }
 
-/// What an endpoint said to a probe.
+/// The response of an endpoint to a probe.
 pub(super) type Probed = (Probe, std::result::Result<Status, ProbeError>);
 
 pub(super) enum ProbeError {
@@ -176,8 +176,8 @@ pub(super) enum ProbeError {
 }
 
 impl ProbeError {
-    /// The error for people. If gRPC was tried before, its reason is included,
-    /// unless it was etcd itself that responded this time.
+    /// The error to report. If gRPC was tried before, its reason is included,
+    /// unless etcd itself responded this time.
     pub(super) fn into_error(self, asked: &Probe, timeouts: &Timeouts) -> Error {
         let Probe { endpoint, transport, no_grpc, .. } = asked;
         // A response says more than a connection that could not be used.
@@ -195,7 +195,7 @@ impl ProbeError {
         };
         match no_grpc {
             Some(no_grpc) if !is_etcds => {
-                // Each one's remedy may be the other way, which was tried.
+                // The remedy of each may be the other transport, which was tried.
                 let no_grpc = no_grpc.clone().without_remedy();
                 let error = if has_response { error } else { error.without_remedy() };
                 let mut both = vec![("gRPC".into(), no_grpc), ("gateway".into(), error)];
@@ -213,8 +213,8 @@ impl ProbeError {
     }
 }
 
-/// Whether it seems that gRPC finds no way, though something is there. A refusal,
-/// by etcd or by a proxy in its place, is no such sign.
+/// Whether gRPC does not seem to work although a server is there. A refusal,
+/// by etcd or by a proxy in its place, is not a sign of that.
 fn lacks_grpc(outcome: &std::result::Result<Status, ProbeError>) -> bool {
     match outcome {
         Err(ProbeError::CallError(CallError::Foreign(_))) => true,
@@ -223,7 +223,7 @@ fn lacks_grpc(outcome: &std::result::Result<Status, ProbeError>) -> bool {
     }
 }
 
-/// Whether a login could open what was refused.
+/// Whether a login could help with what was refused.
 fn is_guarded(asked: &Probe, outcome: &std::result::Result<Status, ProbeError>) -> bool {
     match outcome {
         Err(ProbeError::CallError(CallError::Refused(refusal))) => {
@@ -247,8 +247,8 @@ fn candidate(
                 None => Some(status),
             }
         }
-        // Some versions guard the status more than others; whether the snapshot is
-        // refused too is for the snapshot call to say.
+        // Some versions protect the status more than others; only the snapshot call
+        // shows whether the snapshot is refused too.
         Err(ProbeError::CallError(CallError::Refused(refusal))) if refusal.lacks_permission() => {
             None
         }

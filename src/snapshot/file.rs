@@ -1,5 +1,4 @@
-//! The proof over a dump that was stored earlier: a file, or what comes on
-//! standard input.
+//! The proof of a dump that was stored earlier: from a file or from standard input.
 
 use super::verifier::{Content, DIGEST_SIZE, Proof, Unread, check_size};
 use crate::error::{Error, Result};
@@ -14,12 +13,12 @@ const DIGEST: usize = DIGEST_SIZE as usize;
 /// What to do about a stored backup that is damaged. The member that it came from may be gone.
 pub(crate) const USE_ANOTHER: &str = "do not restore it; use another backup";
 
-/// What is proven of a dump, and what its pages say or why they were not read.
+/// The proof of a dump, and the content of its pages or why they were not read.
 pub(crate) type Verified<O = ()> = (Proof, std::result::Result<Keyspace<O>, Unread>);
 
 /// Reads a dump to its end and checks that it is a bbolt database of whole pages that agree
-/// with each other, and after it the SHA-256 of all its bytes. Reading the pages, at which
-/// `observer` looks, takes at most `memory` bytes.
+/// with each other, followed by the SHA-256 of all its bytes. Reading the pages, which are
+/// passed to `observer`, takes at most `memory` bytes.
 pub(crate) fn verify<O: Observer>(
     mut dump: impl Read,
     memory: usize,
@@ -27,8 +26,8 @@ pub(crate) fn verify<O: Observer>(
 ) -> Result<Verified<O>> {
     let mut content = Content::observed(memory, observer);
     let mut size = 0;
-    // The size of a dump is known only at its end: the last 32 bytes seen are held back,
-    // at the front of the buffer, until more come.
+    // The size of a dump is known only at its end: the last 32 bytes read are kept
+    // at the front of the buffer until more arrive.
     let mut buffer = vec![0; DIGEST + PIECE];
     let mut held = 0;
     loop {
@@ -83,7 +82,7 @@ mod tests {
         databases::Database { page_size: 512, pages, buckets, ..databases::Database::etcd() }.dump()
     }
 
-    /// Reads that return as little as a pipe may.
+    /// A reader that returns as few bytes at a time as a pipe may.
     struct Trickle<'a>(&'a [u8], usize);
 
     impl Read for Trickle<'_> {

@@ -1,4 +1,4 @@
-//! A snapshot as bytes to pull: body, decoder and verifier joined.
+//! A snapshot that is read as bytes: body, decoder and verifier combined.
 
 use super::verifier::{Checks, DIGEST_SIZE, Hashing, Pages, Piece, Proof, Verifier, mismatch};
 use crate::deadline::Deadline;
@@ -12,7 +12,7 @@ use crate::net::{Body, Head, NetworkError, Timeouts};
 use plakar_connector::Authority;
 use std::time::{Duration, Instant};
 
-/// How many bytes are gathered before they are handed out: a call into and out of
+/// How many bytes are gathered before they are returned: a call into and out of
 /// a component costs more than a few of etcd's messages do.
 const FILL: usize = 256 << 10;
 
@@ -24,10 +24,10 @@ pub(crate) struct SnapshotStream<B> {
     transport: Transport,
     endpoint: Authority,
     timeouts: Timeouts,
-    /// When it was asked for.
+    /// When it was requested.
     since: Instant,
     ended: Option<Instant>,
-    /// When its head was there.
+    /// When its head arrived.
     opened: Instant,
     deadline: Deadline,
     head: Head,
@@ -35,46 +35,46 @@ pub(crate) struct SnapshotStream<B> {
     decoder: Decoder,
     hashing: Hashing,
     verifier: Verifier,
-    /// Bytes proven so far that nobody has taken yet.
+    /// Bytes that were checked and not read yet.
     ready: Vec<u8>,
-    /// Where in `ready` the untaken bytes begin.
+    /// Where in `ready` the unread bytes begin.
     taken: usize,
     storage_version: String,
     state: State,
-    /// A refusal in the place of the first message.
+    /// A refusal instead of the first message.
     refusal: Option<Refusal>,
 }
 
 /// What a snapshot shows of its sender, which it does not name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// The connection that it came over, if the host reports it.
+    /// The connection on which it arrived, if the host reports it.
     pub connection: Option<String>,
     /// Whether an HTTP proxy passed it on.
     pub is_proxied: bool,
     /// The announced size of the database, in bytes.
     pub database: Option<u64>,
-    /// The revision in its pages, where they were read.
+    /// The revision in its pages, if they were read.
     pub revision: Option<i64>,
 }
 
-/// A digest that the host has to compare.
+/// A digest that the host must compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stated {
-    /// How many bytes it covers, from the first on.
+    /// How many bytes it covers, from the first one on.
     pub bytes: u64,
     /// The SHA-256 of them, as etcd sent it.
     pub sha256: [u8; DIGEST_SIZE as usize],
-    /// What is wrong where it is another.
+    /// The error if the host computes a different digest.
     pub mismatch: Error,
 }
 
 enum State {
-    /// Bytes of the database are coming.
+    /// Bytes of the database are arriving.
     Receiving,
     /// The body ended and everything was proven; what is in `ready` is the rest.
     Proven(Proof),
-    /// Something failed, and stays so.
+    /// It failed; every later read fails too.
     Failed(Error),
 }
 
@@ -111,9 +111,9 @@ impl<B: Body> SnapshotStream<B> {
         }
     }
 
-    /// The next bytes of the dump, at least 1 and at most `most` (or 1), or `None` at
-    /// its proven end. The digest is the last to come, after the proof, or after all
-    /// of it but the digest's own where the host hashes.
+    /// Reads the next bytes of the dump, at least 1 and at most `most` (or 1), or `None` at
+    /// its proven end. The digest comes last, after the proof; if the host hashes, after
+    /// all of the proof except the comparison of the digest.
     pub(crate) fn read(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
         let most = most.max(1);
         loop {
@@ -132,8 +132,8 @@ impl<B: Body> SnapshotStream<B> {
         }
     }
 
-    /// The refusal that came in the place of the first message, after
-    /// [`read`](Self::read) has failed by it: proxies part it from the head in which
+    /// The refusal that came instead of the first message, after
+    /// [`read`](Self::read) has failed with it: proxies move it out of the head in which
     /// etcd sends it.
     pub(crate) fn refusal(&mut self) -> Option<Refusal> {
         self.refusal.take()
@@ -144,7 +144,7 @@ impl<B: Body> SnapshotStream<B> {
         self.verifier.size()
     }
 
-    /// What is left to the host of the proof, once [`read`](Self::read) has come to
+    /// The digest that the host must compare, after [`read`](Self::read) has reached
     /// the end.
     pub(crate) fn stated(&self) -> Option<Stated> {
         let Proof { size, sha256 } = self.proof().filter(|_| self.hashing == Hashing::ByHost)?;
@@ -152,13 +152,13 @@ impl<B: Body> SnapshotStream<B> {
         Some(Stated { bytes: size - DIGEST_SIZE, sha256, mismatch })
     }
 
-    /// What its pages say, once; `None` before all of it came, and where they were not read.
-    /// The digest has not been handed out then, unless by the very read before.
+    /// Takes the content of its pages, which works once; `None` before all of it arrived, and if
+    /// they were not read. The digest has not been returned then, except by the last read.
     pub(crate) fn take_pages(&mut self) -> Pages {
         self.verifier.take_pages()
     }
 
-    /// Whether all of it came and kept every rule, whether it was taken or not.
+    /// Whether all of it arrived and satisfied every rule, even if not all was read yet.
     pub(crate) fn is_complete(&self) -> bool {
         matches!(self.state, State::Proven(_))
     }
@@ -183,7 +183,7 @@ impl<B: Body> SnapshotStream<B> {
         }
     }
 
-    /// The proof, once [`read`](Self::read) has come to the end.
+    /// The proof, after [`read`](Self::read) has reached the end.
     pub(crate) fn proof(&self) -> Option<Proof> {
         match self.state {
             State::Proven(proof) if self.taken == self.ready.len() => Some(proof),
@@ -201,7 +201,7 @@ impl<B: Body> SnapshotStream<B> {
         bytes
     }
 
-    /// Receives until this many bytes are there, or the end.
+    /// Receives until this many bytes are ready, or the end.
     fn fill(&mut self, wanted: usize) -> Result<()> {
         self.ready.clear();
         self.taken = 0;

@@ -1,4 +1,4 @@
-//! The rules that a snapshot must keep, whatever transport carried it.
+//! The rules that a snapshot must satisfy, over either transport.
 //!
 //! etcd sends the database in messages, each with a blob and the number of bytes
 //! still to come, and then one message of 32 bytes: the SHA-256 of all before it
@@ -6,10 +6,10 @@
 //! those 32 bytes, as `etcdctl snapshot save` writes it; `etcdutl snapshot
 //! restore` refuses a file that lacks them.
 //!
-//! The verifier keeps the digest back until everything else was proven. So what
-//! leaves this component of a snapshot that fails can never be restored by
-//! mistake: it has no digest. Where the host hashes, the digest leaves before it was
-//! compared, and the host keeps nothing of what does not match.
+//! The verifier holds the digest back until everything else was proven. So the bytes
+//! that are returned of a failed snapshot can never be restored by mistake: they have
+//! no digest. If the host hashes, the digest is returned before it is compared, and
+//! the host keeps nothing of a dump that does not match.
 
 use crate::error::{Error, Result};
 use crate::proof::observer::Observer;
@@ -20,39 +20,39 @@ use sha2::{Digest, Sha256};
 /// The length of the digest at the end of a dump, in bytes.
 pub(crate) const DIGEST_SIZE: u64 = 32;
 
-/// Every page size of bbolt is a multiple of this; `etcdutl` takes a file for
-/// complete only where its size is such a multiple and a digest
+/// Every page size of bbolt is a multiple of this, in bytes; `etcdutl` considers a file
+/// complete only if its size is such a multiple plus a digest
 /// (`client/v3/snapshot/v3_snapshot.go`, `hasChecksum`).
 const PAGE_UNIT: u64 = 512;
 
-/// What a message was.
+/// The kind of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Bytes of the database, to be handed out.
+    /// Bytes of the database, to be returned.
     Data,
-    /// The digest, to be kept back.
+    /// The digest, to be held back.
     Digest,
 }
 
-/// Who computes the digest of a snapshot and compares it with etcd's.
+/// Which side computes the digest of a snapshot and compares it with etcd's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hashing {
-    /// This component, before it hands the digest out.
+    /// This component, before it returns the digest.
     Here,
     /// The host, by the contract's `reader.digest`, before it acknowledges the dump.
     ByHost,
 }
 
-/// What is checked of a snapshot beyond its messages.
+/// What is checked of a snapshot besides its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checks {
-    /// Who computes its digest.
+    /// Which side computes its digest.
     pub hashing: Hashing,
     /// The memory for reading its pages, in bytes; `None` if they are not read.
     pub proof_memory: Option<usize>,
 }
 
-/// A snapshot that kept every rule.
+/// A snapshot that satisfied every rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Proof {
     /// The size of the dump, digest included, in bytes.
@@ -62,15 +62,15 @@ pub(crate) struct Proof {
     pub sha256: [u8; DIGEST_SIZE as usize],
 }
 
-/// The content of a database while it passes: what a proof rests on.
+/// The checks of a database's content while it arrives.
 pub(crate) struct Content<O = ()> {
     /// `None` if the host does it.
     sha256: Option<Sha256>,
     pages: Reader<O>,
 }
 
-/// What the pages of a database say, or why they were not read; `None` if that was not
-/// wanted.
+/// The content of a database's pages, or why they were not read; `None` if that was not
+/// requested.
 pub(crate) type Pages = Option<std::result::Result<Keyspace, String>>;
 
 /// The same, with the observer.
@@ -79,14 +79,14 @@ pub(crate) type Read<O = ()> = Option<std::result::Result<Keyspace<O>, Unread>>;
 /// Why the pages of a database that may be whole were not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// The memory does not suffice.
+    /// The memory is not sufficient.
     Memory,
-    /// They are not as this version knows them.
+    /// They are not in a form that this version knows.
     Unknown(String),
 }
 
 impl Content {
-    /// A content of which nothing has come yet.
+    /// A content of which nothing has arrived yet.
     pub(crate) fn new(checks: Checks) -> Self {
         let sha256 = (checks.hashing == Hashing::Here).then(Sha256::new);
         let pages =
@@ -96,8 +96,8 @@ impl Content {
 }
 
 impl<O: Observer> Content<O> {
-    /// One of which the digest is computed here, and `observer` looks at the pages, which
-    /// takes at most this number of bytes of memory.
+    /// A content whose digest is computed here, and whose pages are passed to `observer`. Reading
+    /// them takes at most `memory` bytes.
     pub(crate) fn observed(memory: usize, observer: O) -> Self {
         Self { sha256: Some(Sha256::new()), pages: Reader::new(memory, observer) }
     }
@@ -111,8 +111,8 @@ impl<O: Observer> Content<O> {
         Ok(())
     }
 
-    /// The end of the database: compares the digest that came with the one computed here,
-    /// if it is, and the pages with each other. `None` if they were not to be read.
+    /// Ends the database: compares the received digest with the one computed here, if it
+    /// is, and the pages with each other. `None` if they were not to be read.
     pub(crate) fn finish(
         &mut self,
         digest: &[u8],
@@ -139,12 +139,12 @@ impl<O: Observer> Content<O> {
     }
 }
 
-/// Why a content whose digest is another than the one that came is worthless.
+/// The error of a content whose digest differs from the received one.
 pub(crate) fn mismatch() -> Error {
     corrupt("the SHA-256 of the bytes does not match the one sent with them")
 }
 
-/// Refuses what cannot be the size of a database, in bytes.
+/// Fails if this cannot be the size of a database, in bytes.
 pub(crate) fn check_size(size: u64) -> Result<()> {
     if size == 0 || !size.is_multiple_of(PAGE_UNIT) {
         Err(corrupt(format!("{size} bytes is not a valid size for a database")))
@@ -163,13 +163,13 @@ pub(crate) struct Verifier {
 }
 
 enum State {
-    /// No message came yet.
+    /// No message has arrived yet.
     Opening,
     /// This many bytes of the database are still to come.
     Data(u64),
-    /// All of the database is here; the digest is next.
+    /// All of the database has arrived; the digest is next.
     AwaitingDigest,
-    /// The digest came, and was right; nothing may follow but the end.
+    /// The digest arrived, and was right; only the end may follow.
     Complete([u8; DIGEST_SIZE as usize]),
 }
 
@@ -179,7 +179,7 @@ impl Verifier {
         Self { state: State::Opening, content: Content::new(checks), pages: None, announced: 0 }
     }
 
-    /// What the pages say, once; known with the digest.
+    /// Takes the content of the pages, which works once; known with the digest.
     pub(crate) fn take_pages(&mut self) -> Pages {
         self.pages.take()
     }
@@ -192,7 +192,7 @@ impl Verifier {
         }
     }
 
-    /// Takes the next message. After an error nothing more may be asked.
+    /// Takes the next message. Must not be called again after an error.
     pub(crate) fn message(&mut self, remaining: u64, blob: &[u8]) -> Result<Piece> {
         let length = blob.len() as u64;
         let outstanding = match self.state {
@@ -236,7 +236,7 @@ impl Verifier {
             )));
         }
         if blob.is_empty() {
-            // A server that cannot read its own file goes on like this for ever.
+            // A server that cannot read its own file repeats this forever.
             return Err(Error::new(
                 ErrorKind::Interrupted,
                 format!(
@@ -254,7 +254,7 @@ impl Verifier {
         Ok(Piece::Data)
     }
 
-    /// The end of the stream: proof of a complete snapshot, or why it is incomplete.
+    /// Ends the stream: the proof of a complete snapshot, or why it is incomplete.
     pub(crate) fn finish(&self) -> Result<Proof> {
         let missing = match self.state {
             State::Complete(sha256) => {
@@ -269,7 +269,7 @@ impl Verifier {
     }
 }
 
-/// Why a content whose pages contradict each other is worthless.
+/// The error of a content whose pages contradict each other.
 fn damaged(why: String) -> Error {
     corrupt(why).remedy(
         "back up another member, and replace this one; if there is no better one, `proof=off` \
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_account_of_what_is_left_is_refused() {
+    fn a_wrong_number_of_remaining_bytes_is_refused() {
         for (index, remaining) in [(1, 1024), (1, 0), (1, 511), (1, 513), (2, 512)] {
             let mut messages = messages(&database(3), 512);
             messages[index].0 = remaining;
@@ -391,9 +391,9 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_but_the_digest_holds_where_the_host_hashes() {
+    fn every_rule_except_the_digest_applies_if_the_host_hashes() {
         let verify = |messages: &[(u64, Vec<u8>)]| verify_by(Hashing::ByHost, messages);
-        // In a page that holds nothing.
+        // In a page that is not in use.
         let mut changed = messages(&database(4), 512);
         changed[3].1[7] ^= 1;
         let proof = verify(&changed).expect("the host will find it");
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_bbolt_database_is_refused() {
+    fn anything_but_a_bbolt_database_is_refused() {
         let mut bytes = database(3);
         bytes[17] ^= 1;
         for blob in [1, 79, 80, 512] {
@@ -453,8 +453,8 @@ mod tests {
         }
     }
 
-    /// What a snapshot is, without an order of checks: blobs that are a database, each
-    /// with the number of bytes after it, and then the digest of them all.
+    /// The definition of a snapshot, without an order of checks: blobs that form a database,
+    /// each with the number of bytes after it, and then the digest of them all.
     fn is_well_formed(messages: &[(u64, Vec<u8>)], hashing: Hashing) -> bool {
         let Some(((0, digest), blobs)) = messages.split_last() else { return false };
         let database: Vec<u8> = blobs.iter().flat_map(|(_, blob)| blob.clone()).collect();
@@ -478,7 +478,7 @@ mod tests {
             && reader.finish().is_ok_and(|pages| pages.is_some_and(|p| p.is_ok()))
     }
 
-    /// Changes one message, or its place, as a server, a disk or a wire may.
+    /// Changes one message, or its place, as a server, a disk or the network may.
     fn damage(messages: &mut Vec<(u64, Vec<u8>)>, random: &mut fastrand::Rng) {
         let (at, other) = (random.usize(..messages.len()), random.usize(..messages.len()));
         let (remaining, blob) = &mut messages[at];
@@ -508,7 +508,7 @@ mod tests {
                     damage(&mut messages, random);
                 }
             }
-            // A digest that fits what is there leaves the other rules to decide.
+            // With a digest that matches the bytes, the other rules decide.
             if let (true, Some(((_, digest), blobs))) = (random.bool(), messages.split_last_mut()) {
                 let bytes: Vec<u8> = blobs.iter().flat_map(|(_, blob)| blob.clone()).collect();
                 *digest = Sha256::digest(bytes).to_vec();

@@ -13,22 +13,22 @@ use wasip2::http::types::{
 use wasip2::io::poll;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
-/// How much is asked of a body at a time, in bytes: more than a frame holds, and
-/// less than a processor's own cache, for it is copied and hashed next.
+/// How much of a body is read at a time, in bytes: more than a frame contains, and
+/// less than a processor's own cache, because it is copied and hashed next.
 const PIECE: u64 = 128 << 10;
 
-/// The most that one write to a request's body may hold, in bytes
+/// The longest write to a request's body, in bytes
 /// (`wasi:io/streams`, `blocking-write-and-flush`).
 const WRITE: usize = 4096;
 
-/// What the head of a response may take beyond its limits.
+/// The time that the head of a response may take beyond its limits.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// The host's `wasi:http`.
 #[derive(Clone)]
 pub(crate) struct WasiHttp;
 
-/// The body of a response, as it comes.
+/// The body of a response, as it arrives.
 pub(crate) struct WasiBody {
     // Dropped from top to bottom: a stream must be dropped before its body, and a body
     // before its response.
@@ -42,7 +42,7 @@ impl Network for WasiHttp {
 
     fn send(&self, request: Request) -> Result<(Head, WasiBody), NetworkError> {
         let future = start(&request)?;
-        // Not every host applies a limit in each part of an exchange, such as a handshake.
+        // Not every host applies a limit to each part of an exchange, such as a handshake.
         let Timeouts { connect, first_byte, .. } = request.timeouts;
         let limit = connect.saturating_add(first_byte).saturating_add(SLACK);
         let over = monotonic_clock::subscribe_duration(nanoseconds(limit));
@@ -120,7 +120,7 @@ impl Body for WasiBody {
 }
 
 impl WasiBody {
-    /// The bytes that are there now, maybe none.
+    /// Reads the bytes that are available now, maybe none.
     fn read_ready(&mut self) -> Result<Option<Vec<u8>>, NetworkError> {
         self.stream.as_ref().map_or(Ok(None), |stream| read_result(stream.read(PIECE)))
     }
@@ -130,7 +130,7 @@ impl WasiBody {
 enum Exchange {
     /// The request is on its way.
     Awaiting(FutureIncomingResponse),
-    /// The response's body is coming.
+    /// The response's body is arriving.
     Reading { body: WasiBody, response: Response },
     /// It ended.
     Done(Result<Response, NetworkError>),
@@ -175,7 +175,7 @@ impl Exchange {
                         Exchange::Reading { body, response }
                     }
                 }
-                // The end of a body brings its trailers along: nothing is waited for.
+                // The trailers are available at the end of a body, without waiting.
                 Ok(None) => Exchange::Done(
                     body.trailers().map(|trailers| Response { trailers, ..response }),
                 ),
@@ -209,8 +209,8 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, NetworkError> {
     };
     let body = outgoing.body().map_err(|()| unfit("body"))?;
     let future = outgoing_handler::handle(outgoing, Some(options)).map_err(network_error)?;
-    // A server may respond before it has read the request, and hang up: what went
-    // wrong is for the response to say.
+    // A server may respond before it has read the request, and close the connection:
+    // then the response says what went wrong.
     if let Ok(stream) = body.write() {
         let _ = write(&stream, bytes);
     }
@@ -218,8 +218,8 @@ fn start(request: &Request) -> Result<FutureIncomingResponse, NetworkError> {
     Ok(future)
 }
 
-/// Writes a request's body. What the host takes at once is not waited for: it
-/// would wait for the connection, and other requests are to start meanwhile.
+/// Writes a request's body. Does not flush what the host accepts at once: that
+/// would wait for the connection, and other requests should start meanwhile.
 fn write(stream: &OutputStream, bytes: &[u8]) -> Result<(), StreamError> {
     match usize::try_from(stream.check_write()?) {
         Ok(room) if room < bytes.len() => {
@@ -268,8 +268,8 @@ fn read_result(read: Result<Vec<u8>, StreamError>) -> Result<Option<Vec<u8>>, Ne
     }
 }
 
-/// Why a body failed, from the text alone: wasmtime 48 finds no code in the
-/// errors of its own bodies (`p2/types_impl.rs` looks for another type).
+/// Finds out why a body failed, from the text alone: wasmtime 48 does not find a code in
+/// the errors of its own bodies (`p2/types_impl.rs` looks for another type).
 fn body_error(text: String) -> NetworkError {
     let words = text.to_ascii_lowercase().replace(['-', ' ', '_'], "");
     if words.contains("readtimeout") || words.contains("responsetimeout") {

@@ -13,7 +13,7 @@ use plakar_connector::{Authority, ErrorKind};
 use std::cell::RefCell;
 use std::time::UNIX_EPOCH;
 
-/// What the component exports.
+/// The exports of the component.
 pub(crate) struct Component;
 
 impl wit::Guest for Component {

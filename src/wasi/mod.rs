@@ -1,4 +1,4 @@
-//! The adapters: what the component exports, and what it asks of WASI.
+//! The adapters: the exports of the component, and its use of WASI.
 //!
 //! | module | what it adapts |
 //! | --- | --- |
@@ -8,8 +8,8 @@
 //! | [`http`] | [`crate::net::Network`], over `wasi:http` |
 //! | [`stdout`] | a writer over `wasi:cli/stdout` that does not wait forever |
 //!
-//! Nothing is decided here. What WASI imports the component has comes from the
-//! crate `wasip2`; what it exports is generated from `wit/`.
+//! No decisions are made here. The bindings for WASI's imports are those of the
+//! crate `wasip2`; those for the exports are generated from `wit/`.
 
 mod cli;
 mod description;

@@ -8,7 +8,7 @@ use wasip2::clocks::monotonic_clock;
 use wasip2::io::poll;
 use wasip2::io::streams::{OutputStream, StreamError};
 
-/// A writer that fails where nobody takes bytes for longer than a limit.
+/// A writer that fails if no bytes are accepted for longer than a limit.
 pub(crate) struct Stdout {
     stream: OutputStream,
     patience: Duration,
@@ -19,7 +19,7 @@ impl Stdout {
         Self { stream: get_stdout(), patience }
     }
 
-    /// Waits until this many bytes, at least 1, may be written.
+    /// Waits until bytes may be written, and returns how many; at least 1.
     fn room(&self) -> Result<u64> {
         loop {
             match self.stream.check_write().map_err(broken)? {

@@ -2,8 +2,8 @@
 //!
 //! Implement [`Connector`] and write `plakar_connector_guest::export!(Exports)`, where
 //! `type Exports = plakar_connector_guest::Files<TheConnector>`. A connector that needs
-//! more of the contract, such as records that depend on acknowledgements, implements
-//! the traits that wit-bindgen makes of `wit/` by itself.
+//! more of the contract, such as records that depend on acknowledgements, itself
+//! implements the traits that wit-bindgen generates from `wit/`.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -27,22 +27,22 @@ pub use wit::{Digest, Error, Fact, ImportOptions, Timestamp};
 
 /// A source that is a list of files.
 pub trait Connector: Sized + 'static {
-    /// What one file is known by, such as its URL.
+    /// What identifies a file, such as its URL.
     type File: Clone + 'static;
-    /// The bytes of a file, once somebody reads them.
+    /// The bytes of a file that is being read.
     type Content: Content;
 
-    /// What this connector is; the same each time.
+    /// Describes this connector; the same each time.
     fn describe() -> Description;
     /// Checks all that can be checked without contacting anything.
     fn open(options: ImportOptions) -> Result<Self, Error>;
-    /// What is backed up, for people: without a secret.
+    /// Names what is backed up, for people; contains no secret.
     fn origin(&self) -> String;
     /// Contacts the source, and checks that a backup could start now.
     fn ping(&self) -> Result<(), Error>;
     /// The files, in the order in which they are stored.
     fn list(&self) -> Result<Vec<Self::File>, Error>;
-    /// Where a file lies below `/`: absolute and clean.
+    /// The absolute and clean path of a file.
     fn pathname(file: &Self::File) -> String;
     /// Called at the first read of a file. A run that stores nothing never reads.
     fn content(file: &Self::File) -> Result<Self::Content, Error>;
@@ -50,10 +50,10 @@ pub trait Connector: Sized + 'static {
 
 /// The bytes of a file.
 pub trait Content: 'static {
-    /// The next bytes, at most this many; `None` once the content is complete.
+    /// Reads the next bytes, at most this many; `None` when the content is complete.
     fn read(&self, max_bytes: u32) -> Result<Option<Vec<u8>>, Error>;
-    /// What the bytes must hash to, where the source says so and the host lists the
-    /// algorithm.
+    /// The digest that the bytes must have, if the source states it and the host lists
+    /// the algorithm.
     fn digest(&self) -> Option<Digest> {
         None
     }
@@ -92,7 +92,7 @@ impl<C: Connector> wit::GuestImporter for Importer<C> {
     }
 }
 
-/// The files, and how many of them were handed out.
+/// The files, and how many of them were returned.
 pub struct Run<C: Connector>(Vec<C::File>, Cell<usize>);
 
 impl<C: Connector> wit::GuestImportRun for Run<C> {
@@ -104,7 +104,7 @@ impl<C: Connector> wit::GuestImportRun for Run<C> {
             id: index as u64,
             pathname: C::pathname(file),
             mode: 0o600,
-            // The present, so that no store takes a file for unchanged.
+            // The present, so that no store considers a file unchanged.
             modified: Timestamp { seconds: now.seconds as i64, nanoseconds: now.nanoseconds },
             content: wit::Content::File(wit::Reader::new(Reader::<C>(
                 file.clone(),

@@ -13,8 +13,8 @@ pub struct Body {
     _body: IncomingBody,
 }
 
-/// The body of the response to a GET of `url`, which begins with `http://` or `https://`, with
-/// status 200. Redirects are not followed.
+/// Sends a GET of `url`, which begins with `http://` or `https://`, and returns the body of a
+/// response with status 200. Redirects are not followed.
 pub fn get(url: &str) -> Result<Body, Error> {
     let other = |reason: &str| Error::Other(format!("`{url}`: {reason}"));
     let failed = |code| of_exchange(url, code);

@@ -1,9 +1,9 @@
-//! Which member and which transport is used.
+//! The choice of the member and of the transport.
 
 use super::*;
 
 #[test]
-fn where_one_place_is_several_members_the_next_place_is_taken() {
+fn an_endpoint_of_several_members_is_left_for_the_next_one() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     member(&network, "b", Transport::Grpc, 5);
@@ -15,7 +15,7 @@ fn where_one_place_is_several_members_the_next_place_is_taken() {
 }
 
 #[test]
-fn ping_begins_a_snapshot_and_takes_no_more_than_its_beginning() {
+fn ping_begins_a_snapshot_and_reads_only_its_beginning() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
@@ -35,7 +35,7 @@ fn ping_begins_a_snapshot_and_takes_no_more_than_its_beginning() {
 }
 
 #[test]
-fn where_grpc_finds_no_way_the_gateway_is_asked() {
+fn if_grpc_does_not_work_the_gateway_is_used() {
     let no_ways = [
         Err(NetworkError::Protocol("protocol error".into())),
         Err(NetworkError::Cut("reset".into())),
@@ -50,14 +50,14 @@ fn where_grpc_finds_no_way_the_gateway_is_asked() {
         network.on("a", GRPC.status, move |_| response.clone());
         let manifest = backed_up(&network, &options("auto", "a", &[])).expect("a backup");
         assert_eq!(manifest["transport"], "gateway");
-        // With `transport=grpc` there is gRPC, or an error that says why not.
+        // With `transport=grpc` gRPC is used, or an error says why not.
         let error = backed_up(&network, &options("grpc", "a", &[])).expect_err("no way");
         assert!(error.to_string().contains("`transport=gateway`"), "{error}");
     }
 }
 
 #[test]
-fn what_is_not_a_sign_of_missing_http2_does_not_lead_to_the_gateway() {
+fn a_failure_that_is_not_a_missing_http2_does_not_lead_to_the_gateway() {
     for (response, kind) in [
         (Ok(Reply::page(502)), ErrorKind::Unreachable),
         (Ok(Reply::page(503)), ErrorKind::Unreachable),
@@ -93,7 +93,7 @@ fn if_both_transports_fail_both_reasons_are_reported() {
             (reset)",
     ];
     refused(backed_up(&network, &auto), ErrorKind::Unreachable, &words);
-    // Neither reason sends people to the way that has failed.
+    // Neither reason recommends the transport that has failed.
     let error = backed_up(&network, &auto).expect_err("no way").to_string();
     assert!(
         error.ends_with(
@@ -108,16 +108,16 @@ fn if_both_transports_fail_both_reasons_are_reported() {
         "{error}"
     );
     network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Protocol("frame".into())));
-    // Where a response came at all, it says more.
+    // If there was a response, it says more.
     network.reply("a", GATEWAY.status, Reply::page(502));
     let words = ["gateway: a proxy", "gRPC: the server", "; check that etcd is running behind it"];
     refused(backed_up(&network, &auto), ErrorKind::Unreachable, &words);
-    // What can be mended leads.
+    // What can be fixed comes first.
     network.reply("a", GATEWAY.status, Reply::page(401));
     let words =
         ["neither", "gateway: a proxy", "gRPC: the server", "; connect to the member itself"];
     refused(backed_up(&network, &auto), ErrorKind::Unauthenticated, &words);
-    // Where etcd itself responds, there was a way.
+    // If etcd itself responds, the transport works.
     let guarded = Transport::Gateway.refusal(3, "etcdserver: user name is empty");
     network.reply("a", GATEWAY.status, guarded);
     let error = backed_up(&network, &auto).expect_err("a login is wanted");
@@ -126,7 +126,7 @@ fn if_both_transports_fail_both_reasons_are_reported() {
 }
 
 #[test]
-fn of_several_endpoints_the_reason_that_can_be_fixed_leads() {
+fn of_several_endpoints_the_reason_that_can_be_fixed_comes_first() {
     let network = Scripted::default();
     network.on("a", GRPC.status, |_| Err::<Reply, _>(NetworkError::Refused));
     network.reply("b", GRPC.status, Transport::Grpc.refusal(3, "etcdserver: user name is empty"));

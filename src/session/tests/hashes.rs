@@ -1,4 +1,4 @@
-//! What the members say of the keys, and what becomes of the backup.
+//! What the members report of the keys, and the effect on the backup.
 
 use super::*;
 use crate::etcd::messages::HashKv;
@@ -102,7 +102,7 @@ fn a_minority_that_holds_something_else_is_named() {
 }
 
 #[test]
-fn where_the_sender_alone_could_be_asked_a_snapshot_is_self_consistent() {
+fn if_only_the_sender_could_be_asked_a_snapshot_is_self_consistent() {
     for (transport, path) in HASH_KV {
         let network = cluster(transport, path, [Some(same(2)), None, None]);
         let manifest = back_up(&network, transport, "a").expect("a backup");
@@ -145,7 +145,7 @@ fn a_member_that_cannot_be_compared_has_no_vote() {
         assert_eq!(vote["answer"], "not comparable");
         assert!(vote["reason"].to_string().contains(reason), "{vote}");
     }
-    // As etcd 3.6.14 refuses over gRPC, and the gateway of 3.4.23 a path that it does not know.
+    // The refusal of etcd 3.6.14 over gRPC, and of the gateway of 3.4.23 at an unknown path.
     let compacted = "etcdserver: mvcc: required revision has been compacted";
     let headers = vec![("content-type".into(), b"text/plain; charset=utf-8".to_vec())];
     let head = crate::net::Head { status: 404, headers };
@@ -164,7 +164,7 @@ fn a_member_that_cannot_be_compared_has_no_vote() {
 }
 
 #[test]
-fn a_member_that_is_not_there_yet_is_asked_again() {
+fn a_member_that_has_not_reached_the_revision_is_asked_again() {
     let (transport, path) = HASH_KV[0];
     let future = "etcdserver: mvcc: required revision is a future revision";
     let network = cluster(transport, path, [Some(same(2)), None, None]);
@@ -176,7 +176,7 @@ fn a_member_that_is_not_there_yet_is_asked_again() {
 }
 
 #[test]
-fn a_login_is_tried_where_it_opens_the_hash() {
+fn a_login_is_tried_if_it_could_permit_the_hash() {
     for (transport, path) in HASH_KV {
         let network = cluster(transport, path, [Some(same(2)), None, None]);
         for host in ["a", "b"] {
@@ -209,7 +209,7 @@ fn alarmed(alarms: &[(u8, u8)]) -> databases::Database {
 }
 
 #[test]
-fn an_alarm_in_the_pages_is_believed_whatever_the_status_says() {
+fn an_alarm_in_the_pages_is_used_whatever_the_status_reports() {
     let (transport, path) = HASH_KV[1];
     let back_up = |alarms: &[(u8, u8)]| {
         let network = cluster(transport, path, [Some(same(2)), Some(same(3)), Some(same(9))]);
@@ -292,7 +292,7 @@ fn a_reader_out_of_memory_gives_up_the_proof_and_not_the_backup() {
     refused(backed_up(&network, &asked), ErrorKind::Other, &["proof: ", "`proof_memory`"]);
 }
 
-/// A member takes no writes while it hashes.
+/// A member accepts no writes while it hashes.
 #[test]
 fn a_leader_of_a_large_database_is_spared_unless_the_proof_is_required() {
     let (transport, path) = HASH_KV[0];

@@ -2,10 +2,10 @@
 
 use super::*;
 
-/// Over gRPC a client certificate is a login: one that is not root's is responded
-/// `permission denied` where the status wants root.
+/// Over gRPC a client certificate is a login: if it is not root's, the response is
+/// `permission denied` where the status requires root.
 #[test]
-fn a_login_is_tried_wherever_it_could_open_the_status() {
+fn a_login_is_tried_if_it_could_permit_the_status() {
     for transport in BOTH {
         for (code, message) in [
             (7, "etcdserver: permission denied"),
@@ -34,7 +34,7 @@ fn a_login_is_tried_wherever_it_could_open_the_status() {
 }
 
 #[test]
-fn a_status_that_a_login_does_not_open_is_asked_for_no_third_time() {
+fn a_status_that_a_login_does_not_permit_is_not_requested_a_third_time() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     network.reply("a", GRPC.login, Transport::Grpc.token("a-token"));
@@ -48,9 +48,9 @@ fn a_status_that_a_login_does_not_open_is_asked_for_no_third_time() {
     assert!(warned(&manifest, "role and revision are unknown"), "{manifest}");
 }
 
-/// What the first probe left out is filled in, and judged, by what comes later.
+/// What the first probe did not return is filled in, and checked, later.
 #[test]
-fn a_status_that_opens_later_is_judged_too() {
+fn a_status_that_is_permitted_later_is_checked_too() {
     for (errors, kind) in
         [(&["memberID:2 alarm:CORRUPT "][..], Some(ErrorKind::Corrupt)), (&[], None)]
     {
@@ -68,7 +68,7 @@ fn a_status_that_opens_later_is_judged_too() {
 }
 
 #[test]
-fn a_login_is_tried_where_it_could_open_the_snapshot() {
+fn a_login_is_tried_if_it_could_permit_the_snapshot() {
     for (code, message) in [
         (7, "etcdserver: permission denied"),
         (2, "auth: user not found"),
@@ -115,7 +115,7 @@ fn a_refusal_instead_of_the_first_message_is_reported_as_a_refusal() {
 }
 
 #[test]
-fn a_token_that_one_member_refuses_is_a_matter_of_that_member() {
+fn a_token_that_one_member_refuses_concerns_only_that_member() {
     for transport in BOTH {
         let network = Scripted::default();
         for (host, id) in [("a", 2), ("b", 3)] {
@@ -132,7 +132,7 @@ fn a_token_that_one_member_refuses_is_a_matter_of_that_member() {
 }
 
 #[test]
-fn what_every_member_would_refuse_is_asked_of_one() {
+fn if_every_member_would_refuse_only_one_is_asked() {
     for (code, message, kind) in [
         (7, "etcdserver: permission denied", ErrorKind::PermissionDenied),
         (2, "auth: user name is empty", ErrorKind::Unauthenticated),
@@ -150,7 +150,7 @@ fn what_every_member_would_refuse_is_asked_of_one() {
 }
 
 #[test]
-fn a_token_that_dies_during_the_snapshot_costs_one_more_login() {
+fn a_token_that_expires_during_the_snapshot_costs_one_more_login() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     let tokens = ["one", "two"].map(|token| Transport::Grpc.token(token));
@@ -184,7 +184,7 @@ fn a_token_that_etcd_would_not_issue_is_not_sent_back() {
 
 /// Over gRPC and TLS a client certificate may have been the login; the pages know.
 #[test]
-fn whether_a_login_was_needed_is_recorded_where_it_is_known() {
+fn whether_a_login_was_needed_is_recorded_if_it_is_known() {
     for (transport, tls, login, needed) in [
         (Transport::Grpc, false, false, json!(false)),
         (Transport::Gateway, false, false, json!(false)),

@@ -1,9 +1,9 @@
-//! What is recorded and believed of a member.
+//! What is recorded of a member, and what is trusted.
 
 use super::*;
 
 #[test]
-fn a_member_that_is_well_is_recorded_as_it_is() {
+fn a_healthy_member_is_recorded_as_it_is() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
@@ -22,7 +22,7 @@ fn a_member_that_is_well_is_recorded_as_it_is() {
     }
 }
 
-/// The alarm comes first, and what it is about was there before it.
+/// The corruption exists before the alarm is raised.
 #[test]
 fn a_corrupt_alarm_of_its_own_fails_the_backup_whenever_it_is_reported() {
     for transport in BOTH {
@@ -35,7 +35,7 @@ fn a_corrupt_alarm_of_its_own_fails_the_backup_whenever_it_is_reported() {
             network.turns("a", transport.paths().status, turns);
             refused(back_up(&network, transport, "a"), ErrorKind::Corrupt, &["CORRUPT", "replace"]);
         }
-        // After the snapshot alone: whatever was asked before it is well.
+        // Only after the snapshot: all earlier responses are healthy.
         let network = Scripted::default();
         member(&network, "a", transport, 2);
         let begun = std::rc::Rc::new(std::cell::Cell::new(false));
@@ -53,7 +53,7 @@ fn a_corrupt_alarm_of_its_own_fails_the_backup_whenever_it_is_reported() {
 }
 
 #[test]
-fn what_a_member_lists_before_or_after_the_snapshot_is_recorded_and_warned_of() {
+fn errors_listed_before_or_after_the_snapshot_are_recorded_and_reported() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
@@ -77,7 +77,7 @@ fn what_a_member_lists_before_or_after_the_snapshot_is_recorded_and_warned_of() 
 }
 
 #[test]
-fn a_leader_that_is_lost_meanwhile_is_warned_of() {
+fn a_leader_that_is_lost_meanwhile_gives_a_warning() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     let lost = Status { leader: 0, ..troubled(2, &["etcdserver: no leader"]) };
@@ -91,7 +91,7 @@ fn a_leader_that_is_lost_meanwhile_is_warned_of() {
 }
 
 #[test]
-fn a_snapshot_over_a_connection_of_its_own_is_a_proven_one_of_an_unknown_member() {
+fn a_snapshot_on_a_separate_connection_is_proven_but_its_member_unknown() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
@@ -107,8 +107,8 @@ fn a_snapshot_over_a_connection_of_its_own_is_a_proven_one_of_an_unknown_member(
     }
 }
 
-/// A proxy may lead a call to another member by the call's own name: then everything
-/// that is asked shows one member, and the snapshot is another's.
+/// A proxy may pass a call to another member by the call's name: then all other
+/// responses are one member's, and the snapshot is another's.
 #[test]
 fn a_snapshot_that_a_proxy_passed_on_is_of_an_unknown_member() {
     for transport in BOTH {
@@ -134,7 +134,7 @@ fn a_snapshot_that_a_proxy_passed_on_is_of_an_unknown_member() {
 
 #[test]
 fn a_snapshot_of_another_size_is_of_an_unknown_member() {
-    // What the member reported before and after; the snapshot has 1536 bytes.
+    // The sizes that the member reported before and after; the snapshot has 1536 bytes.
     for (before, after, is_known) in [
         (0, 0, true),
         (1536, 1536, true),
@@ -165,9 +165,9 @@ fn a_snapshot_of_another_size_is_of_an_unknown_member() {
     }
 }
 
-/// An alarm reaches a member that lags, or is cut off, later than the others.
+/// A member that lags or is partitioned receives an alarm later than the others.
 #[test]
-fn what_another_member_says_of_one_is_believed() {
+fn what_another_member_reports_of_a_member_is_used() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
@@ -182,11 +182,11 @@ fn what_another_member_says_of_one_is_believed() {
         assert_eq!(manifest["endpoint"], "b:2379");
         let rejected = manifest["endpoints_rejected"].to_string();
         assert!(rejected.contains("a:2379") && rejected.contains("CORRUPT"), "{rejected}");
-        // It cannot be had.
+        // Its snapshot fails.
         network.reply("b", transport.paths().snapshot, transport.refusal(13, "disk on fire"));
         refused(back_up(&network, transport, "a,b"), ErrorKind::Corrupt, &["`a:2379`", "CORRUPT"]);
 
-        // Of the whole cluster, and of one out of space.
+        // Alarms of the whole cluster, and of a member out of space.
         network.reply("b", transport.paths().snapshot, transport.snapshot().over(1));
         let reported = ["alarm:CORRUPT ", "memberID:3 alarm:NOSPACE "];
         network.reply(
@@ -202,7 +202,7 @@ fn what_another_member_says_of_one_is_believed() {
 }
 
 #[test]
-fn a_cluster_that_is_said_to_be_corrupt_afterwards_fails_the_backup() {
+fn a_cluster_that_is_reported_corrupt_afterwards_fails_the_backup() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
@@ -224,7 +224,7 @@ fn a_cluster_that_is_said_to_be_corrupt_afterwards_fails_the_backup() {
 }
 
 #[test]
-fn a_password_over_plain_http_is_warned_of() {
+fn a_password_over_plain_http_gives_a_warning() {
     for transport in BOTH {
         for (tls, login, is_warned) in
             [(false, &LOGIN[..], true), (true, &LOGIN[..], false), (false, &[], false)]
@@ -240,9 +240,9 @@ fn a_password_over_plain_http_is_warned_of() {
     }
 }
 
-/// It may have been the one.
+/// It may have been the corrupt one.
 #[test]
-fn an_unknown_member_is_not_believed_while_any_member_is_corrupt() {
+fn an_unknown_member_is_not_trusted_while_any_member_is_corrupt() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
@@ -257,7 +257,7 @@ fn an_unknown_member_is_not_believed_while_any_member_is_corrupt() {
 }
 
 #[test]
-fn a_connection_that_is_identified_afterwards_is_good() {
+fn a_connection_may_be_identified_after_the_snapshot() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
@@ -268,7 +268,7 @@ fn a_connection_that_is_identified_afterwards_is_good() {
     assert_eq!(manifest["member"]["id"], "2");
 }
 
-/// `etcd grpc-proxy` lists itself as the one member, and says nothing of who responds.
+/// `etcd grpc-proxy` lists itself as the only member, and does not report who responds.
 #[test]
 fn behind_a_grpc_proxy_member_and_members_are_unknown() {
     for transport in BOTH {
@@ -286,7 +286,7 @@ fn behind_a_grpc_proxy_member_and_members_are_unknown() {
 }
 
 #[test]
-fn another_member_at_the_same_place_is_found_out_by_asking_often() {
+fn another_member_at_the_same_endpoint_is_detected_by_repeated_requests() {
     for transport in BOTH {
         let again = again(transport);
         for turn in [1, again, again + 1, again + 2, 2 * again + 1] {
@@ -297,7 +297,7 @@ fn another_member_at_the_same_place_is_found_out_by_asking_often() {
             network.turns("a", transport.paths().status, turns);
             let words = ["is of member 3 now", "of member 2 before", "`endpoints`"];
             refused(back_up(&network, transport, "a"), ErrorKind::Other, &words);
-            // Before the snapshot it costs no snapshot; and then there is the next one.
+            // Detected before the snapshot, none is wasted; and the next member is used.
             let asked_before = turn < again + 1;
             assert_eq!(network.count("a", transport.paths().snapshot) == 0, asked_before);
         }
@@ -305,7 +305,7 @@ fn another_member_at_the_same_place_is_found_out_by_asking_often() {
 }
 
 #[test]
-fn a_second_cluster_is_noticed_whichever_endpoint_reports_it() {
+fn a_second_cluster_is_detected_whichever_endpoint_reports_it() {
     let other = Header { cluster_id: 8, ..header(2) };
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
@@ -313,12 +313,12 @@ fn a_second_cluster_is_noticed_whichever_endpoint_reports_it() {
     let words = ["is of cluster 8 now", "of cluster 1 before"];
     refused(back_up(&network, Transport::Grpc, "a"), ErrorKind::Other, &words);
 
-    // A response that names its cluster and no member.
+    // A response that names its cluster but not its member.
     let nobody = Header { cluster_id: 8, ..Header::default() };
     network.reply("a", GRPC.members, Transport::Grpc.members(Some(nobody), &[]).over(1));
     refused(back_up(&network, Transport::Grpc, "a"), ErrorKind::Other, &words);
 
-    // A member that is of no use for other reasons.
+    // A member that cannot be used for other reasons.
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     let corrupt = troubled(3, &["memberID:3 alarm:CORRUPT "]);
@@ -327,7 +327,7 @@ fn a_second_cluster_is_noticed_whichever_endpoint_reports_it() {
     let two = ["`a:2379` belongs to cluster 1", "`b:2379` to cluster 8"];
     refused(back_up(&network, Transport::Grpc, "a,b"), ErrorKind::Other, &two);
 
-    // A status that is kept from this user, at an endpoint of another cluster.
+    // A status that this user is not permitted to read, at an endpoint of another cluster.
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     member(&network, "b", Transport::Grpc, 3);
@@ -358,7 +358,7 @@ fn a_member_that_was_created_again_is_not_the_same() {
 }
 
 #[test]
-fn a_member_list_that_is_too_long_is_left_out_and_fails_nothing() {
+fn a_member_list_that_is_too_long_is_left_out_without_an_error() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 2);
@@ -387,10 +387,10 @@ fn without_a_status_afterwards_the_last_revision_is_unknown() {
     assert!(warned(&manifest, "no status after the snapshot"), "{manifest}");
 }
 
-/// A status that does not say whose it is says nothing of a role either, and zero is
-/// no figure.
+/// A status without a member id does not show a role either, and zero is not a
+/// number that was reported.
 #[test]
-fn what_a_status_leaves_out_is_unknown() {
+fn fields_that_a_status_leaves_out_are_unknown() {
     for transport in BOTH {
         let network = Scripted::default();
         member(&network, "a", transport, 9);
@@ -416,7 +416,7 @@ fn a_version_is_requested_if_the_status_does_not_report_it() {
     }
 }
 
-/// No etcd keeps to itself who it is; something that stands in for one may.
+/// Every etcd reports its id; another program in its place may not.
 #[test]
 fn what_a_status_does_not_report_is_recorded_as_unknown() {
     for transport in BOTH {

@@ -1,4 +1,4 @@
-//! What is believed of a member, and why.
+//! What is trusted of a member, and why.
 
 mod choice;
 mod hashes;
@@ -128,7 +128,7 @@ fn header(member_id: u64) -> Header {
     Header { cluster_id: 1, member_id, revision: 42, raft_term: 3 }
 }
 
-/// A follower of member 9 that is well.
+/// A healthy follower of member 9.
 fn status(member_id: u64) -> Status {
     Status {
         header: Some(header(member_id)),
@@ -143,7 +143,7 @@ fn troubled(member_id: u64, errors: &[&str]) -> Status {
     Status { errors: errors.iter().map(|e| e.to_string()).collect(), ..status(member_id) }
 }
 
-/// Scripts a member that is well, all of it over connection 1.
+/// Scripts a healthy member, with all responses on connection 1.
 fn member(network: &Scripted, host: &str, transport: Transport, id: u64) {
     let paths = transport.paths();
     network.reply(host, paths.status, transport.status(&status(id)).over(1));
@@ -162,7 +162,7 @@ fn options(transport: &str, endpoints: &str, more: &[(&str, &str)]) -> Options {
     Options::read(&config).expect("options")
 }
 
-/// A whole backup: its manifest.
+/// Makes a whole backup and returns its manifest.
 fn backed_up(network: &Scripted, options: &Options) -> Result<Value> {
     let mut import = Import::new(network.clone(), options.clone(), |_| {});
     let mut manifest = Value::Null;
@@ -208,6 +208,6 @@ fn warned(manifest: &Value, words: &str) -> bool {
 }
 
 thread_local! {
-    /// What people read.
+    /// The lines that were reported to people.
     static LINES: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Each piece comes in time, and the whole never does.
+/// Each piece arrives in time, but the response is never complete.
 #[test]
-fn a_refusal_that_drips_ends_with_the_run() {
+fn a_slow_refusal_ends_with_the_run() {
     let network = Scripted::default();
     member(&network, "a", Transport::Gateway, 2);
     network.on("a", GATEWAY.snapshot, |_| {
@@ -19,7 +19,7 @@ fn a_refusal_that_drips_ends_with_the_run() {
 }
 
 #[test]
-fn what_drips_before_the_first_message_is_given_up_for_the_next_member() {
+fn a_slow_start_is_given_up_for_the_next_member() {
     for (transport, status, what) in [
         (Transport::Gateway, 500, "refusal"),
         (Transport::Gateway, 200, "first message"),
@@ -48,7 +48,7 @@ fn what_drips_before_the_first_message_is_given_up_for_the_next_member() {
 }
 
 #[test]
-fn no_more_is_read_of_a_refusal_than_a_response_may_contain() {
+fn a_refusal_is_read_only_up_to_the_limit_of_a_response() {
     let network = Scripted::default();
     member(&network, "a", Transport::Gateway, 2);
     let endless = vec![Ok(vec![b'x'; 600 << 10]); 3];
@@ -58,7 +58,7 @@ fn no_more_is_read_of_a_refusal_than_a_response_may_contain() {
 }
 
 #[test]
-fn a_stream_that_a_clock_ended_says_whose_clock() {
+fn a_stream_that_a_time_limit_ended_reports_whose_limit() {
     for (limit, kind, words) in [
         ("1h", ErrorKind::Interrupted, "a time limit of etcd or of a proxy ended the stream after"),
         ("30ms", ErrorKind::TimedOut, "`max_duration`"),
@@ -78,7 +78,7 @@ fn a_stream_that_a_clock_ended_says_whose_clock() {
 }
 
 #[test]
-fn a_refusal_that_comes_in_pieces_is_read_whole() {
+fn a_refusal_that_arrives_in_pieces_is_read_whole() {
     let network = Scripted::default();
     member(&network, "a", Transport::Gateway, 2);
     let pieces = [r#"{"code":7,"#, r#""message":"etcdserver: permission denied"}"#];
@@ -90,7 +90,7 @@ fn a_refusal_that_comes_in_pieces_is_read_whole() {
 
 /// A caller that continues after a failure gets the same failure.
 #[test]
-fn an_import_that_failed_stays_so() {
+fn a_failed_import_stays_failed() {
     let network = Scripted::default();
     member(&network, "a", Transport::Grpc, 2);
     let mut turns = vec![Transport::Grpc.status(&status(2)).over(1); 1 + again(Transport::Grpc)];
@@ -112,13 +112,13 @@ fn an_import_that_failed_stays_so() {
         refused(import.advance(), ErrorKind::Other, &["is of member 3 now"]);
     }
     refused(import.finish(), ErrorKind::Other, &["is of member 3 now"]);
-    // What was stored and verified is known all the same.
+    // What was stored and verified is still known.
     let facts: Vec<_> = import.facts().into_iter().map(|(name, _)| name).collect();
     assert!(facts.contains(&"sha256") && !facts.contains(&"revision"), "{facts:?}");
 }
 
 #[test]
-fn no_exchange_may_outlast_its_limit_or_the_run() {
+fn an_exchange_ends_within_its_limit_and_the_run() {
     for (max_duration, probe, stall) in [("1h", 5, 30), ("2s", 2, 2)] {
         let network = Scripted::default();
         let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
