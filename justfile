@@ -24,7 +24,8 @@ package: build schema-check
 
 # write packaging/schema.json again, after the options have changed
 schema: build
-    dist/plakar-wasm inspect --schema dist/connector.wasm > packaging/schema.json
+    dist/plakar-wasm inspect --schema dist/connector.wasm > target/schema.json
+    mv target/schema.json packaging/schema.json
 
 [private]
 schema-check:

@@ -306,6 +306,16 @@ mod tests {
         }
     }
 
+    /// Every host refuses another one, and with it the whole component.
+    #[test]
+    fn the_names_of_the_options_have_the_form_of_the_contract() {
+        for option in OPTIONS {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            assert!((1..=64).contains(&option.name.len()), "{}", option.name);
+            assert!(option.name.chars().all(fits), "{}", option.name);
+        }
+    }
+
     #[test]
     fn half_a_login_is_refused() {
         for options in [

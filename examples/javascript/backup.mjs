@@ -13,11 +13,11 @@ import { transpile, writeFiles } from '@bytecodealliance/jco-transpile';
 // How much is read at a time, in bytes.
 const PIECE = 256 << 10;
 
-// The cases of the contract's `error`, by the exit codes of the other hosts.
-const KINDS = [
-  'ok', 'other', 'invalid-config', 'unreachable', 'timed-out', 'unauthenticated',
-  'permission-denied', 'unsupported', 'interrupted', 'corrupt',
-];
+// The cases of the contract's `error`, with the exit codes of the other hosts.
+const EXIT_CODES = {
+  'other': 1, 'invalid-config': 2, 'unreachable': 3, 'timed-out': 4, 'unauthenticated': 5,
+  'permission-denied': 6, 'unsupported': 7, 'interrupted': 8, 'corrupt': 9,
+};
 const MISBEHAVED = 11;
 
 /** The component as a module: `description.describe()`, `importer.Importer.open(…)`. */
@@ -108,5 +108,5 @@ try {
   // jco throws the error of a result with the contract's case as its payload.
   const { tag, val } = error.payload ?? error;
   console.error(`error: ${val ?? error.stack ?? error}`);
-  process.exitCode = KINDS.includes(tag) ? KINDS.indexOf(tag) : MISBEHAVED;
+  process.exitCode = EXIT_CODES[tag] ?? MISBEHAVED;
 }

@@ -36,6 +36,7 @@ pub(super) fn help() -> String {
         version = env!("CARGO_PKG_VERSION"),
         locations = protocols.join("\n  "),
     );
+    let width = OPTIONS.iter().map(|option| option.name.len()).max().unwrap_or_default() + 1;
     for option in OPTIONS {
         let choices = match option.kind {
             ValueKind::Choice(words) => Some(words.join(", ")),
@@ -45,7 +46,7 @@ pub(super) fn help() -> String {
         let values: Vec<String> = choices.into_iter().chain(default).collect();
         let values =
             if values.is_empty() { values.concat() } else { format!(" [{}]", values.join("; ")) };
-        let _ = writeln!(text, "  {:<16} {}{values}", option.name, option.help);
+        let _ = writeln!(text, "  {:<width$} {}{values}", option.name, option.help);
     }
     text.push_str(
         "\nTo keep a password out of the arguments:\n  \

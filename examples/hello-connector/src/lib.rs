@@ -8,10 +8,22 @@ use plakar_connector_guest::{
 type Exports = Files<Pages>;
 plakar_connector_guest::export!(Exports);
 
-struct Pages(Vec<String>);
+struct Pages(Vec<Page>);
+
+/// A URL, and the path of its file.
+type Page = (String, String);
+
+/// Reads a line; `None` if it is not a URL whose path a file can have.
+fn page(line: &str) -> Option<Page> {
+    let place = line.strip_prefix("http://")?;
+    let index = if place.ends_with('/') { "index.html" } else { "" };
+    let is_clean = |path: &str| path.split('/').all(|part| !["", ".", ".."].contains(&part));
+    let is_clean = place.contains('/') && is_clean(place.strip_suffix('/').unwrap_or(place));
+    is_clean.then(|| (line.into(), format!("/{place}{index}")))
+}
 
 impl Connector for Pages {
-    type File = String;
+    type File = Page;
     type Content = Body;
 
     fn describe() -> Description {
@@ -32,33 +44,37 @@ impl Connector for Pages {
     }
 
     fn open(options: ImportOptions) -> Result<Self, Error> {
+        let refuse = |what: String| Error::InvalidConfig(format!("option `urls`: {what}"));
         let urls = options.config.iter().find(|(name, _)| name == "urls");
-        let urls: Vec<String> = urls.map_or("", |(_, urls)| urls).lines().map(Into::into).collect();
-        match urls.iter().all(|url| url.starts_with("http://")) && !urls.is_empty() {
-            true => Ok(Pages(urls)),
-            false => {
-                Err(Error::InvalidConfig("option `urls`: write one http:// URL a line".into()))
+        let (_, urls) = urls.ok_or_else(|| refuse("it is missing".into()))?;
+        let mut pages: Vec<Page> = Vec::new();
+        for line in urls.lines() {
+            match page(line) {
+                Some(page) if pages.iter().all(|other| other.1 != page.1) => pages.push(page),
+                Some(_) => return Err(refuse(format!("`{line}` is the page of another line"))),
+                None => return Err(refuse(format!("`{line}` is not http://HOST/PATH"))),
             }
         }
+        Ok(Pages(pages))
     }
 
     fn origin(&self) -> String {
-        self.0.join(" ")
+        self.0.iter().map(|(url, _)| url.as_str()).collect::<Vec<_>>().join(" ")
     }
 
     fn ping(&self) -> Result<(), Error> {
-        self.0.iter().try_for_each(|url| get(url).map(drop))
+        self.0.iter().try_for_each(|(url, _)| get(url).map(drop))
     }
 
-    fn list(&self) -> Result<Vec<String>, Error> {
+    fn list(&self) -> Result<Vec<Page>, Error> {
         Ok(self.0.clone())
     }
 
-    fn pathname(url: &String) -> String {
-        url["http:/".len()..].into()
+    fn pathname((_, pathname): &Page) -> String {
+        pathname.clone()
     }
 
-    fn content(url: &String) -> Result<Body, Error> {
+    fn content((url, _): &Page) -> Result<Body, Error> {
         get(url)
     }
 }

@@ -109,10 +109,17 @@ impl Etcd {
         panic!("etcd {version} found its ports in use, five times over");
     }
 
+    /// Its version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// Waits until a new member has set the version of its cluster and of its storage, and
     /// has written both into its database.
     pub fn settle(&self) {
-        let (minor, _) = self.version.name().rsplit_once('.').expect("a version has a patch level");
+        // `3.8.0-alpha.0` reports `3.8.0`.
+        let minor: String =
+            self.version.name().split('.').take(2).map(|part| format!("{part}.")).collect();
         // Older ones do not report the version of their storage.
         let reports_storage = self.version >= Version::V3_6_14;
         let started = Instant::now();
@@ -120,7 +127,7 @@ impl Etcd {
             let (_, text) = self.try_get("/version").expect("the member serves");
             let versions: Value = serde_json::from_str(&text).expect("it is JSON");
             let is_set = |name: &str| {
-                versions[name].as_str().is_some_and(|version| version.starts_with(minor))
+                versions[name].as_str().is_some_and(|version| version.starts_with(&minor))
             };
             if is_set("etcdcluster") && (!reports_storage || is_set("storage")) {
                 return;

@@ -42,6 +42,18 @@ fn a_backup_that_fails_under_node_has_the_exit_code_of_its_kind_and_leaves_nothi
 }
 
 #[test]
+fn every_kind_of_error_is_in_the_example_for_node_and_in_the_page_about_json() {
+    let read = |path| fs::read_to_string(tools::repository().join(path)).expect("it is there");
+    let (example, page) = (read("examples/javascript/backup.mjs"), read("docs/json-events.md"));
+    for kind in ErrorKind::ALL {
+        let entry = format!("'{}': {}", kind.name(), kind.exit_code());
+        assert!(example.contains(&entry), "examples/javascript/backup.mjs lacks `{entry}`");
+        let name = format!("`{}`", kind.name());
+        assert!(page.contains(&name), "docs/json-events.md lacks {name}");
+    }
+}
+
+#[test]
 fn a_program_of_ones_own_backs_up_into_a_directory() {
     let etcd = Etcd::start(Version::V3_6_14);
     let target = Target::new();
@@ -101,6 +113,16 @@ fn web_pages_are_backed_up_by_a_small_connector() {
 }
 
 #[test]
+fn the_page_of_a_server_itself_becomes_a_file() {
+    let page = Response::new(200, "text/html", "home");
+    let site = Gateway::start(Member::with(&database(2)).on("/", page));
+    let (urls, target) = (list(&[format!("http://{}/", site.endpoint())]), Target::new());
+    hello(&format!("web://{}", site.endpoint()), &urls, &target).wait().assert_ok();
+    let file = target.path().join(site.endpoint()).join("index.html");
+    assert_eq!(fs::read_to_string(file).expect("it was backed up"), "home");
+}
+
+#[test]
 fn web_pages_are_backed_up_through_plakar() {
     let ((site, urls), plakar) = (site(), Plakar::hello());
     let location = format!("web://{}", site.endpoint());
@@ -122,7 +144,14 @@ fn a_page_that_is_missing_cut_or_elsewhere_fails_the_backup() {
         (page("/gone"), ErrorKind::Other, "/gone`: status 404"),
         (page("/cut"), ErrorKind::Interrupted, "/cut` was cut short"),
         (elsewhere, ErrorKind::Other, "is not granted"),
-        (list(&["ftp://x".into()]), ErrorKind::InvalidConfig, "option `urls`"),
+        (list(&["ftp://x".into()]), ErrorKind::InvalidConfig, "option `urls`: `ftp://x`"),
+        (list(&["http://a/../b".into()]), ErrorKind::InvalidConfig, "`http://a/../b`"),
+        (list(&["http://a".into()]), ErrorKind::InvalidConfig, "`http://a` is not"),
+        (
+            list(&["http://a/".into(), "http://a/index.html".into()]),
+            ErrorKind::InvalidConfig,
+            "another line",
+        ),
     ] {
         let target = Target::new();
         hello(&location, &urls, &target).wait().assert_failed(kind, &[words]);

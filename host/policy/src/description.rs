@@ -114,7 +114,8 @@ impl Description {
                 || protocol.default_port == 0
             {
                 return refuse(format!(
-                    "protocol `{}` is malformed",
+                    "protocol `{}` is malformed: it needs 2 to {LONGEST} lower-case letters, \
+                        digits, `+`, `.` or `-`, and a port",
                     escaped(&protocol.name, LONGEST)
                 ));
             }
@@ -126,7 +127,10 @@ impl Description {
         for option in &self.options {
             let name = escaped(&option.name, LONGEST);
             if !word(&option.name, b"_") {
-                return refuse(format!("option `{name}` is malformed"));
+                return refuse(format!(
+                    "option `{name}` is malformed: it needs 1 to {LONGEST} lower-case letters, \
+                        digits or underscores"
+                ));
             }
             if !seen.insert(&option.name) {
                 return refuse(format!("option `{name}` occurs twice"));
