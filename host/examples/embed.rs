@@ -1,4 +1,4 @@
-//! A program of your own that backs up into a directory:
+//! A program that embeds the library and backs up into a directory:
 //!
 //! ```sh
 //! cargo run --release --package plakar-wasm --example embed -- CONNECTOR LOCATION DIRECTORY

@@ -2,8 +2,8 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "generated")]
 
-// The interfaces use no WASI type, so the exports alone are enough; what a
-// component may import is for the linker to say.
+// The interfaces use no WASI type, so the exports alone are enough; the linker decides what
+// a component may import.
 wasmtime::component::bindgen!({
     path: "../wit",
     inline: "

@@ -18,7 +18,7 @@
 //! one run of it, a *record* one thing to store, a *sink* what stores it. The
 //! *grant* is the set of authorities a component may send HTTP requests to.
 //!
-//! | module | what it holds |
+//! | module | what it contains |
 //! | --- | --- |
 //! | `sandbox` | WASI, memory, log lines; [`Sandbox`] |
 //! | `http` | the HTTP client behind the grant |
@@ -28,8 +28,9 @@
 //! | [`output`] | whether this process's standard output is open |
 //!
 //! Two parts need no WebAssembly and are crates of their own, whose tests take seconds:
-//! [`policy`] holds the decisions (grant, options, TLS, limits, records), [`sink`] takes
-//! the records, and lines for a reader that may stop reading. The command line is the binary's, `cli`.
+//! [`policy`] contains the decisions (grant, options, TLS, limits, records), [`sink`] takes
+//! the records, and lines for a reader that may stop reading. The command line is the
+//! binary's, `cli`.
 //!
 //! `host/examples/embed.rs` is a whole program that backs up into a directory.
 

@@ -5,8 +5,8 @@ use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
 /// The reason if it is closed: a command with output cannot succeed then.
 pub const CLOSED: &str = "standard output is closed, so the output is lost";
 
-/// Whether this process was started without a standard output. Rust's runtime opens
-/// the null device in its place then, for reading and writing; a shell's `> /dev/null`
+/// Returns whether this process was started without a standard output. Rust's runtime then
+/// opens the null device in its place for reading and writing; a shell's `> /dev/null`
 /// opens it for writing.
 pub fn is_closed() -> bool {
     let out = rustix::stdio::stdout();

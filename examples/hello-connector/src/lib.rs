@@ -1,4 +1,4 @@
-//! Backs web pages up, each into a file: `web://HOST`, and in `urls` one URL a line.
+//! Backs up web pages, each into one file: `web://HOST`, with one URL per line in `urls`.
 
 use plakar_connector_guest::{
     Body, Connector, Description, Error, Files, ImportOptions, OptionDescription, OptionKind,

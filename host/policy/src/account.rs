@@ -1,13 +1,13 @@
-//! What became of each record of an import, and whether that is a success.
+//! What happened to each record of an import, and whether that is a success.
 //!
 //! ```text
 //! admit ─▶ Announced ─open─▶ Reading ─end─▶ Read ─acknowledge─▶ Settled
 //!              └──────────── acknowledge ──────────────────────────▲
 //! ```
 //!
-//! A file is settled well only if it was read to its end and the store says that
-//! it keeps exactly the bytes that were read. Every other way is a failed import;
-//! only a dry run may leave content unread.
+//! A file is settled successfully only if it was read to its end and the store reports that
+//! it keeps exactly the bytes that were read. Everything else is a failed import; only a
+//! dry run may leave content unread.
 
 use crate::Error;
 use crate::records::Admitted;
@@ -23,12 +23,12 @@ pub struct Exemption {
     pub excludes: Vec<String>,
 }
 
-/// How a record ended well.
+/// How a record was settled successfully.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// The store keeps this many bytes of content; 0 for a directory.
     Stored(u64),
-    /// It was not read, for nothing is to be stored.
+    /// It was not read, because nothing is to be stored.
     Skipped,
 }
 
@@ -55,7 +55,7 @@ struct Entry {
 enum Stage {
     /// A directory: there is nothing to read.
     Directory,
-    /// A file that nobody opened.
+    /// A file that has not been opened.
     Announced,
     /// This many bytes were read.
     Reading(u64),
@@ -66,12 +66,12 @@ enum Stage {
 }
 
 impl Account {
-    /// An account without records.
+    /// Returns an account without records.
     pub fn new(exemption: Exemption) -> Self {
         Self { exemption, ..Self::default() }
     }
 
-    /// Takes a record into account, or refuses it.
+    /// Adds a record, or refuses it.
     pub fn admit(&mut self, id: u64, pathname: &Arc<str>, directory: bool) -> Result<(), Error> {
         self.admitted.admit(id, pathname, directory)?;
         let stage = if directory { Stage::Directory } else { Stage::Announced };
@@ -80,7 +80,7 @@ impl Account {
         Ok(())
     }
 
-    /// Whether the component may wait for an acknowledgement: an error if none is missing.
+    /// Returns an error if the component waits for acknowledgements and none is missing.
     pub fn await_acknowledgements(&self) -> Result<(), Error> {
         if self.unsettled > 0 {
             return Ok(());
@@ -90,7 +90,7 @@ impl Account {
         ))
     }
 
-    /// A file is about to be read: once.
+    /// Records that a file is about to be read, which may happen once.
     pub fn open(&mut self, pathname: &str) -> Result<(), Error> {
         let Entry { stage, .. } = self.entry(pathname)?;
         match stage {
@@ -105,7 +105,7 @@ impl Account {
         }
     }
 
-    /// This many more bytes of a file were read.
+    /// Records that this many more bytes of a file were read.
     pub fn read(&mut self, pathname: &str, more: u64) -> Result<(), Error> {
         match &mut self.entry(pathname)?.stage {
             Stage::Reading(bytes) => {
@@ -116,7 +116,7 @@ impl Account {
         }
     }
 
-    /// A file came to its end, proven, and was to have `known` bytes.
+    /// Records the proven end of a file that was announced with `known` bytes.
     pub fn end(&mut self, pathname: &str, known: Option<u64>) -> Result<(), Error> {
         let Entry { stage, .. } = self.entry(pathname)?;
         let Stage::Reading(bytes) = *stage else {
@@ -133,8 +133,8 @@ impl Account {
         }
     }
 
-    /// The store has finished a record, and keeps this many bytes of it, or says
-    /// that it keeps nothing. Returns the record's id and its good end.
+    /// Records that the store has finished a record, and keeps this many bytes of it, or
+    /// nothing. Returns the record's id and how it was settled.
     pub fn acknowledge(&mut self, pathname: &str, kept: Option<u64>) -> Result<(u64, Fate), Error> {
         let stage = self.entry(pathname)?.stage;
         let fate = match (stage, kept) {
@@ -177,7 +177,7 @@ impl Account {
         Ok((id, fate))
     }
 
-    /// How many records are not acknowledged yet.
+    /// Returns the number of records that are not acknowledged yet.
     pub fn unsettled(&self) -> usize {
         self.unsettled
     }
@@ -193,7 +193,7 @@ impl Account {
 }
 
 impl Exemption {
-    /// Whether a file may be neither read nor kept.
+    /// Returns `Fate::Skipped` if a file may be neither read nor kept.
     fn left_out(&self, pathname: &str) -> Result<Fate, Error> {
         if !self.excludes.is_empty() {
             let patterns: Vec<String> = self.excludes.iter().map(|p| format!("`{p}`")).collect();

@@ -7,7 +7,8 @@ const IMPORTER: &str = "plakar:connector/importer@";
 const CONTRACT: &str = "0.2.0";
 const COMPATIBLE: &str = "0.2.";
 
-/// Refuses a component that exports the contract in other versions than this host uses.
+/// Refuses a component that exports the contract only in versions that this host does not
+/// use.
 pub fn check_exports<'a>(exports: impl Iterator<Item = &'a str>) -> Result<(), String> {
     let versions: Vec<&str> = exports.filter_map(|name| name.strip_prefix(IMPORTER)).collect();
     match versions.iter().any(|version| version.starts_with(COMPATIBLE)) {
@@ -27,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_that_this_host_supports_is_found_wherever_it_is() {
+    fn a_supported_version_is_found_at_any_position() {
         let importer = |version: &str| format!("{IMPORTER}{version}");
         let checked = |versions: &[&str]| {
             let names: Vec<String> = versions.iter().map(|v| importer(v)).collect();

@@ -1,4 +1,4 @@
-//! What a connector says it is, checked against the contract's rules.
+//! A connector's description of itself, checked against the rules of the contract.
 
 use crate::Error;
 use plakar_connector::limits;
@@ -9,31 +9,31 @@ use std::collections::HashSet;
 /// The most protocols, options, or words of one choice.
 const MOST: usize = 256;
 
-/// What a connector is, and its options.
+/// A connector's description of itself and its options.
 #[derive(Debug, Clone)]
 pub struct Description {
     /// Lower case, digits and dashes.
     pub name: String,
-    /// By semantic versioning, without a leading `v`.
+    /// A semantic version, without a leading `v`.
     pub version: String,
     /// One sentence for people.
     pub summary: String,
     /// The type a snapshot is filed under in Plakar.
     pub kind: String,
-    /// What may stand before `://` in a location, the preferred one first.
+    /// What may come before `://` in a location, the preferred one first.
     pub protocols: Vec<Protocol>,
     /// The options it takes.
     pub options: Vec<OptionDescription>,
 }
 
-/// What may stand before `://` in a location.
+/// What may come before `://` in a location.
 #[derive(Debug, Clone)]
 pub struct Protocol {
     /// The name.
     pub name: String,
     /// Whether connections are TLS.
     pub tls: bool,
-    /// The port where none is typed.
+    /// The port if none is typed.
     pub default_port: u16,
 }
 
@@ -48,7 +48,7 @@ pub struct OptionDescription {
     pub secret: bool,
     /// One line of help.
     pub help: String,
-    /// The value that holds where none is given.
+    /// The value if none is given.
     pub default: Option<String>,
 }
 
@@ -68,12 +68,12 @@ pub enum OptionKind {
 }
 
 impl Description {
-    /// The option called `name`.
+    /// Returns the option called `name`.
     pub fn option(&self, name: &str) -> Option<&OptionDescription> {
         self.options.iter().find(|option| option.name == name)
     }
 
-    /// The protocols as the shared rules for locations take them.
+    /// Returns the protocols in the form that the shared rules for locations use.
     pub fn protocols(&self) -> Vec<plakar_connector::Protocol<'_>> {
         self.protocols
             .iter()
@@ -85,7 +85,7 @@ impl Description {
             .collect()
     }
 
-    /// Refuses a description that breaks the contract: other code relies on it.
+    /// Refuses a description that breaks the contract, because other code relies on it.
     pub fn check(self) -> Result<Self, Error> {
         let refuse = |what: String| {
             Err(Error::component(format!("the component's description is invalid: {what}")))
@@ -139,7 +139,7 @@ impl Description {
                 return refuse(format!("option `{name}` has a name that belongs to the host"));
             }
             let fits = match (option.name.as_str(), &option.kind) {
-                // Programs pass a list on as text, too.
+                // Programs also pass a list on as text.
                 (ENDPOINTS, kind) => matches!(kind, OptionKind::Authorities | OptionKind::Text),
                 (name, kind) if limits::ALL.iter().any(|limit| limit.name == name) => {
                     matches!(kind, OptionKind::Duration)
@@ -160,8 +160,8 @@ impl Description {
     }
 }
 
-/// Whether the host alone may give this name a meaning: the location, its own TLS,
-/// and `X_file` for every option X.
+/// Returns whether a name belongs to the host: the location, its TLS options, and `X_file`
+/// for every option X.
 fn is_of_host(name: &str) -> bool {
     name == LOCATION || name.starts_with(TLS_PREFIX) || name.ends_with(FILE_SUFFIX)
 }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_description_is_taken() {
+    fn a_plain_description_is_accepted() {
         let options = vec![
             option("endpoints", OptionKind::Authorities),
             option("max_duration", OptionKind::Duration),

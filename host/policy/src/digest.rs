@@ -1,22 +1,22 @@
-//! What a digest may cover of a content.
+//! Which part of a content a digest may cover.
 
 use sha2::{Digest, Sha256};
 
-/// The longest trailer that a digest leaves out, in bytes; the contract says so.
+/// The longest trailer that a digest leaves out, in bytes, as the contract states it.
 const TRAILER: usize = 4096;
 
-/// A content that passed, hashed but for what may be its trailer.
+/// Content that passed, hashed except for the last bytes, which may be its trailer.
 #[derive(Debug, Default)]
 pub struct Hashed {
     sha256: Sha256,
-    /// How many bytes are in `sha256`.
+    /// The number of bytes in `sha256`.
     bytes: u64,
-    /// The last bytes, which are not.
+    /// The last bytes, which are not in `sha256`.
     tail: Vec<u8>,
 }
 
 impl Hashed {
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, piece: &[u8]) {
         let over = (self.tail.len() + piece.len()).saturating_sub(TRAILER);
         let of_tail = over.min(self.tail.len());
@@ -28,8 +28,8 @@ impl Hashed {
         self.tail.extend_from_slice(later);
     }
 
-    /// The SHA-256 of this many of the first bytes; none if they are too few or
-    /// more than came.
+    /// Returns the SHA-256 of the first `bytes` bytes; `None` if they leave out more than a
+    /// trailer, or are more than were received.
     pub fn of_first(mut self, bytes: u64) -> Option<[u8; 32]> {
         let more = usize::try_from(bytes.checked_sub(self.bytes)?).ok()?;
         self.sha256.update(self.tail.get(..more)?);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_more_or_of_much_less_is_refused() {
+    fn a_digest_of_too_many_or_too_few_bytes_is_refused() {
         let hashed = || {
             let mut hashed = Hashed::default();
             hashed.update(&[1; 10_000]);

@@ -1,4 +1,4 @@
-//! The library's one error.
+//! The error type of the library.
 //!
 //! Its text is a [`Message`], without any secret. The [`Fault`] says whose fault it
 //! was, for programs.
@@ -9,9 +9,9 @@ use std::fmt;
 /// Whose fault a failure was; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// What the component returned, or what the host found before it called it.
+    /// What the component returned, or what the host found before calling the component.
     Reported(ErrorKind),
-    /// The store did not take what it was given.
+    /// The store did not accept what it was given.
     Store,
     /// The component cannot be loaded, trapped, went over a limit, or broke the contract.
     Component,
@@ -25,7 +25,7 @@ impl Fault {
     /// The exit code of a component that failed, and of a machine that cannot run it.
     pub const COMPONENT_EXIT_CODE: u8 = 11;
 
-    /// The name in `--json`: the contract's name of a reported kind, else `store`,
+    /// Returns the name in `--json`: the contract's name of a reported kind, or `store`,
     /// `component` or `host`.
     pub fn name(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Fault {
         }
     }
 
-    /// The exit code of a program that ends for this reason.
+    /// Returns the exit code of a program that ends for this reason.
     pub fn exit_code(self) -> u8 {
         match self {
             Fault::Reported(kind) => kind.exit_code(),
@@ -54,7 +54,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// What the component reported, or what the host found before calling it.
+    /// The component reported it, or the host found it before calling the component.
     pub fn reported(kind: ErrorKind, message: impl Into<Message>) -> Self {
         Self { fault: Fault::Reported(kind), message: message.into() }
     }
@@ -69,7 +69,7 @@ impl Error {
         Self::reported(ErrorKind::Unsupported, message)
     }
 
-    /// For sinks: the store did not take what it was given.
+    /// For sinks: the store did not accept what it was given.
     pub fn store(message: impl Into<Message>) -> Self {
         Self { fault: Fault::Store, message: message.into() }
     }
@@ -99,7 +99,7 @@ impl Error {
         Self { message: self.message.remedy(remedy), ..self }
     }
 
-    /// Whose fault it was.
+    /// Returns whose fault it was.
     pub fn fault(&self) -> Fault {
         self.fault
     }

@@ -9,7 +9,7 @@ pub struct Fact {
     pub value: String,
 }
 
-/// Who a warning comes from.
+/// The source of a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
     /// The component, on its standard error.
@@ -30,7 +30,7 @@ pub enum Event<'a> {
         /// What is imported from, in the component's words.
         origin: &'a str,
     },
-    /// A record's turn has come.
+    /// A record begins.
     RecordBegun {
         /// Its absolute pathname.
         pathname: &'a str,
@@ -55,17 +55,17 @@ pub enum Event<'a> {
     },
     /// A line for people: bounded in length and rate, without control characters.
     Warning {
-        /// Who says it.
+        /// Its source.
         from: Speaker,
-        /// What.
+        /// Its text.
         line: &'a str,
     },
     /// What is known about the import at its end, after a success or a failure.
     Facts(&'a [Fact]),
 }
 
-/// Takes the events of a run. It is called from the run itself: an observer that
-/// blocks, blocks the run.
+/// Takes the events of a run. It is called from the run itself: an observer that blocks
+/// also blocks the run.
 pub trait Observer: Send + Sync {
     /// Takes one event.
     fn event(&self, event: Event<'_>);

@@ -4,8 +4,8 @@ use crate::limits::one_line;
 use crate::{Error, Fact};
 use std::collections::HashSet;
 
-/// Refuses facts that are not named as the contract says, each once. Makes the values
-/// fit to be shown.
+/// Refuses facts whose names break the rules of the contract or occur twice. Makes the
+/// values safe to show.
 pub fn checked(mut facts: Vec<Fact>) -> Result<Vec<Fact>, Error> {
     let mut names = HashSet::new();
     for Fact { name, value } in &mut facts {
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_have_good_names_and_each_once() {
+    fn fact_names_are_valid_and_occur_once() {
         let fact = |name: &str| Fact { name: name.into(), value: "a\nb".into() };
         let good = checked(vec![fact("etcd-version"), fact("sha256")]).expect("good");
         assert_eq!(good[0].value, "a b");

@@ -1,4 +1,4 @@
-//! Files that hold options: read within bounds of size and time.
+//! Files that contain options: read within bounds of size and time.
 
 use plakar_connector::Message;
 use plakar_connector::limits::show;
@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The largest file in bytes; a chain of certificates has some kilobytes, a bundle of
-/// all authorities some hundred.
+/// The largest file in bytes; a chain of certificates takes a few kilobytes, a bundle of
+/// all authorities a few hundred.
 pub const LARGEST: u64 = 1 << 20;
 
-/// The longest time for reading all files of a run. A pipe gives its bytes when
-/// somebody writes them, and a terminal when somebody types.
+/// The longest time for reading all files of a run. A pipe waits for its writer, and a
+/// terminal for the user.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a file, which may be a pipe, on a thread of its own, so that a signal can end the

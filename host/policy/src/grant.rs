@@ -12,18 +12,18 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Nothing.
+    /// A grant of nothing.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// These authorities and no other.
+    /// A grant of these authorities and no others.
     pub fn new(authorities: Vec<Authority>) -> Self {
         Self { authorities }
     }
 
-    /// What the arguments of a connector's own command line name: `endpoints`
-    /// where given, else every argument that is a location of its protocols.
+    /// A grant of what the arguments of a connector's own command line name: `endpoints` if
+    /// given, otherwise every argument that is a location of one of its protocols.
     pub fn of_arguments(
         description: &Description,
         arguments: &[String],
@@ -48,27 +48,27 @@ impl Grant {
         Ok(Self::new(authorities))
     }
 
-    /// How many authorities it names.
+    /// Returns the number of authorities.
     pub fn len(&self) -> usize {
         self.authorities.len()
     }
 
-    /// Whether it names none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.authorities.is_empty()
     }
 
-    /// Whether any of them is reached over TLS.
+    /// Returns whether any of them is reached over TLS.
     pub fn uses_tls(&self) -> bool {
         self.authorities.iter().any(|authority| authority.tls)
     }
 
-    /// What is granted, in the order typed.
+    /// Iterates over the authorities, in the order typed.
     pub fn iter(&self) -> impl Iterator<Item = &Authority> {
         self.authorities.iter()
     }
 
-    /// Whether a request to this URI may leave the sandbox.
+    /// Checks whether a request to this URI may leave the sandbox.
     pub fn allows(&self, uri: &Uri) -> Result<(), Refusal> {
         let asked = asked(uri);
         match &asked {
@@ -95,7 +95,7 @@ impl fmt::Display for Grant {
     }
 }
 
-/// A request that was not let out.
+/// A request that may not leave the sandbox.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
     asked: Option<String>,
@@ -113,14 +113,14 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The schemes of requests, and the ports that they leave out.
+/// The schemes of requests, and their default ports.
 const SCHEMES: [Protocol<'static>; 2] = [
     Protocol { name: "http", tls: false, default_port: 80 },
     Protocol { name: "https", tls: true, default_port: 443 },
 ];
 
-/// The authority of a URI, read as that of a location is; none if a location could
-/// not hold it.
+/// Returns the authority of a URI, parsed like that of a location; `None` if it is not
+/// valid in a location.
 fn asked(uri: &Uri) -> Option<Authority> {
     let scheme = SCHEMES.into_iter().find(|scheme| uri.scheme_str() == Some(scheme.name))?;
     location::authority(uri.authority()?.as_str(), scheme).ok()
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_location_among_arguments_is_granted_in_every_form_that_the_component_takes() {
+    fn a_location_among_arguments_is_granted_in_every_form_that_the_component_accepts() {
         let description = Description {
             name: "test".into(),
             version: "0.1.0".into(),

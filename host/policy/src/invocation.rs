@@ -1,7 +1,7 @@
-//! What was typed for the plakar that started this process.
+//! The command line of the plakar that started this process.
 //!
-//! The protocol says neither whether a run is a dry run nor where an option came
-//! from. Where the command line cannot be read, nothing is taken for typed.
+//! The protocol says neither whether a run is a dry run nor where an option came from. If
+//! the command line cannot be read, nothing counts as typed.
 
 /// The arguments of the parent process. No `Debug`: one may be a secret.
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Invocation {
         Self { arguments: arguments.map(|a| String::from_utf8_lossy(a).into_owned()).collect() }
     }
 
-    /// Whether nothing is to be stored: what the last `-dry-run` among the flags of
+    /// Returns whether nothing is to be stored, as the last `-dry-run` among the flags of
     /// `backup` says.
     pub fn is_dry_run(&self) -> bool {
         let mut arguments = self.arguments.iter().map(String::as_str);
@@ -49,8 +49,8 @@ impl Invocation {
         dry_run
     }
 
-    /// Whether the value of this option, and not only the path of a file with it,
-    /// was typed.
+    /// Returns whether the value of this option was typed, and not only the path of a file
+    /// with it.
     pub fn typed(&self, option: &str) -> bool {
         let here = |argument: &String| {
             let pair = argument.trim_start_matches('-');
@@ -61,8 +61,8 @@ impl Invocation {
     }
 }
 
-/// The value of the last `-o NAME=…`, which is how a connector's own command line takes
-/// the options that a host uses too.
+/// Returns the value of the last `-o NAME=…`, the form in which a connector's own command
+/// line takes the options that the host uses as well.
 pub fn option<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
     let preceded = |at: usize| at > 0 && matches!(args[at - 1].as_str(), "-o" | "--option");
     let pairs = args.iter().enumerate().filter_map(|(at, arg)| {

@@ -8,11 +8,11 @@
 //! | [`options`] | which of the typed options reach the component |
 //! | [`grant`] | which requests leave the sandbox |
 //! | [`tls`] | which servers the host trusts, and how it identifies itself |
-//! | [`records`] | which records are let in |
-//! | [`account`] | what became of each record, and whether that is a success |
-//! | [`digest`] | what a digest may cover of a content |
+//! | [`records`] | which records are admitted |
+//! | [`account`] | what happened to each record, and whether that is a success |
+//! | [`digest`] | which part of a content a digest may cover |
 //! | [`facts`] | which facts are passed on |
-//! | [`invocation`] | what plakar's command line means, where its protocol does not say |
+//! | [`invocation`] | what plakar's command line says and its protocol does not |
 //! | [`limits`] | how much memory, how many log lines and how much time a component gets |
 //!
 //! It knows a connector by its [`Description`], and reports to an [`Observer`]. All of

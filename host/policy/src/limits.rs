@@ -1,6 +1,6 @@
-//! How much a component gets of what can run out.
+//! How much of each limited resource a component gets.
 //!
-//! What it can make the host hold beside its own [`MEMORY`], at the very most:
+//! The most that it can make the host keep in memory, beside its own [`MEMORY`]:
 //!
 //! | what | bound |
 //! | --- | --- |
@@ -10,7 +10,7 @@
 //! | names of records | [`PATHNAMES`]: 24 MiB |
 //! | the compiler, before the component runs | [`COMPILE_MEMORY`]: 1 GiB, for [`COMPILE_TIME`] |
 //!
-//! A backup of ours takes 35 MiB in all, and 32 bytes for each revision that it proves.
+//! A backup of etcd takes 35 MiB in total, plus 32 bytes for each revision that it proves.
 
 use plakar_connector::text::is_hidden;
 use std::time::{Duration, Instant};
@@ -19,20 +19,20 @@ use std::time::{Duration, Instant};
 /// 256 MiB for a connector whose user asks it to prove a large source.
 pub const MEMORY: usize = 320 << 20;
 
-/// Elements of all tables together; a large program has some thousands.
+/// Elements of all tables together; a large program has a few thousand.
 pub const TABLE_ELEMENTS: usize = 100_000;
 
 /// Core instances, memories and tables, each; a component has a handful.
 pub const INSTANCES: usize = 64;
 
-/// Handles of streams, requests and the like that may be open at a time. Each request
-/// that is under way has some ten.
+/// Handles of streams, requests and the like that may be open at a time. Each request that
+/// is under way uses about ten.
 pub const HANDLES: usize = 512;
 
 /// Bytes of all header fields of one request or response.
 pub const FIELDS: usize = 16 << 10;
 
-/// Bytes of a request's method or authority; a host name has 253 at the most.
+/// Bytes of a request's method or authority; a host name has at most 253.
 pub const NAME: usize = 512;
 
 /// Bytes of a request's body that wait for the network.
@@ -42,11 +42,11 @@ pub const BODY: usize = 64 << 10;
 /// its buffers on the host's side.
 pub const REQUESTS: usize = 32;
 
-/// Bytes that one call may copy out of the component; a read asks for half of it.
+/// Bytes that one call may copy out of the component; a read asks for at most half of it.
 pub const CALL_BYTES: usize = 2 << 20;
 
-/// The largest component in bytes; ours has some hundred thousand, one with a whole
-/// JavaScript engine in it twelve million.
+/// The largest component in bytes; ours has several hundred thousand, one that contains a
+/// whole JavaScript engine twelve million.
 pub const LARGEST_COMPONENT: usize = 16 << 20;
 
 /// The longest time for compiling a component; ours takes a second.
@@ -55,24 +55,25 @@ pub const COMPILE_TIME: Duration = Duration::from_secs(120);
 /// The memory for compiling a component, in bytes; ours takes thirty million.
 pub const COMPILE_MEMORY: usize = 1 << 30;
 
-/// The longest time for a call that may not wait for the network. It costs
-/// microseconds: what takes this long on a busy machine is a loop.
+/// The longest time for a call that may not wait for the network. Such a call takes
+/// microseconds: if it takes this long on a busy machine, it is in a loop.
 pub const QUICK_CALL: Duration = Duration::from_secs(10);
 
-/// How often running code is asked whether its time is over.
+/// The interval at which running code is checked against its time limit.
 pub const TICK: Duration = Duration::from_millis(50);
 
-/// Records in one import: the host remembers each one's name to know it is new.
+/// Records in one import: the host keeps the name of each, to know that the next one is
+/// new.
 pub const RECORDS: usize = 100_000;
 
-/// The longest pathname in bytes, as Linux has it.
+/// The longest pathname in bytes, as in Linux.
 pub const PATHNAME: usize = 4096;
 
-/// What the account of all pathnames in one import may cost in bytes, as the
-/// contract counts it: each name's length and what comes with it.
+/// The cost of keeping all pathnames of one import in bytes, as the contract counts it: the
+/// length of each name plus a fixed overhead.
 pub const PATHNAMES: usize = 24 << 20;
 
-/// The longest log line or message in bytes; the rest of it is cut.
+/// The longest log line or message in bytes; the rest is cut off.
 pub const LINE: usize = 2048;
 
 /// Log lines a second.
@@ -87,13 +88,13 @@ pub struct LogBudget {
 }
 
 impl LogBudget {
-    /// Nothing has passed yet.
+    /// Returns a budget of which nothing is used.
     pub fn new(now: Instant) -> Self {
         Self { second: now, passed: 0, left_out: 0 }
     }
 
-    /// Whether a line may pass now; with the number of lines that were left out
-    /// since the last one that passed.
+    /// Returns the number of lines that were left out since the last one that passed, or
+    /// `None` if no line may pass now.
     pub fn admit(&mut self, now: Instant) -> Option<u64> {
         if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
             self.second = now;
@@ -107,14 +108,14 @@ impl LogBudget {
         Some(self.take_left_out())
     }
 
-    /// How many lines were dropped since this was last reported.
+    /// Returns the number of lines that were left out since this was last reported.
     pub fn take_left_out(&mut self) -> u64 {
         std::mem::take(&mut self.left_out)
     }
 }
 
-/// A text of the component as people may be shown it: one line, bounded, and
-/// without the characters by which it could rule a terminal or turn the line around.
+/// Makes a text of the component safe to show: one line, bounded, and without the
+/// characters that control a terminal or change the direction of the text.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LINE));
     for c in text.trim_end().chars() {
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_lines_is_thinned_and_counted() {
+    fn log_lines_over_the_rate_are_dropped_and_counted() {
         let start = Instant::now();
         let mut budget = LogBudget::new(start);
         let passed = (0..1000).filter(|_| budget.admit(start).is_some()).count();
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shown_line_is_bounded_and_rules_no_terminal() {
+    fn a_shown_line_is_bounded_and_has_no_control_characters() {
         assert_eq!(one_line("a\x1b[31mb\tc\nd\n"), "a [31mb c d");
         assert_eq!(one_line("a\u{202e}b\u{2066}c\u{9b}d"), "a b c d");
         let long = one_line(&"é".repeat(LINE));

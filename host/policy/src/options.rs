@@ -30,12 +30,12 @@ impl Options {
         self.0.push((name, value.into()));
     }
 
-    /// The value of `name`.
+    /// Returns the value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses options other than those for TLS, which are all that the host takes beside
+    /// Refuses options other than those for TLS, the only ones that the host accepts beside
     /// the arguments of a connector's own command line.
     pub fn only_tls(&self) -> Result<(), Error> {
         match self.names().find(|name| !name.starts_with(TLS_PREFIX)) {
@@ -48,7 +48,7 @@ impl Options {
         }
     }
 
-    /// The names, in the order last set.
+    /// Iterates over the names, in the order last set.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
@@ -92,8 +92,8 @@ impl Options {
         Ok(loaded)
     }
 
-    /// These options over those of a file: what is typed here hides what is
-    /// there, `X` and `X_file` being two spellings of one option.
+    /// Merges these options with those of a file, over which these take precedence. `X` and
+    /// `X_file` are two spellings of one option.
     pub fn over(self, mut base: Options) -> Options {
         let stem = |name: &str| name.strip_suffix(FILE_SUFFIX).unwrap_or(name).to_owned();
         let typed: Vec<String> = self.names().map(stem).collect();
@@ -103,8 +103,8 @@ impl Options {
     }
 }
 
-/// How a message calls the file. What was typed in place of a path is not repeated
-/// where it may be the secret itself.
+/// Returns how a message refers to the file. What was typed in place of a path is not
+/// repeated if it may be the secret itself.
 fn place(name: &str, stem: &str, path: &str, secret: bool) -> Result<String, Error> {
     if path.contains(['\n', '\r']) || path.contains("-----BEGIN") {
         return Err(Error::invalid(format!(
@@ -119,7 +119,7 @@ fn place(name: &str, stem: &str, path: &str, secret: bool) -> Result<String, Err
     })
 }
 
-/// What to do about a file that is not where its path says.
+/// Returns what to do about a file that is not at its path.
 fn hint(path: &str) -> Option<String> {
     let path = Path::new(path);
     if path.starts_with("~") {
@@ -145,7 +145,7 @@ pub struct Loaded {
 struct File {
     /// The option, `_file` included.
     name: String,
-    /// The file in a message.
+    /// How a message refers to the file.
     place: String,
     content: Vec<u8>,
 }
@@ -158,12 +158,12 @@ impl fmt::Debug for Loaded {
 }
 
 impl Loaded {
-    /// The value that was typed for `name`.
+    /// Returns the value that was typed for `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.typed.get(name)
     }
 
-    /// The names, in the order last set.
+    /// Iterates over the names, in the order last set.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.typed.names()
     }
@@ -172,8 +172,7 @@ impl Loaded {
         self.files.iter().find(|file| file.name.strip_suffix(FILE_SUFFIX) == Some(stem))
     }
 
-    /// The PEM of `stem`, which was typed as such or stands in the file that
-    /// `stem_file` names.
+    /// Returns the PEM of `stem`, which was typed or is in the file that `stem_file` names.
     pub(crate) fn pem(&self, stem: &str) -> Result<Option<Given>, Error> {
         let given = |name: &str, bytes: &[u8]| Given {
             name: name.into(),
@@ -187,8 +186,8 @@ impl Loaded {
         })
     }
 
-    /// The text in the file that `stem_file` names: in UTF-8, without a byte order mark
-    /// before it and one line end after it.
+    /// Returns the text in the file that `stem_file` names: UTF-8, without a leading byte
+    /// order mark and without one final line break.
     fn text(&self, stem: &str) -> Result<Option<&str>, Error> {
         let Some(File { name, place, content }) = self.file(stem) else { return Ok(None) };
         let refuse = |reason: &str| Error::invalid(format!("option `{name}`: {place} {reason}"));
@@ -205,7 +204,7 @@ impl Loaded {
         if text.is_empty() { Err(refuse("is empty")) } else { Ok(Some(text)) }
     }
 
-    /// What is probably not meant, and is done as it was said.
+    /// Returns warnings about values that are probably mistakes, and are used as they are.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let warning = |file: &File| {
             let stem =
@@ -220,7 +219,7 @@ impl Loaded {
     }
 }
 
-/// What looks as if it had got into a text by mistake.
+/// Returns what in a text looks like a mistake.
 fn doubt(text: &str) -> Option<&'static str> {
     let quoted = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
     if text.trim() != text {
@@ -234,16 +233,16 @@ fn doubt(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The PEM of an option, wherever it stood. No `Debug`: it may be secret.
+/// The PEM of an option, typed or from a file. No `Debug`: it may be secret.
 pub(crate) struct Given {
     /// The option as it was typed, `_file` included.
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
-    /// The same as text; what is no UTF-8 in it is replaced.
+    /// The same as text; invalid UTF-8 in it is replaced.
     pub(crate) text: String,
 }
 
-/// Shows names only: which values are secret is for the description to say.
+/// Shows names only, because only the description says which values are secret.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names()).finish()
@@ -254,7 +253,7 @@ impl fmt::Debug for Options {
 #[derive(Clone, Default)]
 pub struct Config(Vec<(String, String)>);
 
-/// Shows names only, for some values are secret.
+/// Shows names only, because some values are secret.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
@@ -262,7 +261,7 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    /// Picks what reaches the component.
+    /// Selects the options that reach the component.
     pub(crate) fn read(description: &Description, options: &Loaded) -> Result<Self, Error> {
         let mut config = Vec::new();
         for (name, value) in &options.typed.0 {
@@ -278,7 +277,7 @@ impl Config {
                 config.push((name.clone(), value.clone()));
                 continue;
             }
-            // It keeps the time limits whether or not the component does.
+            // The host enforces the time limits whether or not the component declares them.
             if limits::ALL.iter().any(|limit| limit.name == name) {
                 continue;
             }
@@ -301,13 +300,13 @@ impl Config {
         self.0.push((LOCATION.to_owned(), location));
     }
 
-    /// The names and values, in the order in which the component gets them.
+    /// Returns the names and values, in the order in which the component gets them.
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 }
 
-/// Whether the value of this option, of the connector or of the host, is a secret.
+/// Returns whether the value of this option, of the connector or of the host, is a secret.
 pub fn is_secret(description: &Description, name: &str) -> bool {
     description
         .options
@@ -316,7 +315,8 @@ pub fn is_secret(description: &Description, name: &str) -> bool {
         .any(|option| option.secret && option.name == name)
 }
 
-/// Whether this is an option, of the connector or of the host, that is not a boolean.
+/// Returns whether this is an option, of the connector or of the host, that is not a
+/// boolean.
 pub fn needs_value(description: &Description, name: &str) -> bool {
     let stem = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
     description.options.iter().chain(&of_host(description)).any(|option| {
@@ -324,7 +324,7 @@ pub fn needs_value(description: &Description, name: &str) -> bool {
     })
 }
 
-/// The options that the host adds to those of this connector.
+/// Returns the options that the host adds to those of this connector.
 pub fn of_host(description: &Description) -> Vec<OptionDescription> {
     let secure = description.protocols.iter().any(|protocol| protocol.tls);
     let tls = declared::options().into_iter().filter(|_| secure);
@@ -339,12 +339,12 @@ pub fn of_host(description: &Description) -> Vec<OptionDescription> {
     limits.chain(tls).collect()
 }
 
-/// Whether `X_file` goes for the option X as well, and is worth a mention.
+/// Returns whether `X_file` is worth a mention beside the option X.
 pub fn has_file(option: &OptionDescription) -> bool {
     option.secret || declared::PEM.contains(&option.name.as_str())
 }
 
-/// The sentence about an option that nobody knows.
+/// Returns the message about an unknown option.
 fn unknown(description: &Description, name: &str) -> Message {
     let mut known = Vec::new();
     for option in description.options.iter().cloned().chain(of_host(description)) {
@@ -388,7 +388,7 @@ pub(crate) mod tests {
         options
     }
 
-    /// With the files read.
+    /// Loads options with the files that they name.
     pub(crate) fn load(description: &Description, pairs: &[(&str, &str)]) -> Result<Loaded, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("threads");
@@ -413,7 +413,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_file_option_passes_its_content_less_one_newline_and_a_byte_order_mark() {
+    fn a_file_option_passes_its_content_without_one_newline_and_a_byte_order_mark() {
         for (content, value) in [
             (&b"hunter2\n\n"[..], "hunter2\n"),
             (b"hunter2\r\n", "hunter2"),
@@ -448,7 +448,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_hardly_meant_is_warned_of_without_the_value() {
+    fn a_probable_mistake_is_warned_of_without_the_value() {
         for (content, warned) in [
             (&b"hunter2"[..], false),
             (b"hunt\"er'2", false),
@@ -494,7 +494,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_path_that_leads_nowhere_says_where_it_was_looked_for() {
+    fn the_error_about_a_missing_file_says_where_it_was_looked_for() {
         let here = std::env::current_dir().expect("a directory");
         let said = refused(&[("password_file", "./no/such")]);
         assert!(
@@ -506,7 +506,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_pipe_is_read_to_its_end_and_not_waited_for_without_one() {
+    fn a_pipe_is_read_to_its_end_within_a_time_limit() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let pipe = folder.path().join("pipe");
         let path = pipe.to_str().expect("UTF-8").to_owned();
@@ -515,7 +515,7 @@ pub(crate) mod tests {
         let said = refused(&[("password_file", &path), ("max_duration", "300ms")]);
         assert!(said.contains("was not complete within") && said.contains(&path), "{said}");
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-        // The one that nobody waits for any more reads the first.
+        // The thread that timed out above still reads the first pipe.
         let writer = std::thread::spawn({
             let pipe = pipe.clone();
             move || {
@@ -574,7 +574,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn typed_options_hide_either_spelling_in_the_file() {
+    fn typed_options_replace_either_spelling_in_the_file() {
         let base = options(&[("password", "a"), ("username", "b"), ("x_file", "c")]);
         let merged = options(&[("password_file", "d"), ("x", "e")]).over(base);
         let names: Vec<&str> = merged.names().collect();

@@ -25,7 +25,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Decides a run of the connector described from the location and options typed.
+    /// Plans a run of this connector from the location and options that were typed.
     pub fn new(description: &Description, typed: &str, options: &Loaded) -> Result<Self, Error> {
         let mut config = Config::read(description, options)?;
         let endpoints = config.get(names::ENDPOINTS);
@@ -36,7 +36,7 @@ impl Plan {
         let grant = Grant::new(source.authorities);
         let tls = Tls::read(description, options, grant.uses_tls())?;
         warnings.extend(tls.as_ref().and_then(Tls::warning).map(str::to_owned));
-        // As the component gets them, because they may come from a file.
+        // As the component receives them, because they may come from a file.
         let limits = TimeLimits::read(|name| config.get(name).or(options.get(name)))
             .map_err(Error::invalid)?;
 
@@ -49,7 +49,7 @@ impl Plan {
 }
 
 /// What a run of the connector's own command line is granted. The arguments are the
-/// connector's; of its options the host reads those that it enforces.
+/// connector's; the host reads only those of its options that it enforces.
 #[derive(Debug)]
 pub struct CommandPlan {
     /// What it may reach.
@@ -63,8 +63,8 @@ pub struct CommandPlan {
 }
 
 impl CommandPlan {
-    /// Decides a run with these arguments. Of the options of the host itself only those for
-    /// TLS are accepted: all others are the connector's, and arguments.
+    /// Plans a run with these arguments. Of the options of the host only those for TLS are
+    /// accepted: all others are the connector's, and belong in the arguments.
     pub fn new(
         description: &Description,
         arguments: &[String],

@@ -1,4 +1,4 @@
-//! Which records are let in.
+//! Which records are admitted.
 
 use crate::Error;
 use crate::limits::{PATHNAME, PATHNAMES, RECORDS};
@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// What the account of one name costs beside its bytes, about.
+/// The approximate cost of keeping one name, in bytes, without the name itself.
 const EACH: usize = 64;
 
 /// The records of one import so far.
@@ -14,23 +14,23 @@ const EACH: usize = 64;
 pub struct Admitted {
     ids: HashSet<u64>,
     pathnames: HashMap<Arc<str>, Place>,
-    /// What all of `pathnames` cost, in bytes.
+    /// The cost of all `pathnames`, in bytes.
     cost: usize,
 }
 
-/// What is known to lie at a pathname.
+/// What is known to be at a pathname.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// A file's record.
     File,
     /// A directory's record.
     Directory,
-    /// A directory without a record, as yet: something lies in it.
+    /// A directory without a record so far: something is in it.
     Implied,
 }
 
 impl Admitted {
-    /// Lets a record in, or refuses it: before anything of it is read or written.
+    /// Admits a record, or refuses it, before any of it is read or written.
     pub fn admit(&mut self, id: u64, pathname: &Arc<str>, directory: bool) -> Result<(), Error> {
         let shown = || shown(pathname);
         check_pathname(pathname)?;
@@ -90,12 +90,12 @@ impl Admitted {
     }
 }
 
-/// A pathname as a message may hold it.
+/// Returns a pathname in the form that a message shows.
 fn shown(pathname: &str) -> String {
     pathname.chars().take(200).collect::<String>().escape_debug().to_string()
 }
 
-/// The permission bits of a record, which are all that a store keeps of a mode.
+/// Checks that a mode has only permission bits, which are all that a store keeps of it.
 pub fn mode(mode: u32) -> Result<u32, Error> {
     if mode <= 0o777 {
         Ok(mode)
@@ -107,7 +107,7 @@ pub fn mode(mode: u32) -> Result<u32, Error> {
     }
 }
 
-/// The time in seconds since 1970, and nanoseconds.
+/// Converts a time in seconds since 1970, and nanoseconds.
 pub fn modified(seconds: i64, nanoseconds: u32) -> Result<SystemTime, Error> {
     if nanoseconds >= 1_000_000_000 {
         return Err(Error::broke("a timestamp has a second or more of nanoseconds"));
@@ -131,7 +131,8 @@ fn check_pathname(pathname: &str) -> Result<(), Error> {
     }
 }
 
-/// What is wrong with a pathname, if anything. A backslash is a letter.
+/// Returns what is wrong with a pathname, if anything. A backslash is an ordinary
+/// character.
 fn unclean(pathname: &str) -> Option<&'static str> {
     if pathname == "/" {
         return None;
@@ -151,7 +152,7 @@ fn unclean(pathname: &str) -> Option<&'static str> {
     })
 }
 
-/// The directories above a clean pathname, from the root on.
+/// Iterates over the directories above a clean pathname, from the root on.
 fn above(pathname: &str) -> impl Iterator<Item = &str> {
     let inner = pathname.match_indices('/').skip(1).map(|(at, _)| &pathname[..at]);
     Some("/").filter(|root| pathname != *root).into_iter().chain(inner)
@@ -186,7 +187,7 @@ mod tests {
         assert!(Admitted::default().admit(1, &"/".into(), false).is_err());
     }
 
-    /// Admits all of them but the last, which is refused.
+    /// Expects all records except the last to be admitted, and the last to be refused.
     #[track_caller]
     fn refused(records: &[(u64, &str, bool)], words: &str) {
         let mut admitted = Admitted::default();
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn no_record_is_inside_a_file_in_whatever_order_they_come() {
+    fn no_record_is_inside_a_file_in_either_order() {
         refused(&[(1, "/a", false), (2, "/a/b/c", false)], "is inside `/a`");
         refused(
             &[(1, "/a/b", false), (2, "/a", false)],
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_account_of_all_names_costs_is_bounded() {
+    fn the_cost_of_all_names_is_bounded() {
         let mut admitted = Admitted::default();
         let long = "x".repeat(200);
         let name = |id: u64| format!("/{id}/{}", [long.as_str(); 19].join("/"));
@@ -234,25 +235,25 @@ mod tests {
     }
 
     #[test]
-    fn times_before_1970_are_times() {
+    fn times_before_1970_are_accepted() {
         let epoch = SystemTime::UNIX_EPOCH;
         assert_eq!(modified(0, 5), Ok(epoch + Duration::from_nanos(5)));
         assert_eq!(modified(-1, 0), Ok(epoch - Duration::from_secs(1)));
         assert_eq!(modified(-2, 999_999_999), Ok(epoch - Duration::from_nanos(1_000_000_001)));
         assert!(modified(0, 1_000_000_000).is_err());
-        // Whether a system has such times is its own affair; none may panic.
+        // Whether these times exist depends on the system; neither may panic.
         let _ = (modified(i64::MIN, 0), modified(i64::MAX, 999_999_999));
     }
 
     #[test]
-    fn a_mode_has_permission_bits_alone() {
+    fn a_mode_has_only_permission_bits() {
         assert_eq!(mode(0o777), Ok(0o777));
         assert!(mode(0o4755).expect_err("setuid").to_string().contains("0o4755"));
     }
 
-    /// As the contract promises: each with a name of more than usual length.
+    /// As the contract promises; each has a longer name than usual.
     #[test]
-    fn as_many_records_as_are_promised_are_admitted() {
+    fn the_promised_number_of_records_is_admitted() {
         let mut admitted = Admitted::default();
         let long = "x".repeat(160);
         for id in 0..RECORDS as u64 {

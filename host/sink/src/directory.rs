@@ -1,9 +1,9 @@
-//! Records as files below a directory, all of them or none.
+//! Writes records as files below a directory, all of them or none.
 //!
-//! Everything is written below a hidden directory inside the target first, its
-//! [lease](super::lease), so that it is on the same file system. The commit of a
-//! target that this run has made is one move of the whole directory. Into one that
-//! was there the records are [placed](super::placing) one by one, by one run at a time.
+//! Everything is first written below a hidden directory inside the target, the run's
+//! [lease](super::lease), so that it is on the same file system. If this run has made the
+//! target, the commit is one move of the whole directory. Into a target that existed
+//! before, the records are [placed](super::placing) one by one, by one run at a time.
 
 use super::disk::{Disk, Kernel, has_no_flag, sync_directory};
 use super::lease::{self, Lease};
@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// After how many bytes a file is brought to the disk. All at its end would keep
-/// the disk from other processes: on a member's own host, from etcd's log.
+/// The number of bytes after which a file is synced. A single sync at its end would block
+/// the disk for other processes: on a member's own host, for etcd's log.
 pub(super) const SYNC_BYTES: usize = 16 << 20;
 
 /// Writes records as files below a directory.
@@ -33,9 +33,9 @@ pub struct DirectorySink {
     lease: Lease,
     target: Target,
     force: bool,
-    /// The directories recorded, and the modes they get where they are new.
+    /// The recorded directories, and the modes that they get if they are new.
     directories: Vec<(PathBuf, u32)>,
-    /// Every record's path relative to the target, in the order they came.
+    /// Every record's path relative to the target, in the order received.
     records: Vec<PathBuf>,
     open: Option<Open>,
 }
@@ -43,28 +43,28 @@ pub struct DirectorySink {
 struct Open {
     /// Some bytes are written while the next ones are being read.
     writing: JoinHandle<io::Result<File>>,
-    /// What was written before is brought to the disk meanwhile.
+    /// What was written before is synced meanwhile.
     syncing: JoinHandle<io::Result<()>>,
-    /// Bytes that are not even on their way to the disk.
+    /// Bytes for which no sync has been started.
     unsynced: usize,
     entry: Entry,
-    /// Where it will be, for messages.
+    /// Its final path, for messages.
     place: PathBuf,
 }
 
 impl Open {
-    /// The file, once all that it was given is written.
+    /// Waits until everything is written, and returns the file.
     async fn written(&mut self) -> Result<File, Error> {
         joined(&mut self.writing).await.map_err(|error| failed("write", &self.place, &error))
     }
 
-    /// What was on its way to the disk is there. The kernel reports a failed write to
-    /// the disk once: a later sync of the same file says nothing of it.
+    /// Waits for the last sync. The kernel reports a failed write to the disk once: a later
+    /// sync of the same file does not report it.
     async fn synced(&mut self) -> Result<(), Error> {
         joined(&mut self.syncing).await.map_err(|error| failed("write", &self.place, &error))
     }
 
-    /// Starts to bring the file to the disk, once the last time is over.
+    /// Starts to sync the file, once the last sync has ended.
     async fn sync(&mut self, disk: &Arc<dyn Disk>, file: &File) -> Result<(), Error> {
         self.synced().await?;
         let file = file.try_clone().map_err(|error| failed("write", &self.place, &error))?;
@@ -75,14 +75,14 @@ impl Open {
     }
 }
 
-/// What a blocking task returned.
+/// Returns what a blocking task returned.
 async fn joined<T>(
     task: impl Future<Output = Result<io::Result<T>, tokio::task::JoinError>>,
 ) -> io::Result<T> {
     task.await.unwrap_or_else(|error| Err(error.into()))
 }
 
-/// The directory that the user named; removed again where it was made in vain.
+/// The directory that the user named; removed again if it was made and is not kept.
 struct Target {
     path: PathBuf,
     made: bool,
@@ -92,7 +92,7 @@ struct Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if self.made && !self.kept {
-            // Fails, rightly, where somebody else has put something there.
+            // Fails, as it should, if another process has put something there.
             let _ = std::fs::remove_dir(&self.path);
         }
     }
@@ -107,10 +107,10 @@ pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
 }
 
 impl DirectorySink {
-    /// Prepares the directory `path`: makes it if it is missing, and does with
-    /// files of its own what the commit will do, so that a file system that refuses
-    /// it is found out before anything is contacted. Files that exist are replaced
-    /// only with `force`. May wait for the file system.
+    /// Prepares the directory `path`: makes it if it is missing, and tries with its own
+    /// files what the commit will do, so that a file system that refuses it is detected
+    /// before anything is contacted. Files that exist are replaced only with `force`. May
+    /// wait for the file system.
     pub fn create(path: &Path, force: bool) -> Result<Self, Error> {
         Self::create_on(Arc::new(Kernel), path, force)
     }
@@ -129,7 +129,7 @@ impl DirectorySink {
             Err(error) => return Err(failed("make the directory", path, &error)),
         };
         let target = Target { path: path.to_owned(), made, kept: false };
-        // Where a run that made its target is killed in its commit, this is left.
+        // A run that made its target and was killed in its commit leaves its lease here.
         if let Some(parent) = parent(path) {
             let _ = lease::sweep(disk.as_ref(), &parent);
         }
@@ -140,7 +140,8 @@ impl DirectorySink {
         Ok(Self { disk, lease, target, force, directories, records, open: None })
     }
 
-    /// Where a record is written first, its parents made.
+    /// Returns a record's relative path and where it is written first, and makes its
+    /// parents.
     fn stage(&mut self, entry: &Entry) -> Result<(PathBuf, PathBuf), Error> {
         let relative = PathBuf::from(entry.pathname.trim_start_matches('/'));
         let staged = self.lease.records().join(&relative);
@@ -160,8 +161,8 @@ impl DirectorySink {
         Placing::new(self.disk.as_ref(), lease, &self.target.path, self.force)
     }
 
-    /// Moves all records at once to where the empty target is. Returns false where
-    /// it is not empty any more, or cannot be moved as a whole.
+    /// Moves all records at once to the place of the empty target. Returns false if the
+    /// target is no longer empty, or they cannot be moved as a whole.
     fn place_whole(&mut self) -> Result<bool, Error> {
         let disk = Arc::clone(&self.disk);
         let Some(parent) = parent(&self.target.path) else { return Ok(false) };
@@ -179,7 +180,7 @@ impl DirectorySink {
             let _ = sync_directory(disk.as_ref(), directory)
                 .map_err(|error| failed("sync the directory", directory, &error))?;
         }
-        // A directory takes an empty one's place, and no other's.
+        // A directory can only replace an empty one.
         match disk.rename(&staged, &path, RenameFlags::empty()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Ok(false),
@@ -207,7 +208,7 @@ impl DirectorySink {
         })
     }
 
-    /// Puts the records one by one into a target that was there.
+    /// Puts the records one by one into a target that existed before.
     fn place_each(&mut self) -> Result<(), Error> {
         let cannot = |error| failed("put the records into", &self.target.path, &error);
         self.lease.claim(&self.target.path).map_err(cannot)?;
@@ -220,12 +221,12 @@ impl DirectorySink {
     }
 }
 
-/// The directory that a path is listed in; none for a root.
+/// Returns the directory that a path is listed in; `None` for a root.
 fn parent(path: &Path) -> Option<PathBuf> {
     Some(path.canonicalize().ok()?.parent()?.to_owned())
 }
 
-/// Does in a lease all that a commit will do, so that it is refused here.
+/// Tries in a lease everything that a commit will do, so that it is refused here.
 fn try_out(disk: &dyn Disk, lease: &Path, target: &Path) -> Result<(), Error> {
     let (one, other) = (lease.join("try-1"), lease.join("try-2"));
     let cannot = |doing: &'static str| {

@@ -1,4 +1,4 @@
-//! The hidden directory that one run writes to, and what is left of dead ones.
+//! The hidden directory that one run writes to, and those that dead runs left.
 //!
 //! ```text
 //! .plakar-wasm-XXXXXX.new/       is being made
@@ -6,12 +6,12 @@
 //! .plakar-wasm-commit.partial/   belongs to the run that puts its records in place
 //!     lock      locked while that run lives, whatever ends it
 //!     records/  the records on their way
-//!     old/      what they replace, where two files cannot change places
+//!     old/      what they replace, if two files cannot be exchanged
 //!     commit    what is being put in place; without it there is nothing to undo
 //! ```
 //!
-//! A lock file exists and is locked before its directory is called `.partial`. So
-//! one without a lock, or whose lock is free, is a dead run's.
+//! A lock file exists and is locked before its directory is renamed to `.partial`. So a
+//! `.partial` directory without a lock, or whose lock is free, belongs to a dead run.
 
 use super::disk::{Disk, has_no_locks};
 use super::placing;
@@ -27,15 +27,15 @@ const PREFIX: &str = ".plakar-wasm-";
 const NEW: &str = ".new";
 const PARTIAL: &str = ".partial";
 
-/// What a run's directory is called while it puts its records in place. A directory
-/// that is not empty cannot be replaced, so there is one of them at a time.
+/// The name of a run's directory while it puts its records in place. A directory that is
+/// not empty cannot be replaced, so there is one of them at a time.
 const COMMITTING: &str = ".plakar-wasm-commit.partial";
 
-/// How long to wait for another run that puts its records in place: that takes some
+/// How long to wait for another run that puts its records in place, which takes a few
 /// renames and syncs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A directory that is being made for longer than this is nobody's.
+/// A directory that has been in preparation for longer than this is abandoned.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A run's own hidden directory. Dropping it removes it and all that is in it.
@@ -48,7 +48,7 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Makes one inside `target`, and removes those whose runs are dead.
+    /// Makes a lease inside `target`, and removes those whose runs are dead.
     pub(super) fn take(disk: Arc<dyn Disk>, target: &Path) -> io::Result<Self> {
         sweep(disk.as_ref(), target)?;
         let new = tempfile::Builder::new()
@@ -71,17 +71,17 @@ impl Lease {
         }
     }
 
-    /// Where the records are written.
+    /// Returns where the records are written.
     pub(super) fn records(&self) -> PathBuf {
         self.directory.join("records")
     }
 
-    /// The directory itself.
+    /// Returns the directory itself.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Moves it into another directory of the same file system.
+    /// Moves the lease into another directory of the same file system.
     pub(super) fn move_into(&mut self, parent: &Path) -> io::Result<()> {
         let to = parent.join(self.directory.file_name().unwrap_or_default());
         self.disk.rename(&self.directory, &to, RenameFlags::empty())?;
@@ -89,14 +89,15 @@ impl Lease {
         Ok(())
     }
 
-    /// Leaves the directory to the next run, for it holds what could not be put back.
+    /// Leaves the directory to the next run, because it contains what could not be put
+    /// back.
     pub(super) fn keep(&mut self) {
         self.kept = true;
     }
 
-    /// Makes this run the only one that puts records in place below `target`, until
-    /// the lease is dropped. Waits for one that does so already, and undoes what a
-    /// dead one has begun.
+    /// Makes this run the only one that puts records in place below `target`, until the
+    /// lease is dropped. Waits for another run that does so, and undoes what a dead one
+    /// began.
     pub(super) fn claim(&mut self, target: &Path) -> io::Result<()> {
         let claimed = target.join(COMMITTING);
         let begun = Instant::now();
@@ -136,11 +137,11 @@ fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists)
 }
 
-/// Puts a locked lock and a place for records into a new directory.
+/// Puts a locked lock file and a directory for records into a new directory.
 fn prepare(disk: &dyn Disk, new: &Path) -> io::Result<File> {
     let mut lock =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(new.join("lock"))?;
-    // For a person who looks into it.
+    // For people who look into it.
     writeln!(lock, "{}", std::process::id())?;
     match disk.lock(&lock) {
         Ok(()) => {}
@@ -155,16 +156,16 @@ fn prepare(disk: &dyn Disk, new: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Removes what [`prepare`] made, without opening anything: there may be no more
-/// files to be had.
+/// Removes what [`prepare`] made, without opening anything, because there may be no more
+/// file descriptors.
 fn remove_bare(new: &Path) {
     let _ = std::fs::remove_dir(new.join("records"));
     let _ = std::fs::remove_file(new.join("lock"));
     let _ = std::fs::remove_dir(new);
 }
 
-/// Removes the hidden directories of dead runs, and undoes what they had begun.
-/// Fails where that cannot be undone.
+/// Removes the hidden directories of dead runs, and undoes what they had begun. Fails if
+/// that cannot be undone.
 pub(super) fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
     for entry in entries.flatten() {
@@ -179,7 +180,7 @@ pub(super) fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The same for one of them.
+/// Does the same for one of them.
 fn sweep_one(disk: &dyn Disk, target: &Path, lease: &Path) -> io::Result<()> {
     if !is_ours(lease) {
         return Ok(());
@@ -217,8 +218,8 @@ fn sweep_one(disk: &dyn Disk, target: &Path, lease: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether it is a directory of this user: in a shared one, others' are not to be
-/// believed.
+/// Returns whether it is a directory of this user: in a shared directory, those of others
+/// are not trusted.
 fn is_ours(lease: &Path) -> bool {
     lease.symlink_metadata().is_ok_and(|metadata| {
         metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw()

@@ -35,18 +35,18 @@ pub struct Entry {
 /// Dropping a sink without a commit discards everything. All errors
 /// should be made with [`Error::store`].
 pub trait Sink: Send {
-    /// Takes a directory. It may be one that a file made necessary before.
+    /// Takes a directory. It may exist already, because of an earlier file in it.
     fn directory(&mut self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Begins a file: what follows is its content, until [`Sink::finish_file`].
     fn begin_file(&mut self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Takes the next bytes of the file begun.
+    /// Takes the next bytes of the current file.
     fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Ends the file begun and makes it last; returns how many bytes are kept.
+    /// Ends the current file and makes it durable; returns how many bytes are kept.
     fn finish_file(&mut self) -> impl Future<Output = Result<u64, Error>> + Send;
 
-    /// Keeps everything, in one step that is not to be cut short.
+    /// Keeps everything, in one step that must not be interrupted.
     fn commit(self) -> Result<(), Error>;
 }

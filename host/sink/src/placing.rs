@@ -1,8 +1,7 @@
-//! Puts records where they belong, and back again where one of them cannot be put.
+//! Moves records to their places, and back again if one of them cannot be moved.
 //!
-//! What is about to be moved is written down before the first move, and struck out
-//! after the last one is on the disk. So the next run can undo what one that was
-//! killed in between had begun.
+//! The moves are written to a journal before the first one, and struck out after the last
+//! one is synced. So the next run can undo what a run that was killed in between had begun.
 
 use super::disk::{Disk, has_no_flag, sync_directory};
 use plakar_policy::Error;
@@ -23,7 +22,7 @@ pub(super) struct Placing<'a> {
     done: Vec<Move>,
 }
 
-/// What is to be done, as it is written down. Paths are relative to the target.
+/// A planned move, as it is written to the journal. Paths are relative to the target.
 #[derive(Serialize, Deserialize)]
 enum Plan {
     /// A directory is to be made.
@@ -35,10 +34,10 @@ enum Plan {
 /// What distinguishes a file from others at the same path before or after it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Identity {
-    /// Given to the next file once a file is gone.
+    /// Reused for the next file once a file is removed.
     inode: u64,
     length: u64,
-    /// Kept to two seconds on some file systems.
+    /// Has a resolution of two seconds on some file systems.
     modified: i64,
 }
 
@@ -47,7 +46,7 @@ impl Identity {
         Self { inode: metadata.ino(), length: metadata.len(), modified: metadata.mtime() }
     }
 
-    /// That of the file at this path.
+    /// Returns that of the file at this path.
     fn at(path: &Path) -> Option<Self> {
         path.symlink_metadata().ok().as_ref().map(Self::of)
     }
@@ -66,19 +65,19 @@ enum Move {
     Made(PathBuf),
     /// An old file was moved into the lease.
     SetAside(PathBuf),
-    /// A file was moved to where nothing was.
+    /// A file was moved to a place where nothing was.
     Moved(PathBuf),
-    /// A file changed places with the one that was there.
+    /// A file was exchanged with the one that was there.
     Swapped(PathBuf),
 }
 
 impl<'a> Placing<'a> {
-    /// From a lease to below `to`.
+    /// Prepares moves from a lease to below `to`.
     pub(super) fn new(disk: &'a dyn Disk, lease: &'a Path, to: &'a Path, force: bool) -> Self {
         Self { disk, lease, to, force, done: Vec::new() }
     }
 
-    /// Whether a directory could be placed there as things stand.
+    /// Checks whether a directory could be placed there now.
     pub(super) fn check_directory(&self, record: &Path) -> Result<(), Error> {
         let place = self.to.join(record);
         match place.symlink_metadata() {
@@ -89,7 +88,7 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Whether a file could be placed there as things stand.
+    /// Checks whether a file could be placed there now.
     pub(super) fn check_file(&self, record: &Path) -> Result<(), Error> {
         let place = self.to.join(record);
         for parent in record.ancestors().skip(1) {
@@ -104,7 +103,7 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Puts all records in place, and makes that last.
+    /// Puts all records in place; `keep` makes that durable.
     pub(super) fn place(&mut self, records: &[PathBuf]) -> Result<(), Error> {
         let plan = self.plan(records)?;
         let journal = |error| failed("write", &self.lease.join(JOURNAL), &error);
@@ -118,7 +117,7 @@ impl<'a> Placing<'a> {
         Ok(())
     }
 
-    /// What is to be done for these records, directories before what lies in them.
+    /// Returns the moves for these records, directories before their content.
     fn plan(&self, records: &[PathBuf]) -> Result<Vec<Plan>, Error> {
         let mut plan = Vec::new();
         let mut known = BTreeSet::new();
@@ -169,7 +168,7 @@ impl<'a> Placing<'a> {
                     Err(exists(&place))
                 }
             }
-            // The check above must do where there is no such flag.
+            // Without such a flag the check above must be enough.
             Err(error) if has_no_flag(&error) => match place.symlink_metadata() {
                 Ok(_) => self.swap(record).map_err(failed),
                 Err(_) => self.move_there(record).map_err(failed),
@@ -178,7 +177,7 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Moves a file to where another one is, and keeps the old one in the lease.
+    /// Moves a file to the place of another one, and keeps the old one in the lease.
     fn swap(&mut self, record: &Path) -> io::Result<()> {
         let (from, place) = (self.staged(record), self.to.join(record));
         match self.disk.rename(&from, &place, RenameFlags::EXCHANGE) {
@@ -202,8 +201,8 @@ impl<'a> Placing<'a> {
         Ok(())
     }
 
-    /// Gives the directories that were made here their modes, the innermost first,
-    /// for a parent may not let its children be changed; and makes all moves last.
+    /// Gives the directories that were made here their modes, the innermost first, because
+    /// a parent may not let its children be changed; and makes all moves durable.
     pub(super) fn keep(&mut self, modes: &[(PathBuf, u32)]) -> Result<(), Error> {
         let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
         for step in &self.done {
@@ -226,8 +225,8 @@ impl<'a> Placing<'a> {
             .map_err(|error| failed("remove", &self.lease.join(JOURNAL), &error))
     }
 
-    /// Undoes the moves, the last one first. Returns whether everything is again as
-    /// it was; what could not be put back stays in the lease.
+    /// Undoes the moves, the last one first. Returns whether everything is as it was
+    /// before; what could not be put back stays in the lease.
     #[must_use]
     pub(super) fn undo(&mut self) -> bool {
         let mut undone = true;
@@ -236,7 +235,7 @@ impl<'a> Placing<'a> {
             let (place, staged) = (self.to.join(record), self.lease.join(RECORDS).join(record));
             let moved = match &step {
                 Move::Made(_) => match std::fs::remove_dir(&place) {
-                    // Somebody else has put something there.
+                    // Another process has put something there.
                     Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
                     removed => removed,
                 },
@@ -258,7 +257,7 @@ impl<'a> Placing<'a> {
         undone
     }
 
-    /// Lets the new file and the old one, in the lease, change places again.
+    /// Exchanges the new file and the old one, which is in the lease, back again.
     fn swap_back(&self, record: &Path) -> io::Result<()> {
         let (staged, place) = (self.staged(record), self.to.join(record));
         match self.disk.rename(&place, &staged, RenameFlags::EXCHANGE) {
@@ -273,7 +272,8 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Where an old file is kept that was moved out of the way.
+    /// Returns where an old file that was moved out of the way is kept, and makes the
+    /// parents.
     fn aside(&self, record: &Path) -> io::Result<PathBuf> {
         let aside = aside(self.lease, record);
         if let Some(parent) = aside.parent() {
@@ -297,9 +297,9 @@ impl Move {
     }
 }
 
-/// Gives a directory its mode and makes that last.
+/// Gives a directory its mode and makes that durable.
 pub(super) fn set_directory_mode(disk: &dyn Disk, path: &Path, mode: u32) -> Result<(), Error> {
-    // Opened before, for it may be one that cannot be opened any more.
+    // Opened first, because the new mode may not let it be opened any more.
     File::open(path)
         .and_then(|directory| {
             disk.set_mode(&directory, mode)?;
@@ -313,9 +313,9 @@ pub(super) fn set_directory_mode(disk: &dyn Disk, path: &Path, mode: u32) -> Res
 
 const RECORDS: &str = "records";
 
-/// What is about to be moved. It appears complete, by a rename, and leaves by one.
+/// The journal of the moves. It appears complete, by a rename, and disappears by one.
 const JOURNAL: &str = "commit";
-/// The journal while it is written, and when it no longer counts.
+/// The journal while it is written, and when it is no longer valid.
 const JOURNAL_NEW: &str = "commit.new";
 const JOURNAL_DONE: &str = "commit.done";
 
@@ -332,8 +332,8 @@ fn write_journal(disk: &dyn Disk, lease: &Path, plan: &[Plan]) -> io::Result<()>
     sync_directory(disk, lease).map(drop)
 }
 
-/// Strikes the journal out. If that cannot be made to last, it counts again: what follows
-/// is an undo, and one that is killed must be found.
+/// Strikes the journal out. If that cannot be made durable, the journal becomes valid
+/// again: what follows is an undo, and the next run must find one that is killed.
 fn strike_out(disk: &dyn Disk, lease: &Path) -> io::Result<()> {
     let (journal, done) = (lease.join(JOURNAL), lease.join(JOURNAL_DONE));
     disk.rename(&journal, &done, RenameFlags::empty())?;
@@ -344,8 +344,8 @@ fn strike_out(disk: &dyn Disk, lease: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Undoes what the run of a dead lease had begun; returns whether there was anything.
-/// If a file cannot be distinguished from the one that it replaces, nothing is moved.
+/// Undoes what the run of a dead lease had begun; returns whether there was anything to
+/// undo. If a file cannot be distinguished from the one that it replaces, nothing is moved.
 pub(super) fn recover(disk: &dyn Disk, lease: &Path, to: &Path) -> io::Result<bool> {
     let plan: Vec<Plan> = match std::fs::read(lease.join(JOURNAL)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -390,9 +390,9 @@ impl Found {
         };
         let placed = match (staged, place) {
             (_, Some(place)) if place.is(&new) => true,
-            // The new one is where it was, so what is in its place is the old one.
+            // The new one is still in the lease, so what is in its place is the old one.
             (Some(staged), Some(_)) if staged.is(&new) => false,
-            // Neither: somebody has put it there since.
+            // It is neither of them: it was put there later.
             (None, Some(_)) if !aside => false,
             (_, Some(_)) => return unknown("may be the old file or the new one"),
             (Some(staged), None) if !aside && !staged.is(&new) => {
@@ -403,7 +403,7 @@ impl Found {
         Ok(Self { staged: staged.is_some(), placed, aside })
     }
 
-    /// The moves that led here.
+    /// Returns the moves that led to this state.
     fn moves(&self, record: PathBuf) -> Vec<Move> {
         match self {
             Found { aside: true, placed: true, .. } => {

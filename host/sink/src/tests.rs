@@ -13,30 +13,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::SystemTime;
 
-/// Is called after a rename, with both paths.
+/// Called after a rename, with both paths.
 type Renamed = Box<dyn Fn(&Path, &Path) + Send + Sync>;
 
-/// A disk that is healthy except for what is said here.
+/// A disk without faults, except those that are set here.
 #[derive(Default)]
 struct Faulty {
     /// Renames with these flags are not allowed.
     denied: Option<RenameFlags>,
-    /// Renames do not know these flags.
+    /// Renames do not support these flags.
     no_flags: Option<RenameFlags>,
-    /// The same, once this many were asked for with flags.
+    /// The same, after this many renames with flags.
     forgets_flags_after: Option<usize>,
     flagged: AtomicUsize,
-    /// Which data sync fails, counted from 1; and how many there were.
+    /// The number of the data sync that fails, counted from 1; and how many there were.
     bad_data_sync: usize,
     data_syncs: AtomicUsize,
-    /// Which sync of anything fails, counted from 1; and how many there were.
+    /// The number of the sync of any kind that fails, counted from 1; and how many there
+    /// were.
     bad_sync: usize,
     syncs: AtomicUsize,
-    /// After how many moves into a target or out of it none can be made any more; and
-    /// how many there were.
+    /// The number of moves into or out of a target after which all others fail; and how
+    /// many there were.
     dead_after: Option<usize>,
     moves: AtomicUsize,
-    /// What a file is called that cannot be moved to its place.
+    /// The name of a file that cannot be moved to its place.
     stuck: Option<&'static str>,
     directory_sync: Option<Errno>,
     mode: Option<Errno>,
@@ -115,11 +116,11 @@ fn is_hidden(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.contains("/.plakar-wasm-"))
 }
 
-/// File systems by the flags that their renames lack.
+/// File systems, by the flags that their renames do not support.
 const FILE_SYSTEMS: [Option<RenameFlags>; 3] =
     [None, Some(RenameFlags::EXCHANGE), Some(RenameFlags::EXCHANGE.union(RenameFlags::NOREPLACE))];
 
-/// What one backup has in its files.
+/// The content of the files of one backup.
 type Content = &'static str;
 
 fn begin(disk: Faulty, to: &Path, force: bool) -> Result<DirectorySink, Error> {
@@ -130,7 +131,7 @@ fn entry(pathname: &str, mode: u32) -> Entry {
     Entry { pathname: pathname.into(), mode, modified: SystemTime::now() }
 }
 
-/// Three records, one of them in a directory.
+/// Writes three records, one of them in a directory.
 async fn fill(sink: &mut DirectorySink, content: Content) -> Result<(), Error> {
     sink.directory(&entry("/", 0o700)).await?;
     for pathname in ["/dump", "/sub/manifest", "/guide"] {
@@ -147,7 +148,7 @@ async fn back_up(disk: Faulty, to: &Path, force: bool, content: Content) -> Resu
     sink.commit()
 }
 
-/// Every path below a directory, with what is in the files.
+/// Returns every path below a directory, with the content of the files.
 fn below(directory: &Path) -> Vec<(PathBuf, Option<String>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("it can be read").flatten() {
@@ -161,7 +162,7 @@ fn below(directory: &Path) -> Vec<(PathBuf, Option<String>)> {
     found
 }
 
-/// Fails unless exactly this backup is there and nothing beside it.
+/// Fails unless exactly this backup is there, and nothing else.
 #[track_caller]
 fn assert_holds(to: &Path, content: Content) {
     let file = |name: &str| (to.join(name), Some(content.to_owned()));
@@ -175,7 +176,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (folder, to)
 }
 
-/// A target that was there, with a backup in it.
+/// Returns a target that existed before, with a backup in it.
 async fn with_backup(content: Content) -> (tempfile::TempDir, PathBuf) {
     let (folder, to) = folder();
     fs::create_dir(&to).expect("made");
@@ -184,21 +185,21 @@ async fn with_backup(content: Content) -> (tempfile::TempDir, PathBuf) {
     (folder, to)
 }
 
-/// The kernel reports a lost write once, to the sync that covered it: a last sync of
-/// the whole file finds nothing any more.
+/// The kernel reports a lost write once, to the sync that covered it: a last sync of the
+/// whole file does not report it again.
 #[tokio::test]
 async fn a_sync_that_fails_in_the_background_fails_the_backup() {
-    // The first of three is followed by two that do not fail.
+    // The first of three syncs is followed by two that do not fail.
     for (bad, intervals) in [(1, 1), (2, 2), (1, 2), (1, 3), (2, 3), (3, 3)] {
         let (_folder, to) = folder();
-        // One is tried before anything is written.
+        // One sync is tried before anything is written.
         let disk = Faulty { bad_data_sync: 1 + bad, ..Faulty::default() };
         let mut sink = begin(disk, &to, false).expect("begun");
         let error = dump(&mut sink, intervals).await.expect_err("a sync has failed");
         assert_eq!(error.fault(), Fault::Store);
     }
 
-    /// One file, with this many syncs while it is written.
+    /// Writes one file, with this many syncs while it is written.
     async fn dump(sink: &mut DirectorySink, intervals: usize) -> Result<u64, Error> {
         sink.begin_file(&entry("/dump", 0o600)).await?;
         for _ in 0..intervals {
@@ -209,7 +210,7 @@ async fn a_sync_that_fails_in_the_background_fails_the_backup() {
     }
 }
 
-/// Of a file, the journal, or a directory; before the commit or in it.
+/// The sync of a file, the journal, or a directory; before the commit or in it.
 #[tokio::test]
 async fn no_sync_that_fails_is_overlooked() {
     for there in [false, true] {
@@ -287,7 +288,7 @@ async fn a_commit_that_fails_leaves_the_old_backup_whole() {
     }
 }
 
-/// Not that disks do; a call that is filtered for one thread may.
+/// Disks do not forget flags, but a system call that is filtered for one thread may.
 #[tokio::test]
 async fn what_was_swapped_is_swapped_back_without_flags_too() {
     for last in 0..8 {
@@ -301,7 +302,7 @@ async fn what_was_swapped_is_swapped_back_without_flags_too() {
 
 /// A disk that dies leaves what a killed run leaves: nothing can be moved back.
 #[tokio::test]
-async fn what_a_run_leaves_that_is_killed_in_its_commit_is_undone_by_the_next() {
+async fn a_run_that_is_killed_in_its_commit_is_undone_by_the_next() {
     for no_flags in FILE_SYSTEMS {
         for dead_after in 0..6 {
             let (_folder, to) = with_backup("old").await;
@@ -313,7 +314,7 @@ async fn what_a_run_leaves_that_is_killed_in_its_commit_is_undone_by_the_next() 
             drop(begin(Faulty { no_flags, ..Faulty::default() }, &to, false).expect("begun"));
             assert_holds(&to, "old");
 
-            // Where nothing was before, `--force` is not needed after it.
+            // If nothing was there before, the next run does not need `--force`.
             let (_folder, to) = folder();
             fs::create_dir(&to).expect("made");
             let disk = Faulty { no_flags, dead_after: Some(dead_after), ..Faulty::default() };
@@ -375,7 +376,7 @@ async fn a_file_that_was_begun_and_not_finished_is_not_committed() {
 }
 
 #[tokio::test]
-async fn files_that_were_put_there_since_are_left_alone() {
+async fn files_that_were_put_there_after_a_failed_commit_are_left_alone() {
     let (_folder, to) = folder();
     fs::create_dir(&to).expect("made");
     let disk = Faulty { dead_after: Some(1), ..Faulty::default() };
@@ -414,13 +415,13 @@ async fn two_commits_do_not_mix() {
     committing.join().expect("no panic").expect("the first was in nobody's way");
     assert_holds(&to, "second");
 
-    /// Says when a run waits for its turn.
+    /// Reports when a run waits for its turn.
     struct Waiting(Mutex<mpsc::Sender<()>>);
 
     impl Disk for Waiting {
         fn rename(&self, from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
             let renamed = super::disk::Kernel.rename(from, to, flags);
-            // Not for its turn at one file, which it would have to wait for too late.
+            // Only the wait for the commit counts: one for a single file would be too late.
             if renamed.is_err() && to.ends_with(".plakar-wasm-commit.partial") {
                 let _ = self.0.lock().expect("no holder panics").send(());
             }
@@ -446,7 +447,7 @@ async fn what_the_commit_needs_is_tried_before_anything_is_contacted() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_synced_or_locked_is_backed_up_into() {
+async fn a_backup_into_a_directory_that_cannot_be_synced_or_locked_succeeds() {
     for errno in [Errno::INVAL, Errno::ACCESS] {
         let (_folder, to) = folder();
         let disk = Faulty { directory_sync: Some(errno), no_locks: true, ..Faulty::default() };
@@ -456,7 +457,7 @@ async fn a_directory_that_cannot_be_synced_or_locked_is_backed_up_into() {
 }
 
 #[tokio::test]
-async fn a_dead_lease_is_removed_whatever_is_in_it_and_a_living_one_is_left() {
+async fn a_dead_lease_is_removed_with_any_content_and_a_living_one_is_left() {
     let (_folder, to) = folder();
     let living = begin(Faulty::default(), &to, false).expect("begun");
     let bare = to.join(".plakar-wasm-bare.partial");

@@ -1,7 +1,7 @@
-//! Lets one thread do what may have to wait, such as for the reader of this process's
+//! Runs on one thread the jobs that may have to wait, such as for the reader of this process's
 //! output.
 //!
-//! Nobody waits for it: what it cannot take is counted and left out.
+//! `Writer::send` does not wait for it: jobs that it cannot take are counted and left out.
 
 use std::io;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ type Job<W> = Box<dyn FnOnce(&mut W) + Send>;
 /// How many jobs may wait.
 const WAITING: usize = 1024;
 
-/// After how long the thread says that nothing has happened.
+/// The time without a job after which the thread reports that nothing has happened.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// A handle on the thread, which ends with the last of them.
+/// A handle on the thread, which ends with its last handle.
 pub struct Writer<W> {
     jobs: SyncSender<Job<W>>,
     left_out: Arc<AtomicU64>,
@@ -62,14 +62,14 @@ impl<W: Work> Writer<W> {
         Ok(writer)
     }
 
-    /// Hands a job over, or leaves it out.
+    /// Hands a job over, or counts it as left out.
     pub fn send(&self, job: impl FnOnce(&mut W) + Send + 'static) {
         if let Err(TrySendError::Full(_)) = self.jobs.try_send(Box::new(job)) {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Hands a job over and waits until it is done, for so long at the most.
+    /// Hands a job over and waits until it is done, for at most `within`.
     pub fn deliver(&self, within: Duration, job: impl FnOnce(&mut W) + Send + 'static) {
         let end = Instant::now() + within;
         let (done, wait) = sync_channel(1);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stops_is_not_waited_for_and_what_is_left_out_is_counted() {
+    fn a_reader_that_stops_does_not_block_and_jobs_that_are_left_out_are_counted() {
         let writer = Writer::start(Numbers { done: 0, left_out: 0 }).expect("a thread");
         let (go_on, stand_still) = mpsc::channel::<()>();
         writer.send(move |_| _ = stand_still.recv());

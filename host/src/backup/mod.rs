@@ -1,9 +1,9 @@
 //! Drives one import into a sink, and keeps the account of it.
 //!
-//! A backup succeeded only if every content ended cleanly and hashed to what the
-//! component said, the store holds as many bytes of each as were read, every record
-//! was acknowledged, and the component said that it finished. Only then does the sink commit;
-//! dropping it before that leaves nothing behind.
+//! A backup succeeds only if every content ended cleanly and has the digest that the
+//! component stated, the store keeps as many bytes of each as were read, every record was
+//! acknowledged, and the component reported that it finished. Only then does the sink
+//! commit; dropping it before that leaves nothing behind.
 
 mod pace;
 
@@ -16,11 +16,11 @@ use plakar_sink::{Entry, Sink};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// How many bytes to ask a component for at once. More saves no time, and twice
-/// this is what a backup holds in memory.
+/// The number of bytes to request from a component at once. More saves no time, and a
+/// backup keeps twice this in memory.
 const READ_BYTES: u32 = 512 << 10;
 
-/// What a successful backup amounts to.
+/// The result of a successful backup.
 #[derive(Debug, Clone, Copy)]
 pub struct Summary {
     /// Records stored, directories among them.
@@ -73,8 +73,8 @@ impl<S: Sink> Backup<'_, S> {
         }
         imported?;
         facts?;
-        // From here on there is nothing to wait for, and so nothing to cut short:
-        // the commit is one step.
+        // From here on nothing is awaited, so nothing can be cut short: the commit is one
+        // step.
         drop(import);
         self.sink.commit()?;
         let Account { records, bytes, .. } = self.account;
@@ -147,7 +147,7 @@ impl<S: Sink> Backup<'_, S> {
     }
 }
 
-/// A sink's work within `store_timeout`.
+/// Does a sink's work within `store_timeout`.
 async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, Error>>,

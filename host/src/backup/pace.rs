@@ -5,7 +5,7 @@ use plakar_policy::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whom a backup waits for.
+/// The side that a backup waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The component and its server.
@@ -14,8 +14,8 @@ pub(crate) enum Side {
     Store,
 }
 
-/// The time spent waiting for each side. It outlives the run it measures, so
-/// that it can report of one that was cut short.
+/// The time spent waiting for each side. It outlives the run that it measures, so that it
+/// can report on a run that was cut short.
 pub(crate) struct WaitTimes(Mutex<State>);
 
 struct State {
@@ -32,7 +32,7 @@ impl WaitTimes {
         Self(Mutex::new(State { side: Side::Source, since: Instant::now(), source, store }))
     }
 
-    /// From now on the wait is for `side`.
+    /// Counts the wait for `side` from now on.
     pub(crate) fn turn(&self, side: Side) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -45,7 +45,7 @@ impl WaitTimes {
         state.since = now;
     }
 
-    /// The failure of a run that took longer than this.
+    /// Returns the failure of a run that took longer than this.
     pub(crate) fn over(&self, max_duration: Duration) -> Error {
         Error::reported(
             ErrorKind::TimedOut,
@@ -57,7 +57,7 @@ impl WaitTimes {
         )
     }
 
-    /// The sentence about it.
+    /// Returns how long the run waited for each side, as a sentence.
     fn summary(&self) -> String {
         self.turn(Side::Source);
         let State { source, store, .. } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +74,7 @@ impl WaitTimes {
     }
 }
 
-/// The failure of a store that took no bytes for so long.
+/// Returns the failure of a store that accepted no bytes for this long.
 pub(crate) fn store_stalled(limit: Duration) -> Error {
     Error::reported(
         ErrorKind::TimedOut,

@@ -24,7 +24,7 @@ pub(super) async fn main(arguments: &Backup, report: &Report, signals: Signals) 
 async fn run(arguments: &Backup, report: &Report) -> Result<Summary, Error> {
     let importer = open(&arguments.source, report).await?;
     let (to, force) = (arguments.to.clone(), arguments.force);
-    // A file system may keep it waiting, which must not keep signals waiting.
+    // A file system may block it, which must not delay signals.
     let sink = spawn_blocking(move || DirectorySink::create(&to, force)).await;
     let sink = sink.unwrap_or_else(|error| Err(Error::store(error.to_string())))?;
     backup::run(importer, sink, report).await

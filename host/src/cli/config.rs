@@ -1,4 +1,4 @@
-//! Options from a file and from `-o`, one over the other.
+//! Options from a file and from `-o`, which takes precedence.
 
 use super::arguments;
 use plakar_connector::Message;
@@ -55,14 +55,14 @@ pub(super) async fn read(
     Ok(typed.over(base))
 }
 
-/// A flat table of strings, integers and booleans. A message never repeats a value.
+/// Reads a flat table of strings, integers and booleans. A message never repeats a value.
 async fn from_file(path: &Path) -> Result<Options, Error> {
     let place = escaped(&path.to_string_lossy(), 512);
     let refuse = |reason: Message| Error::invalid(reason).at(format_args!("config file `{place}`"));
     let bytes = files::read(path, files::PATIENCE).await.map_err(refuse)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| refuse("is not text".into()).remedy("save it as UTF-8"))?;
-    // As some editors write it; TOML has none.
+    // Some editors write a byte order mark, which TOML does not have.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));

@@ -10,7 +10,7 @@ use plakar_wasm::{Connector, Sandbox};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// Shows what a connector is and takes, and what it would be granted.
+/// Shows a connector's description and options, and what it would be granted.
 pub(super) async fn main(arguments: &Inspect, json: bool, report: &Report) -> u8 {
     match run(arguments, json).await {
         Ok(text) => write(format!("{}\n", text.trim_end()).as_bytes()),
@@ -38,7 +38,7 @@ async fn run(arguments: &Inspect, json: bool) -> Result<String, Error> {
     Ok(if json { as_json(&connector, grant) } else { as_text(&connector, grant) })
 }
 
-/// The widest column; what is wider sticks out.
+/// The widest column; longer values exceed it.
 const WIDEST: usize = 64;
 
 fn kind(kind: &OptionKind) -> String {
@@ -79,7 +79,7 @@ fn as_text(connector: &Connector, grant: Option<Vec<String>>) -> String {
         .chain(of_host.iter().map(|option| (option, true)))
         .map(|(option, host)| (&option.name, kind(&option.kind), help(option, host)))
         .collect();
-    // The longest name has 64 bytes; of a choice the words may fill pages.
+    // The longest name has 64 bytes; the words of a choice may fill pages.
     let name_width = rows.iter().map(|row| row.0.len()).max().unwrap_or(0).min(WIDEST);
     let kind_width = rows.iter().map(|row| row.1.len()).max().unwrap_or(0).min(WIDEST);
     for (name, kind, help) in rows {

@@ -1,20 +1,20 @@
-//! What this program needs of the machine, looked at before it is needed, and what it
-//! says where something runs out all the same.
+//! Checks in advance what this program needs of the machine, and sets the message in case
+//! something runs out all the same.
 
 use plakar_policy::Error;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 use std::sync::{Arc, Barrier};
 
-/// Threads that a run may have at a time beside the main one: the report's, the
-/// signals', the clock's, the network's, the compile cache's, and some that wait for
-/// disks and for names.
+/// Threads that a run may have at a time beside the main one: the report's, the signals',
+/// the clock's, the network's, the compile cache's, and some that wait for disks and name
+/// lookups.
 const THREADS: usize = 10;
 
-/// Files that a run may have open at a time, and as many again.
+/// Twice the number of files that a run may have open at a time.
 const FILES: u64 = 64;
 
-/// With fewer it could not even say what is wrong.
+/// With fewer it could not even report what is wrong.
 const FEWEST_FILES: u64 = 24;
 
 /// Address space: the component's memory, stacks of threads, the compiler and its cache.
@@ -26,9 +26,9 @@ const STACK: u64 = 8 << 20;
 /// With less than this it may overflow, which aborts.
 const LEAST_STACK: u64 = 1 << 20;
 
-/// Sets up how this process may end. To be called first of all.
+/// Sets up how this process may end. Must be called first.
 pub(super) fn prepare() {
-    // It holds passwords and keys, and a panic aborts.
+    // A core dump would contain passwords and keys, and a panic aborts.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no reason is given");
@@ -44,14 +44,14 @@ pub(super) fn prepare() {
     }));
 }
 
-/// Whether there is enough of everything for a run.
+/// Checks that there is enough of everything for a run.
 pub(super) fn check() -> Result<(), Error> {
     files()?;
     address_space()?;
     threads()
 }
 
-/// Whether the main thread has stack enough; to be called before it takes much. The
+/// Checks that the main thread has enough stack; to be called before it uses much. The
 /// kernel applies a raised limit at once.
 pub(super) fn stack() -> Result<(), Error> {
     let Rlimit { current, maximum } = getrlimit(Resource::Stack);
@@ -99,14 +99,14 @@ fn address_space() -> Result<(), Error> {
     }
 }
 
-/// Libraries take it for granted that threads can be had.
+/// Checks that threads can be started, because libraries assume that they can.
 fn threads() -> Result<(), Error> {
     let all_there = Arc::new(Barrier::new(THREADS + 1));
     let mut started = Vec::new();
     for _ in 0..THREADS {
         let wait = Arc::clone(&all_there);
         let builder = std::thread::Builder::new().stack_size(64 << 10);
-        // Those that have started wait for all; the process ends with them.
+        // Threads that have started wait for the others; the process ends with them.
         let thread = builder.spawn(move || _ = wait.wait()).map_err(|error| no_threads(&error))?;
         started.push(thread);
     }
@@ -117,7 +117,7 @@ fn threads() -> Result<(), Error> {
     Ok(())
 }
 
-/// The error if one could not be started.
+/// Returns the error if a thread could not be started.
 pub(super) fn no_threads(error: &std::io::Error) -> Error {
     Error::machine(format!("threads cannot be started ({error}), and {} are needed", THREADS + 1))
         .remedy("check `ulimit -u`, `TasksMax=`, and the process limit of the container")

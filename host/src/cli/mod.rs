@@ -5,10 +5,10 @@
 //! | `arguments` | what can be typed |
 //! | `backup`, `ping`, `inspect`, `run`, `plugin` | one command each |
 //! | `schema` | the JSON Schema of a connector's options |
-//! | `config` | options from a file and from `-o`, one over the other |
+//! | `config` | options from a file and from `-o`, which takes precedence |
 //! | `report` | events and outcomes, for people and as JSON lines |
 //! | `exit` | every exit code, and the table in the help |
-//! | `machine` | threads, files and memory, and what is said where they run out |
+//! | `machine` | threads, files and memory, and the message if they run out |
 //! | `signals` | what SIGINT, SIGTERM and SIGHUP do |
 
 mod arguments;
@@ -38,12 +38,12 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Threads beside the main one, which runs the component: one that reads from the
-/// network meanwhile. More would only stand in each other's way.
+/// Threads beside the main one, which runs the component: one that reads from the network
+/// meanwhile. More would only slow each other down.
 const WORKERS: usize = 1;
 
-/// By how much this program lowers its priority for others on the machine, often the very
-/// member that is backed up: that of the command `nice`.
+/// How much this program lowers its priority for others on the machine, often the member
+/// that is backed up: as much as the command `nice` does.
 const NICENESS: i32 = 10;
 
 /// Parses the arguments, does what they say, and returns the exit code.
@@ -84,8 +84,8 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(start(&arguments).unwrap_or_else(|error| failed(&error)))
 }
 
-/// The error of a command whose only argument is a location, so that clap takes it for the
-/// connector and reports that the location is missing.
+/// Returns the error of a command whose only argument is a location, so that clap takes it
+/// for the connector and reports that the location is missing.
 fn without_connector(error: &clap::Error) -> Option<Error> {
     let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
         return None;
@@ -114,7 +114,7 @@ fn start(arguments: &Arguments) -> Result<u8, Error> {
         }
         _ => None,
     };
-    // Before the threads that work, because they inherit it.
+    // Before the worker threads start, because they inherit it.
     let _ = rustix::process::nice(NICENESS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -134,12 +134,12 @@ fn start(arguments: &Arguments) -> Result<u8, Error> {
             _ => unreachable!("these need no runtime"),
         }
     });
-    // A name that is still being resolved must not keep the process.
+    // A name that is still being resolved must not keep the process running.
     runtime.shutdown_background();
     Ok(code)
 }
 
-/// Says on standard error why a command failed; returns the exit code.
+/// Reports on standard error why a command failed; returns the exit code.
 fn failed(error: &Error) -> u8 {
     let _ = writeln!(std::io::stderr(), "error: {error}");
     error.fault().exit_code()
@@ -174,7 +174,7 @@ fn write(text: &[u8]) -> u8 {
     end_of_output(std::io::stdout().write_all(text))
 }
 
-/// The exit code of a command whose output was written with this result.
+/// Returns the exit code of a command whose output was written with this result.
 fn end_of_output(written: std::io::Result<()>) -> u8 {
     let reason = match written.and_then(|()| std::io::stdout().flush()) {
         Ok(()) if output::is_closed() => output::CLOSED.to_owned(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Serves a connector to plakar.
 pub(super) async fn main(arguments: &Plugin, report: &Report) -> u8 {
-    // plakar asks first, and gets the error then if the file cannot be found.
+    // If the file cannot be found, plakar gets the error with its first call.
     let connector = arguments.connector.clone().map_or_else(beside_the_executable, Ok);
     let lines = report.clone();
     match plugin::serve(connector, Arc::new(move |line| lines.line(line))).await {
@@ -22,7 +22,7 @@ pub(super) async fn main(arguments: &Plugin, report: &Report) -> u8 {
     }
 }
 
-/// Where a package has its connector.
+/// Returns where a package has its connector.
 fn beside_the_executable() -> Result<PathBuf, Error> {
     let executable = std::env::current_exe().map_err(|error| {
         Error::invalid(format!(

@@ -5,10 +5,10 @@ use plakar_policy::options;
 use plakar_policy::{Description, OptionDescription, OptionKind};
 use serde_json::{Map, Value, json};
 
-/// A duration as the contract has it.
+/// A duration, as the contract defines it.
 const DURATION: &str = "^([0-9]+(ms|s|m|h|d))+$";
 
-/// Describes the configuration of a source. Values are texts, as plakar passes them.
+/// Describes the configuration of a source. Values are strings, as plakar passes them.
 pub(super) fn of(description: &Description) -> Value {
     let protocols: Vec<String> = description
         .protocols

@@ -1,9 +1,9 @@
-//! What SIGINT, SIGTERM and SIGHUP do to a backup or a ping: the first ends it in order.
-//! The second, or ten seconds without an end, ends the process.
+//! What SIGINT, SIGTERM and SIGHUP do to a backup or a ping: the first one ends it with
+//! cleanup. A second one, or ten seconds without an end, ends the process.
 //!
-//! They are received on a thread of their own, because the one that works may wait for a
+//! They are received on a thread of their own, because the thread that works may wait for a
 //! disk or for the reader of its output. A signal that was ignored when the process started
-//! stays ignored, as `nohup` and a shell's `&` want it.
+//! stays ignored, as `nohup` and a shell's `&` expect.
 
 use super::exit;
 use super::report::Report;
@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long a run may take to end in order.
+/// How long a run may take to clean up and end.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The signals that end a run, and their exit codes.
@@ -27,7 +27,7 @@ const ENDING: [(Number, u8); 3] = [
     (Number::TERM, exit::TERMINATED),
 ];
 
-/// Knows whether a signal came.
+/// Says whether a signal was received.
 pub(super) struct Signals(watch::Receiver<Option<u8>>);
 
 impl Signals {
@@ -58,9 +58,9 @@ impl Signals {
         Ok(Self(heard))
     }
 
-    /// Does the work until it ends or a signal comes; returns the exit code of the
-    /// signal then. The work is dropped where it stands: connections close, and what
-    /// was half written is removed.
+    /// Does the work until it ends or a signal is received; returns the exit code of the
+    /// signal then. The work is dropped at that point: connections close, and what was half
+    /// written is removed.
     pub(super) async fn unless_signalled<T>(
         mut self,
         work: impl Future<Output = T>,
@@ -73,7 +73,7 @@ impl Signals {
     }
 }
 
-/// The exit code of the next one.
+/// Waits for the next signal, and returns its exit code.
 async fn next(caught: &mut [(Signal, u8)]) -> u8 {
     poll_fn(|cx| {
         let came = caught
@@ -90,7 +90,7 @@ pub(super) fn survive_large_files() {
     let _ = signal(SignalKind::from_raw(Number::XFSZ.as_raw()));
 }
 
-/// The signals that this process ignores, one bit each; none if that is unknown.
+/// Returns the signals that this process ignores, one bit each; 0 if that is unknown.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

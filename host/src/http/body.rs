@@ -1,4 +1,4 @@
-//! A response's body: read ahead, under a time limit, and in pieces worth their call.
+//! A response's body: read ahead, under a time limit, and in pieces that are worth a call.
 
 use super::error;
 use bytes::{Bytes, BytesMut};
@@ -13,9 +13,9 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::Error;
 
-/// How many bytes to gather for a component while it is busy. gRPC servers send
-/// frames of 16 KiB and less, and for each one that a component takes by itself two
-/// threads have to meet, which costs more than copying it does.
+/// The number of bytes to gather for a component while it is busy. gRPC servers send frames
+/// of 16 KiB or less, and passing each of them on by itself synchronizes two threads, which
+/// costs more than copying it.
 const PIECE: usize = 1 << 20;
 
 /// A day.
@@ -41,11 +41,11 @@ enum Wait {
     Over,
 }
 
-/// A frame, the end, or how it failed.
+/// A frame, the end, or an error.
 type Next = Option<Result<Frame<Bytes>, Error>>;
 
 impl TimedBody {
-    /// The permit is held for as long as the exchange lasts.
+    /// Reads `incoming` ahead. The permit is held for as long as the exchange lasts.
     pub(super) fn new(incoming: Incoming, limit: Duration, permit: OwnedSemaphorePermit) -> Self {
         let (sender, pieces) = mpsc::channel(1);
         tokio::spawn(async move {
@@ -57,8 +57,8 @@ impl TimedBody {
     }
 }
 
-/// Reads a body and joins its frames until somebody takes them. The connection
-/// is read on another thread than the component's, and they meet once a piece.
+/// Reads a body and joins its frames until the component takes them. The connection is read
+/// on another thread than the component's, and the two synchronize once per piece.
 async fn gather(mut incoming: Incoming, pieces: Sender<Next>) {
     let mut piece = BytesMut::new();
     // What cannot be joined: trailers, an error, the end.
@@ -111,7 +111,7 @@ impl Body for TimedBody {
             return Poll::Ready(next);
         }
         if let Wait::Idle = self.silence {
-            // One that is out of range is as good as none.
+            // A limit that is out of range counts as none.
             let end = Instant::now().checked_add(self.limit);
             self.sleep.as_mut().reset(end.unwrap_or_else(|| Instant::now() + FAR_FUTURE));
             self.silence = Wait::Since;

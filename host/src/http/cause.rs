@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 use std::iter::successors;
 
-/// An error and its causes. An I/O error hides the one it was made of from
-/// `source`, which returns that one's cause.
+/// Iterates over an error and its causes. The `source` of an I/O error skips the error that
+/// it was made of, and returns the cause of that one.
 pub(super) fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -21,7 +21,7 @@ pub(super) fn find<'a, E: StdError + 'static>(
     chain(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// That of the innermost: those around it are wrappings.
+/// Returns the kind of the innermost I/O error: those around it only wrap it.
 pub(super) fn io_kind(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind)
 }
@@ -30,7 +30,7 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// Whether the other side went away.
+/// Returns whether the other side closed the connection.
 pub(super) fn is_cut(kind: ErrorKind) -> bool {
     matches!(
         kind,

@@ -21,30 +21,30 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-/// A server may close an idle connection at any time; one kept longer than this
-/// saves little and fails often.
+/// How long to keep an idle connection. A server may close it at any time; keeping it for
+/// longer than this saves little and fails often.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A component talks to one server at a time.
+/// Idle connections per server: a component talks to one server at a time.
 const IDLE_PER_HOST: usize = 2;
 
-/// After how long a silence an HTTP/2 server is asked whether it is there. gRPC servers
-/// close the connection of a client that asks more often than every five seconds.
+/// The silence after which an HTTP/2 server gets a ping. gRPC servers close the connection
+/// of a client that sends them more often than every five seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// The largest HTTP/2 frame to take. A server that fills it halves the work of
-/// the default, 16 KiB.
+/// The largest HTTP/2 frame to accept. A server that fills it halves the work that the
+/// default of 16 KiB takes.
 const FRAME: u32 = 1 << 20;
 
-/// How many bytes an HTTP/2 server may send ahead of a component that reads: of
-/// one response, and of all. They are the host's memory.
+/// How many bytes an HTTP/2 server may send ahead of the component that reads them: of one
+/// response, and of all. They take the host's memory.
 const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
 type Connections = Pool<Connector, WasiBody>;
 
-/// The host's HTTP client; clones share its connections. All of them have one
-/// TLS identity, and so a component has a client of its own.
+/// The host's HTTP client; clones share its connections. All of them have one TLS identity,
+/// so each component has its own client.
 #[derive(Clone)]
 pub(crate) struct Client {
     http1: Connections,
@@ -54,12 +54,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that waits no longer than these limits, whatever a component asks for.
+    /// Creates a client that waits no longer than these limits, whatever a component asks
+    /// for.
     pub(crate) fn new(limits: TimeLimits, tls: Option<&Tls>) -> Result<Self, plakar_policy::Error> {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         tcp.set_nodelay(true);
-        // Shared out among the addresses of a name: one that lets nobody connect
-        // must leave time for the next.
+        // Divided among the addresses of a name: one that does not accept connections must
+        // leave time for the next.
         tcp.set_connect_timeout(Some(limits.connect));
         tcp.enforce_http(false);
         let config = tls::config(tls)?;
@@ -88,8 +89,8 @@ impl Client {
             // long the response takes.
             .pool_idle_timeout(None)
             .http2_max_frame_size(FRAME)
-            // A peer that vanished is found out by a component that waits without a
-            // limit of its own, too.
+            // So a vanished peer is also detected if the component waits without its own
+            // limit.
             .http2_keep_alive_interval(KEEP_ALIVE)
             .http2_keep_alive_timeout(limits.stall)
             .http2_initial_stream_window_size(STREAM_WINDOW)
@@ -98,15 +99,15 @@ impl Client {
         Ok(Self { http1, http2, limits, under_way: Arc::new(Semaphore::new(REQUESTS)) })
     }
 
-    /// The connections that a request goes over, and the request as they want it.
+    /// Returns the connections for a request, and adapts the request to them.
     ///
-    /// gRPC is HTTP/2 by definition, known beforehand in the clear and agreed upon
-    /// under TLS. All else is HTTP/1.1 on either: every server has it.
+    /// gRPC is HTTP/2 by definition: by prior knowledge in plain text, and negotiated under
+    /// TLS. Everything else is HTTP/1.1 on both, because every server supports it.
     ///
-    /// A body that was cut short is distinguished from a complete one if HTTP says how long it
-    /// is. It does not in a response of HTTP/1 that ends with its connection, in the
-    /// clear, nor where an HTTP/2 server ends a stream by `RST_STREAM` with `NO_ERROR`.
-    /// So a component must not take the end of a body for its proof.
+    /// A body that was cut short is distinguished from a complete one if HTTP states its
+    /// length. It does not in an HTTP/1 response that ends with its connection, in plain
+    /// text, nor if an HTTP/2 server ends a stream by `RST_STREAM` with `NO_ERROR`. So a
+    /// component must not take the end of a body as proof that it is complete.
     fn route(&self, request: &mut http::Request<WasiBody>) -> &Connections {
         if !is_grpc(request.headers()) {
             return &self.http1;
@@ -117,7 +118,7 @@ impl Client {
         &self.http2
     }
 
-    /// Sends a request; returns as soon as the response's head is there.
+    /// Sends a request; returns as soon as the response's head has arrived.
     pub(super) async fn send(
         &self,
         mut request: http::Request<WasiBody>,
@@ -154,7 +155,7 @@ impl Client {
     }
 }
 
-/// Says over which connection a response came, whatever the server says of it.
+/// Adds the number of a response's connection, in place of any such header of the server.
 fn number<B>(response: &mut http::Response<B>) {
     let number = response.extensions().get::<Number>().copied();
     let headers = response.headers_mut();
@@ -164,8 +165,8 @@ fn number<B>(response: &mut http::Response<B>) {
     }
 }
 
-/// Whether the content is gRPC's, whatever encodes its messages. gRPC-Web is
-/// another thing.
+/// Returns whether the content is gRPC, in any encoding of its messages. gRPC-Web is a
+/// different protocol.
 fn is_grpc(headers: &http::HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type

@@ -1,9 +1,9 @@
-//! Connections that say what went wrong with TLS, whenever it shows.
+//! Connections that report what went wrong with TLS, whenever it becomes known.
 //!
-//! Since TLS 1.3 a server judges a client's certificate only after the client is
-//! done with the handshake, and is writing its request. What the server sends then
-//! is an alert, and it closes the connection: a write fails with a broken pipe, only a
-//! read returns the alert, and a later request finds a closed connection.
+//! Since TLS 1.3 a server checks a client's certificate only after the client has completed
+//! the handshake and is writing its request. The server then sends an alert and closes the
+//! connection: a write fails with a broken pipe, only a read returns the alert, and a later
+//! request finds a closed connection.
 
 use super::cause::is_cut;
 use super::resolver::Resolver;
@@ -30,7 +30,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 #[derive(Clone)]
 pub(super) struct Connector {
     pub(super) inner: HttpsConnector<HttpConnector<Resolver>>,
-    /// Whether nothing but HTTP/2 will do.
+    /// Whether only HTTP/2 is accepted.
     pub(super) http2: bool,
 }
 
@@ -81,16 +81,16 @@ pub(super) struct Connection {
 #[derive(Clone, Copy)]
 pub(super) struct Number(pub(super) u64);
 
-/// How many connections there were.
+/// The number of connections made so far.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
-/// Why a connection failed, if that was TLS. It outlives the connection, and is
+/// Why a connection failed, if TLS was the reason. It outlives the connection, and is
 /// attached to the errors of the requests that were to use it.
 #[derive(Clone, Default)]
 pub(super) struct TlsFailure(Arc<OnceLock<String>>);
 
 impl TlsFailure {
-    /// That of the connection on which this error occurred.
+    /// Returns that of the connection on which this error occurred.
     pub(super) fn of(error: &legacy::Error) -> Option<String> {
         let mut extras = http::Extensions::new();
         error.connect_info()?.get_extras(&mut extras);
@@ -99,7 +99,7 @@ impl TlsFailure {
 }
 
 impl Connection {
-    /// The error in words that say what to do about it.
+    /// Returns the error with an explanation and a remedy, if it is a TLS failure.
     fn explained(&self, error: io::Error) -> io::Error {
         match tls::explain_failure(&error, self.http2) {
             None => error,
@@ -110,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// What a write returns: if it failed, the reason that the server sent.
+    /// Returns the result of a write: if it failed, the reason that the server sent.
     fn poll_reason<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -126,8 +126,8 @@ impl Connection {
         }
     }
 
-    /// Reads on until the connection's end, which a broken one has soon. A
-    /// response that came early is kept for the reader.
+    /// Reads until the end of the connection, which a broken one reaches soon. A response
+    /// that arrived early is kept for the reader.
     fn poll_read_alert(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let mut space = [0; 4096];
         while self.unread.len() < MOST_UNREAD {
@@ -149,7 +149,7 @@ impl Connection {
     }
 }
 
-/// More than this comes from no server that has hung up.
+/// A server that has closed the connection does not send more than this.
 const MOST_UNREAD: usize = 64 << 10;
 
 impl hyper_util::client::legacy::connect::Connection for Connection {

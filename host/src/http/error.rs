@@ -1,7 +1,7 @@
-//! Says a failed exchange in the words of wasi:http.
+//! Translates a failed exchange into the errors of wasi:http.
 //!
-//! A component can act on a case; if none fits, the cause is passed as text. So
-//! it is with TLS: the cases for it carry no text that could name a remedy.
+//! A component can act on a case; if none fits, the cause is passed as text. So are TLS
+//! failures, because their cases carry no text that could name a remedy.
 
 use super::cause::{chain, find, innermost, io_kind, is_cut};
 use super::connection::TlsFailure;
@@ -11,7 +11,7 @@ use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 use wasmtime_wasi_http::Error;
 
-/// Why an exchange failed before its response's head arrived.
+/// Returns why an exchange failed before its response's head arrived.
 pub(super) fn of_exchange(error: &legacy::Error) -> Error {
     tracing::debug!("a request failed: {}", text(error));
     if let Some(reported) = TlsFailure::of(error) {
@@ -20,14 +20,14 @@ pub(super) fn of_exchange(error: &legacy::Error) -> Error {
     if error.is_connect() { of_connection(error) } else { of_message(error) }
 }
 
-/// Why a response's body failed.
+/// Returns why a response's body failed.
 pub(super) fn of_body(error: &hyper::Error) -> Error {
     tracing::debug!("a response's body failed: {}", text(error));
     of_message(error)
 }
 
 fn of_connection(error: &legacy::Error) -> Error {
-    // hyper-util's own connector gives resolution away by this name alone.
+    // hyper-util's own connector identifies a failed lookup only by this text.
     if chain(error).any(|cause| cause.to_string() == "dns error") {
         return Error::DnsError { rcode: Some(innermost(error)), info_code: None };
     }
@@ -37,7 +37,7 @@ fn of_connection(error: &legacy::Error) -> Error {
     match io_kind(error) {
         Some(ErrorKind::ConnectionRefused) => Error::ConnectionRefused,
         Some(ErrorKind::TimedOut) => Error::ConnectionTimeout,
-        // Linux calls an address with a route to nowhere invalid.
+        // Linux reports an address without a usable route as invalid.
         Some(
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::InvalidInput,
         ) => Error::DestinationIpUnroutable,
@@ -49,7 +49,7 @@ fn of_connection(error: &legacy::Error) -> Error {
 }
 
 fn of_message(error: &(dyn StdError + 'static)) -> Error {
-    // The component's own words come back where it broke off its request.
+    // The component's own error comes back if it aborted its request.
     if let Some(own) = find::<Error>(error) {
         return Error::InternalError(Some(format!("request: {own}")));
     }
@@ -77,13 +77,13 @@ fn of_message(error: &(dyn StdError + 'static)) -> Error {
     }
 }
 
-/// Whether the server sent something before it was asked, as one of HTTP/2 does. hyper gives
-/// this away by its words alone.
+/// Returns whether the server sent something before the request, as an HTTP/2 server does.
+/// hyper identifies this only by its text.
 fn spoke_first(error: &hyper::Error) -> bool {
     error.to_string() == "received unexpected message from connection"
 }
 
-/// The text is all that comes through HTTP/2.
+/// Finds a TLS failure by its text, which is all that HTTP/2 passes on.
 fn of_tls(error: &(dyn StdError + 'static)) -> Option<Error> {
     let reported =
         chain(error).map(ToString::to_string).find(|text| text.starts_with(tls::MARK))?;
@@ -95,7 +95,7 @@ fn of_http2(error: &h2::Error) -> Error {
         Some(ErrorKind::TimedOut) => Error::ConnectionReadTimeout,
         Some(kind) if is_cut(kind) => Error::ConnectionTerminated,
         Some(_) => Error::InternalError(Some(error.to_string())),
-        // The server closed the connection, in whichever way.
+        // The server closed the connection, in one way or another.
         None if error.is_remote() && error.reason() != Some(h2::Reason::HTTP_1_1_REQUIRED) => {
             Error::ConnectionTerminated
         }
@@ -104,8 +104,8 @@ fn of_http2(error: &h2::Error) -> Error {
     }
 }
 
-/// The whole cause, without the pool's own frame, which says nothing, and without what
-/// only repeats its cause.
+/// Returns all causes, without the pool's own error, which says nothing, and without errors
+/// that only repeat their cause.
 fn text(error: &(dyn StdError + 'static)) -> String {
     let causes = chain(error).filter(|cause| !cause.is::<legacy::Error>());
     let mut words: Vec<String> = causes.map(ToString::to_string).collect();

@@ -20,7 +20,7 @@ impl Hook {
     }
 }
 
-/// How the rest of an exchange went, once its response is there: always well,
+/// The result of the rest of an exchange, after its response has arrived: always `Ok`,
 /// because a connection's task passes its failure on to the body.
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 

@@ -5,13 +5,13 @@
 //!                         └─ refused: HTTP-request-denied and a warning
 //! ```
 //!
-//! gRPC goes over HTTP/2, all else over HTTP/1.1. Keys and certificates stay on this
-//! side: a component requests `https`; if that fails, it gets a text that begins with
+//! gRPC goes over HTTP/2, everything else over HTTP/1.1. Keys and certificates stay in the
+//! host: a component requests `https`; if that fails, it gets a text that begins with
 //! `tls: ` and ends with what to do.
 //!
-//! Redirects are not followed, contents are not decoded, and proxies named by
-//! environment variables are not used: each of them would lead around the grant
-//! or around what the component believes it reads.
+//! Redirects are not followed, contents are not decoded, and proxies named by environment
+//! variables are not used: each of them would bypass the grant, or change what the
+//! component believes it reads.
 
 mod body;
 mod cause;

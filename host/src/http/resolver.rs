@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tower_service::Service;
 
-/// Names that are being resolved at a time. Each keeps a thread until the system has
-/// a response, whether or not somebody waits for it any more; sinks need threads too.
+/// Names that may be resolved at a time. Each occupies a thread until the system has a
+/// response, whether or not a request still waits for it; sinks need threads too.
 const LOOKUPS: usize = 8;
 
 /// The system's resolver.

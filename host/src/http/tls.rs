@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub(super) use plakar_policy::tls::{MARK, cut};
 
-/// The configuration for these connections; if none is over TLS, one that trusts no
+/// Returns the configuration for these connections; if none is over TLS, one that trusts no
 /// server.
 pub(super) fn config(tls: Option<&Tls>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(provider());
@@ -37,7 +37,8 @@ pub(super) fn config(tls: Option<&Tls>) -> Result<ClientConfig, Error> {
     })
 }
 
-/// The authorities that this machine's administrator trusts, as other programs use them.
+/// Returns the authorities that this machine's administrator trusts, as other programs use
+/// them.
 fn of_this_machine() -> Result<Trust, Error> {
     let found = rustls_native_certs::load_native_certs();
     // Files of others in a directory need not be readable, but a file that was named must
@@ -63,7 +64,7 @@ fn of_this_machine() -> Result<Trust, Error> {
 /// The variable that names the file of certificates to trust, as for OpenSSL and Go.
 const NAMED: &str = "SSL_CERT_FILE";
 
-/// What went wrong with TLS and what to do about it; `None` if it was not TLS.
+/// Returns what went wrong with TLS and what to do about it; `None` if it was not TLS.
 pub(super) fn explain_failure(
     error: &(dyn std::error::Error + 'static),
     http2: bool,

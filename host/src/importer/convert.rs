@@ -1,4 +1,4 @@
-//! What the generated types say, in this crate's own.
+//! Converts the generated types into this crate's own.
 
 use crate::bindings::{description as wit, types};
 use plakar_connector::ErrorKind;
@@ -22,7 +22,7 @@ pub(super) fn reported(error: types::Error) -> Error {
 }
 
 pub(super) fn into_description(description: wit::Description) -> Description {
-    // Names and the words of a choice are checked, not changed: they are typed.
+    // Names and the words of a choice are checked, not changed, because users type them.
     let option = |option: wit::OptionDescription| OptionDescription {
         name: option.name,
         kind: match option.kind {

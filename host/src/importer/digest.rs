@@ -1,4 +1,4 @@
-//! The digest of a content, computed beside the run that hands the content on.
+//! The digest of a content, computed in parallel with the run that passes the content on.
 
 use bytes::Bytes;
 use plakar_policy::Error;
@@ -6,11 +6,11 @@ use plakar_policy::digest::Hashed;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// How many pieces may wait to be hashed: the thread that does it is faster than
-/// whatever comes over a network, and each piece is held in memory.
+/// How many pieces may wait to be hashed: the thread that hashes is faster than any
+/// network, and each piece is kept in memory.
 const WAITING: usize = 2;
 
-/// Hashes a content on a thread of its own while it passes. Dropping it gives up.
+/// Hashes a content on a thread of its own while it passes. Dropping it ends the thread.
 pub(super) struct Hashing {
     pieces: mpsc::Sender<Bytes>,
     hashed: JoinHandle<Hashed>,
@@ -31,11 +31,11 @@ impl Hashing {
 
     /// Takes the next piece of the content.
     pub(super) async fn update(&mut self, piece: Bytes) {
-        // Nobody receives where the thread is gone, which `finish` reports.
+        // Fails if the thread is gone, which `finish` reports.
         let _ = self.pieces.send(piece).await;
     }
 
-    /// What was hashed, once the content has come to its end.
+    /// Returns what was hashed, once the content has ended.
     pub(super) async fn finish(self) -> Result<Hashed, Error> {
         drop(self.pieces);
         self.hashed.await.map_err(|error| {

@@ -50,7 +50,7 @@ pub(super) struct CallGuard {
 }
 
 impl CallGuard {
-    /// A call that must not wait for the network.
+    /// Makes a call that must not wait for the network.
     pub(super) async fn quick<T>(
         &mut self,
         name: &str,
@@ -65,7 +65,7 @@ impl CallGuard {
         })
     }
 
-    /// A call that may wait for so long.
+    /// Makes a call that may wait for this long.
     pub(super) async fn within<T>(
         &mut self,
         name: &str,
@@ -81,7 +81,7 @@ impl CallGuard {
         })
     }
 
-    /// A call that somebody else bounds.
+    /// Makes a call whose time the caller limits.
     pub(super) async fn waiting<T>(
         &mut self,
         name: &str,
@@ -90,7 +90,7 @@ impl CallGuard {
         if self.ended {
             return Err(Error::component(format!("`{name}` can no longer be called")));
         }
-        // It stays ended where this future is dropped in the middle.
+        // It stays ended if this future is dropped in the middle.
         self.ended = true;
         let returned = call.await.map_err(|error| trapped(name, &error))?;
         self.ended = false;

@@ -4,9 +4,8 @@
 //! Sandbox ─load─▶ Connector ─plan─▶ Plan ─open─▶ Importer ─start─▶ Import
 //! ```
 //!
-//! After a call was cancelled or trapped nothing more is called, as the contract
-//! demands: each type returns an error from then on, and dropping it drops the
-//! whole store.
+//! After a call was cancelled or trapped nothing more is called, as the contract requires:
+//! each type returns an error from then on, and dropping it drops the whole store.
 
 mod convert;
 mod digest;
@@ -32,14 +31,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use wasmtime::component::ResourceAny;
 
-/// A component that is a connector, and what it says it is.
+/// A component that is a connector, and its description of itself.
 pub struct Connector {
     loaded: Loaded,
     description: Description,
 }
 
 impl Sandbox {
-    /// Loads the component in the file `path` and asks what it is.
+    /// Loads the component in the file `path` and asks for its description.
     pub async fn connector(&self, path: &Path) -> Result<Connector, Error> {
         let loaded = self.load(path).await?;
         let client = Client::new(default_limits()?, None)?;
@@ -56,13 +55,13 @@ fn default_limits() -> Result<TimeLimits, Error> {
 }
 
 impl Connector {
-    /// What it says it is.
+    /// Returns the component's description of itself.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// The names of the interfaces that the component imports, and those of the
-    /// interfaces that it exports.
+    /// Returns the names of the interfaces that the component imports, and of those that it
+    /// exports.
     pub fn interfaces(&self) -> (Vec<String>, Vec<String>) {
         let ty = self.loaded.component.component_type();
         let imports = ty.imports(&self.loaded.engine).map(|(name, _)| name.to_owned()).collect();
@@ -77,8 +76,7 @@ impl Connector {
         Plan::new(&self.description, location, &options)
     }
 
-    /// Gives a fresh instance what was planned. The component checks it and
-    /// contacts nothing.
+    /// Passes the plan to a new instance. The component checks it and contacts nothing.
     pub async fn open(&self, plan: Plan, observer: Arc<dyn Observer>) -> Result<Importer, Error> {
         let Plan { protocol, config, grant, tls, limits, warnings } = plan;
         for line in &warnings {
@@ -139,8 +137,9 @@ impl Connector {
     }
 }
 
-/// How many responses a connector may wait for, one after the other, before it begins to
-/// read from an endpoint: a probe, a login, the identity of the member, and that again.
+/// The number of responses that a connector may wait for, one after the other, before it
+/// begins to read from an endpoint: a probe, a login, the identity of the member, and that
+/// again.
 const SHORT_ANSWERS: u32 = 12;
 
 /// A configured source.
@@ -155,28 +154,28 @@ pub struct Importer {
 }
 
 impl Importer {
-    /// What is imported from, in the component's words.
+    /// Returns what is imported from, in the component's words.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The connector's name.
+    /// Returns the connector's name.
     pub fn connector(&self) -> &str {
         &self.connector
     }
 
-    /// The connector's version.
+    /// Returns the connector's version.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The time limits of this run.
+    /// Returns the time limits of this run.
     pub fn limits(&self) -> TimeLimits {
         self.limits
     }
 
-    /// Whether an import would start now. Takes no longer than some short responses and
-    /// one long one of each endpoint may.
+    /// Checks whether an import would start now. Takes no longer than a few short responses
+    /// and one long one of each endpoint may take.
     pub async fn ping(&mut self) -> Result<(), Error> {
         let short = self.limits.connect.saturating_mul(SHORT_ANSWERS);
         let each = short.saturating_add(self.limits.stall);
@@ -190,8 +189,8 @@ impl Importer {
             .map_err(reported)
     }
 
-    /// Starts an import. This and what follows waits for the source as long as
-    /// it takes: bound the whole by `max_duration`, as [`crate::backup::run`] does.
+    /// Starts an import. This and the calls that follow wait for the source without a
+    /// limit: bound the whole by `max_duration`, as [`crate::backup::run`] does.
     pub async fn start(mut self) -> Result<Import, Error> {
         let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().importer();
@@ -211,7 +210,7 @@ pub struct Import {
 pub enum Step {
     /// A record to store.
     Record(Record),
-    /// The component goes on only after acknowledgements.
+    /// The component continues only after acknowledgements.
     AwaitingAcknowledgements,
     /// There are no more records.
     Finished,
@@ -219,9 +218,9 @@ pub enum Step {
 
 /// One thing to store.
 pub struct Record {
-    /// Names it in acknowledgements.
+    /// Identifies it in acknowledgements.
     pub id: u64,
-    /// Where it belongs, as the component says; not yet checked.
+    /// Where it belongs, as the component states it; not yet checked.
     pub pathname: Arc<str>,
     /// The permission bits of POSIX's mode.
     pub mode: u32,
@@ -241,7 +240,7 @@ pub struct Reader {
 }
 
 impl Import {
-    /// The next thing that happens.
+    /// Asks the component for its next step.
     pub async fn next(&mut self) -> Result<Step, Error> {
         let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().import_run();
@@ -268,7 +267,7 @@ impl Import {
         })
     }
 
-    /// Reports to the component what became of a record.
+    /// Reports to the component what happened to a record.
     pub async fn acknowledge(&mut self, record: u64, fate: Fate) -> Result<(), Error> {
         let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().import_run();
@@ -289,8 +288,9 @@ impl Import {
         calls.waiting("import-run.finish", call).await?.map_err(reported)
     }
 
-    /// The next bytes of a file, at least 1 and at most `max_bytes`; none at its end,
-    /// once they hash to what the component says. Not to be called again after that.
+    /// Reads the next bytes of a file, at least 1 and at most `max_bytes`. Returns `None`
+    /// at its end, if the file has the digest that the component states. Not to be called
+    /// again after that.
     pub async fn read(
         &mut self,
         reader: &mut Reader,
@@ -320,7 +320,7 @@ impl Import {
         Ok(Some(bytes))
     }
 
-    /// Fails where a content does not hash to what the component says it must.
+    /// Fails if a content does not have the digest that the component states.
     async fn check_digest(&mut self, reader: &mut Reader) -> Result<(), Error> {
         let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().reader();
@@ -344,7 +344,7 @@ impl Import {
         }
     }
 
-    /// How many bytes a file will have, if that is known.
+    /// Returns how many bytes a file will have, if that is known.
     pub async fn size(&mut self, reader: &Reader) -> Result<Option<u64>, Error> {
         let Instance { store, exports, calls, .. } = &mut self.instance;
         let interface = exports.plakar_connector_importer().reader();
@@ -358,7 +358,7 @@ impl Import {
         calls.quick("dropping a reader", reader.resource.resource_drop_async(store)).await
     }
 
-    /// What is known so far; nothing where the component can no longer be asked.
+    /// Returns what is known so far; nothing if the component can no longer be called.
     pub async fn facts(&mut self) -> Result<Vec<Fact>, Error> {
         let Instance { store, exports, calls, .. } = &mut self.instance;
         if calls.ended {

@@ -1,4 +1,4 @@
-//! The messages of the protocol, and how the host's own things look in them.
+//! The messages of the protocol, and how the host's own types are converted to them.
 
 use crate::Record;
 use plakar_connector::ErrorKind;
@@ -25,20 +25,20 @@ use plakar::connectors::{self, FileInfo};
 /// Go's `fs.ModeDir`.
 const MODE_DIRECTORY: u32 = 1 << 31;
 
-/// The size of content before it was stored. An acknowledgement that repeats it
-/// says that nothing was stored, which no true size could.
+/// The size of content before it was stored. An acknowledgement that repeats it says that
+/// nothing was stored, which a real size could not say.
 const UNKNOWN_SIZE: i64 = -1;
 
-/// Plakar's location flags for every source. It must not start a second import to
-/// count bytes, for there are none before they were read (`STREAM`); it must
-/// acknowledge, because otherwise it is unknown what it stored (`NEEDACK`); and it must not put
-/// two sources into one snapshot, for each has the same root (`NOMERGE`).
+/// Plakar's location flags for every source. It must not start a second import to count
+/// bytes, because there are none before they are read (`STREAM`); it must acknowledge,
+/// because otherwise it is unknown what it stored (`NEEDACK`); and it must not put two
+/// sources into one snapshot, because each has the same root (`NOMERGE`).
 pub(super) const FLAGS: u32 = 1 << 2 | 1 << 3 | 1 << 4;
 
-/// The directory below which all records lie.
+/// The directory that contains all records.
 pub(super) const ROOT: &str = "/";
 
-/// A record as plakar takes it.
+/// Converts a record for plakar.
 pub(super) fn record(record: &Record) -> connectors::Record {
     let Record { pathname, mode, modified, reader, .. } = record;
     let directory = reader.is_none();
@@ -59,7 +59,7 @@ pub(super) fn record(record: &Record) -> connectors::Record {
     }
 }
 
-/// The last component of a clean pathname, by which plakar files it.
+/// Returns the last component of a clean pathname, by which plakar files it.
 fn base(pathname: &str) -> &str {
     match pathname.rsplit_once('/') {
         Some((_, base)) if !base.is_empty() => base,
@@ -67,7 +67,7 @@ fn base(pathname: &str) -> &str {
     }
 }
 
-/// Which record plakar is done with, and how many bytes it keeps of it, if any.
+/// Returns the record that plakar has finished, and how many bytes it keeps of it, if any.
 pub(super) fn acknowledgement(result: connectors::Result) -> Result<(String, Option<u64>), Error> {
     let Some(header) = result.header else {
         return Err(Error::store("plakar acknowledged something that is not a record"));
@@ -80,8 +80,8 @@ pub(super) fn acknowledgement(result: connectors::Result) -> Result<(String, Opt
     Ok((header.pathname, u64::try_from(size).ok()))
 }
 
-/// A failure as plakar shows it. Neither `Unavailable` nor `Cancelled` occurs:
-/// plakar says of the one that the plugin is broken, and nothing of the other.
+/// Converts a failure for plakar. Neither `Unavailable` nor `Cancelled` occurs: plakar
+/// reports the first as a broken plugin, and does not report the second.
 pub(super) fn status(error: &Error) -> Status {
     let code = match error.fault() {
         Fault::Reported(kind) => match kind {

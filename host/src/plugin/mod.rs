@@ -6,12 +6,12 @@
 //!                                        messages   policy::account
 //! ```
 //!
-//! plakar keeps a snapshot although a content could not be read, and takes the end
-//! of an import for its success. So nothing here ends a call well but what the
-//! [account](plakar_policy::account) calls a success; whatever else happens ends
-//! the import with an error, at once, and every open content with it.
+//! plakar keeps a snapshot even if a content could not be read, and takes the end of an
+//! import as its success. So a call here ends successfully only if the
+//! [account](plakar_policy::account) reports a success; everything else ends the import
+//! with an error, at once, and every open content with it.
 //!
-//! | module | what it holds |
+//! | module | what it contains |
 //! | --- | --- |
 //! | `wire` | the connection |
 //! | `messages` | the protocol's messages, generated, and what they mean here |
@@ -37,11 +37,11 @@ pub type Say = Arc<dyn Fn(String) + Send + Sync>;
 /// Serves the component in a file over standard input and output, until plakar closes
 /// them. If the file is not known, plakar gets the reason when it asks.
 ///
-/// Returns at once, for plakar does not wait: the component is compiled meanwhile.
+/// Serves at once, because plakar does not wait: the component is compiled meanwhile.
 pub async fn serve(path: Result<PathBuf, Error>, say: Say) -> Result<(), Error> {
     let connection = wire::take()?;
     let service = TowerToHyperService::new(ImporterServer::new(Service::new(path, say)));
-    // However the connection ends, there is nobody left to report to.
+    // However the connection ends, plakar can no longer receive a report.
     let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(connection), service)
         .await;

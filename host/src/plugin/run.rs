@@ -7,9 +7,9 @@
 //!                                  verdict ──▶ callers that ask or wait
 //! ```
 //!
-//! Only the owner calls the component. It ends with one verdict, and drops the
-//! component and its connections then, whether or not plakar reads on. A caller that waits
-//! for a reply that the owner no longer gives gets the verdict, so every open call of
+//! Only the owner calls the component. It ends with one verdict, and then drops the
+//! component and its connections, whether or not plakar continues to read. A caller that
+//! waits for a reply that the owner no longer gives gets the verdict, so every open call of
 //! plakar's ends with it.
 
 use super::messages::{self, plakar::connectors};
@@ -24,11 +24,11 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-/// The bytes of one message. plakar takes no message above 4 MiB; the more there
-/// are in one, the fewer there are.
+/// The bytes of one message. plakar accepts no message above 4 MiB; larger messages mean
+/// fewer of them.
 const CHUNK_BYTES: u32 = 1 << 20;
 
-/// How an import ended; nothing while it runs.
+/// How an import ended; `None` while it runs.
 type Verdict = Option<Result<(), Error>>;
 
 /// A handle on a running import. A caller waits for its reply, so there are
@@ -55,23 +55,23 @@ impl Run {
         Self { questions, verdict }
     }
 
-    /// The next record, without its content; none once every record is stored and
+    /// Returns the next record, without its content; `None` once every record is stored and
     /// the component has finished.
     pub(super) async fn next(&self) -> Result<Option<connectors::Record>, Error> {
         self.ask(|reply| Question::Next { reply }).await
     }
 
-    /// Says that a file is about to be read.
+    /// Reports that a file is about to be read.
     pub(super) async fn open(&self, pathname: String) -> Result<(), Error> {
         self.ask(|reply| Question::Open { pathname, reply }).await
     }
 
-    /// The next bytes of a file; none at its proven end.
+    /// Returns the next bytes of a file; `None` at its proven end.
     pub(super) async fn read(&self, pathname: String) -> Result<Option<Bytes>, Error> {
         self.ask(|reply| Question::Read { pathname, reply }).await
     }
 
-    /// Says that plakar is done with a record, and how many bytes it keeps of it.
+    /// Reports that plakar has finished a record, and how many bytes it keeps of it.
     pub(super) async fn acknowledge(
         &self,
         pathname: String,
@@ -102,7 +102,7 @@ impl Run {
     }
 }
 
-/// The first verdict stands.
+/// Sets the verdict, unless there is one already.
 fn decide(verdict: &watch::Sender<Verdict>, outcome: Result<(), Error>) {
     verdict.send_if_modified(|verdict| {
         let first = verdict.is_none();
@@ -156,17 +156,17 @@ struct Owner<'a> {
     pace: &'a WaitTimes,
     account: Account,
     readers: HashMap<Arc<str>, Reader>,
-    /// Who waits for the next record.
+    /// The caller that waits for the next record.
     waiting: Option<oneshot::Sender<Option<connectors::Record>>>,
     progress: Progress,
 }
 
-/// What the component said last.
+/// What the component reported last.
 #[derive(PartialEq)]
 enum Progress {
     /// It may be asked for its next record.
     Running,
-    /// It goes on after an acknowledgement.
+    /// It continues after an acknowledgement.
     Awaiting,
     /// It has no more records.
     Finished,
@@ -177,7 +177,7 @@ impl Owner<'_> {
     async fn serve(mut self) -> Result<(), Error> {
         loop {
             if let Some(asked) = self.advance().await? {
-                // Nothing may go wrong from here on: plakar reads no further.
+                // Nothing may fail from here on, because plakar reads no further.
                 drop(self.import);
                 let _ = asked.send(None);
                 return Ok(());
@@ -236,7 +236,7 @@ impl Owner<'_> {
         Ok(None)
     }
 
-    /// Passes a record on and keeps its content for when it is opened.
+    /// Passes a record on and keeps its content until it is opened.
     fn hand_out(
         &mut self,
         record: Record,
@@ -264,7 +264,7 @@ impl Owner<'_> {
             }
             Question::Acknowledge { pathname, kept, reply } => {
                 let (id, fate) = self.account.acknowledge(&pathname, kept)?;
-                // It was not read where nothing is stored.
+                // It was not read if nothing is stored.
                 if let Some(reader) = self.readers.remove(pathname.as_str()) {
                     self.import.close(reader).await?;
                 }
@@ -278,7 +278,7 @@ impl Owner<'_> {
         Ok(())
     }
 
-    /// The next bytes of a file that was opened; none at its proven end.
+    /// Returns the next bytes of a file that was opened; `None` at its proven end.
     async fn read(&mut self, pathname: &str) -> Result<Option<Bytes>, Error> {
         let Some(reader) = self.readers.get_mut(pathname) else {
             return Err(Error::store(format!("plakar reads `{pathname}`, which cannot be read")));

@@ -31,9 +31,9 @@ pub(super) struct Service {
 }
 
 enum State {
-    /// The component is on its way.
+    /// The component is being loaded.
     Loading(Loading),
-    /// The source can be asked, or an import started.
+    /// The source can be pinged, or an import started.
     Configured(Box<Importer>, Exemption),
     /// An import was started.
     Started(Run),
@@ -115,14 +115,14 @@ impl importer_server::Importer for Service {
     }
 }
 
-/// For calls that plakar makes in no order known.
+/// Returns the status of a call that plakar makes out of order.
 fn out_of_turn(call: &str) -> Status {
     Status::failed_precondition(format!(
         "`{call}` came out of order: plakar 1.1 does not call a plugin like this"
     ))
 }
 
-/// Waits for the component, and gives it what was typed.
+/// Waits for the component, and passes it what was typed.
 async fn configure(
     loading: Loading,
     request: InitRequest,
@@ -166,7 +166,7 @@ async fn configure(
     Ok((importer, exemption, response))
 }
 
-/// Passes on what plakar reports of the records. The receiver resolves when plakar has
+/// Passes on what plakar reports about the records. The receiver resolves when plakar has
 /// reported everything.
 fn acknowledge(mut results: Streaming<ImportRequest>, run: Run) -> oneshot::Receiver<()> {
     let (all_said, wait) = oneshot::channel();
@@ -184,8 +184,7 @@ fn acknowledge(mut results: Streaming<ImportRequest>, run: Run) -> oneshot::Rece
     wait
 }
 
-/// Fails the import when it is dropped before its time, which is how a call looks
-/// that plakar cancelled.
+/// Fails the import if it is dropped early, as happens with a call that plakar cancelled.
 struct Guard {
     run: Run,
     what: Option<String>,
@@ -212,8 +211,8 @@ enum Records {
     Finished,
 }
 
-/// The records; then the word that all of them are stored; then the end, but only
-/// after plakar's: it takes an earlier one for a broken connection.
+/// Streams the records, then the message that all of them are stored, then the end, but
+/// only after plakar's: plakar takes an earlier end for a broken connection.
 fn records(run: Run, acknowledged: oneshot::Receiver<()>) -> BoxStream<ImportResponse> {
     let guard = Guard { run, what: Some("the import".into()) };
     let start = (guard, acknowledged, Records::Coming);
@@ -237,7 +236,7 @@ fn records(run: Run, acknowledged: oneshot::Receiver<()>) -> BoxStream<ImportRes
     }))
 }
 
-/// The bytes of a file, as plakar asks for them: what it does not take is not read.
+/// Streams the bytes of a file, as plakar asks for them: what it does not take is not read.
 fn content(run: Run, pathname: String) -> BoxStream<OpenResponse> {
     let what = Some(format!("reading `{pathname}`"));
     let start = (Guard { run, what }, pathname, false);

@@ -6,11 +6,11 @@ use rustix::stdio::{dup2_stdout, stderr, stdin, stdout};
 use tokio::io::{AsyncRead, AsyncWrite, join};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
-/// How much may wait in the pipe to plakar. With the usual 64 KiB both sides wake
+/// How many bytes may wait in the pipe to plakar. With the usual 64 KiB both sides wake up
 /// for each frame or two.
 const PIPE_BYTES: usize = 1 << 20;
 
-/// Takes the connection. From now on whatever writes to standard output writes to
+/// Takes the connection. From now on anything that writes to standard output writes to
 /// standard error: one stray byte would end the connection.
 pub(super) fn take() -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static, Error> {
     let refuse = |error: std::io::Error| {
@@ -20,8 +20,8 @@ pub(super) fn take() -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'sta
     let input = dup(stdin()).map_err(|error| refuse(error.into()))?;
     let output = dup(stdout()).map_err(|error| refuse(error.into()))?;
     let input = Receiver::from_owned_fd(input).map_err(refuse)?;
-    // Less than asked for costs some speed, and an unprivileged user's share of
-    // such memory may be used up.
+    // A smaller pipe costs some speed; an unprivileged user's share of such memory may be
+    // used up.
     let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
     let output = Sender::from_owned_fd(output).map_err(refuse)?;
     dup2_stdout(stderr()).map_err(|error| refuse(error.into()))?;

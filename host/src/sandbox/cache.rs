@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! ~/.cache/plakar-wasm/modules/   wasmtime's: compiled code
-//! ~/.cache/plakar-wasm/sums/      ours: what its files' digests were when they were new
+//! ~/.cache/plakar-wasm/sums/      ours: the digests of its files, taken when they were new
 //! ```
 //!
-//! Compiled code is run as it is, so nobody else may write there, and a file that has
+//! Compiled code is run as it is, so no other user may write there, and a file that has
 //! changed on disk is compiled again.
 
 use sha2::{Digest, Sha256};
@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use wasmtime::{Cache, CacheConfig};
 
-/// A file is written within seconds, or not any more. wasmtime writes no file again
-/// while such a file is there.
+/// A file is written within seconds, or the process that wrote it is gone. wasmtime does
+/// not write a file again while such a file is there.
 const STALE: Duration = Duration::from_secs(60);
 
 /// A cache that can be used.
@@ -26,13 +26,13 @@ pub(super) struct Cached {
     directory: PathBuf,
 }
 
-/// Opens the cache; none if it cannot be trusted or made, which costs time only.
+/// Opens the cache; `None` if it cannot be trusted or made, which only costs time.
 pub(super) fn open() -> Option<Cached> {
     let directory = directory()?;
     let opened = prepare(&directory).and_then(|()| {
         let mut config = CacheConfig::new();
         config.with_directory(&directory);
-        // Repacking an often used entry harder takes more memory than all else.
+        // Compressing a frequently used entry again takes more memory than anything else.
         config.with_optimized_compression_usage_counter_threshold(u64::MAX);
         Cache::new(config).map_err(|error| format!("{error:#}"))
     });
@@ -49,7 +49,7 @@ pub(super) fn open() -> Option<Cached> {
 }
 
 impl Cached {
-    /// Remembers the digests of files that are new.
+    /// Stores the digests of files that are new.
     pub(super) fn remember(&self) {
         for file in compiled(&self.directory) {
             let Some(sum) = sum_of(&self.directory, &file).filter(|sum| !sum.exists()) else {
@@ -66,17 +66,19 @@ impl Cached {
     }
 }
 
-/// `$XDG_CACHE_HOME/plakar-wasm`, or the same below `~/.cache`.
+/// Returns `$XDG_CACHE_HOME/plakar-wasm`, or the same below `~/.cache`.
 fn directory() -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
     Some(base.join("plakar-wasm"))
 }
 
-/// What is in the cache is run as it is, so nobody else may write there.
+/// Makes the cache, and refuses it if other users can write to it, because its code is run
+/// as it is.
 fn prepare(directory: &Path) -> Result<(), String> {
     let user = rustix::process::geteuid();
-    // What root made in somebody's home, as by `sudo -E`, would be in his way later.
+    // What root makes in a user's home, as with `sudo -E`, would be in that user's way
+    // later.
     let existing = directory.ancestors().find_map(|above| above.metadata().ok());
     if user.is_root() && existing.is_some_and(|above| above.uid() != 0) {
         return Err("it belongs to another user".into());
@@ -97,7 +99,7 @@ fn prepare(directory: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Removes what a killed process was writing, and code that is not what was written.
+/// Removes what a killed process was writing, and code that differs from what was written.
 fn tidy(directory: &Path, now: SystemTime) {
     for file in entries(directory) {
         let gone = if is_unfinished(&file) {
@@ -117,7 +119,7 @@ fn tidy(directory: &Path, now: SystemTime) {
     }
 }
 
-/// Every file of wasmtime's.
+/// Iterates over wasmtime's files.
 fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let below = |directory: PathBuf| {
         fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
@@ -125,7 +127,7 @@ fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
     below(directory.join("modules")).flat_map(below)
 }
 
-/// Those that hold compiled code. Others are statistics.
+/// Iterates over the files that contain compiled code. The others are statistics.
 fn compiled(directory: &Path) -> impl Iterator<Item = PathBuf> {
     entries(directory).filter(|file| file.extension().is_none())
 }
@@ -134,8 +136,8 @@ fn is_unfinished(file: &Path) -> bool {
     file.extension().and_then(|end| end.to_str()).is_some_and(|end| end.starts_with("wip-"))
 }
 
-/// Where the digest of a file is remembered. wasmtime's own tidying knows files in
-/// folders of folders.
+/// Returns where the digest of a file is stored. wasmtime's own cleanup expects files in
+/// directories of directories.
 fn sum_of(directory: &Path, file: &Path) -> Option<PathBuf> {
     Some(directory.join("sums").join("sha256").join(file.file_name()?))
 }

@@ -17,8 +17,8 @@ use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 const STDOUT_BUFFER: usize = 1 << 20;
 const STDERR_BUFFER: usize = 64 << 10;
 
-/// By how much a component may be late with the end that its `max_duration` demands, to
-/// say so in its own words.
+/// How much later than its `max_duration` a component may end, so that it can report this
+/// itself.
 const LATE: Duration = Duration::from_secs(10);
 
 impl Loaded {
@@ -35,8 +35,8 @@ impl Loaded {
         log: &Arc<Log>,
     ) -> Result<u8, Error> {
         let mut wasi = WasiCtxBuilder::new();
-        // Written in the background: a reader that stands still must not keep the
-        // component, or the host, from looking at the clock.
+        // Written in the background: a reader that stalls must not keep the component, or
+        // the host, from checking the time.
         let (stdout, written) = Stdout::new();
         let stdout = Shown::stdout(AsyncStdoutStream::new(STDOUT_BUFFER, stdout));
         let stderr = AsyncStdoutStream::new(STDERR_BUFFER, tokio::io::stderr());

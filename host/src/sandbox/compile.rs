@@ -40,7 +40,7 @@ pub(super) async fn bounded<T: Send + 'static>(
     }
 }
 
-/// The memory that this process has, in bytes; 0 if that is unknown.
+/// Returns the memory that this process has, in bytes; 0 if that is unknown.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -12,7 +12,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Where the lines of one component go, its own and those about it.
+/// Receives the lines of one component, its own and those about it.
 pub(crate) struct Log {
     observer: Arc<dyn Observer>,
     state: Mutex<LogState>,
@@ -30,14 +30,14 @@ impl Log {
         Arc::new(Self { observer, state: Mutex::new(state) })
     }
 
-    /// A line of the host about the component, under the same budget: what a
-    /// component can cause, it can cause often.
+    /// Logs a line of the host about the component, under the same budget: what a component
+    /// can cause, it can cause often.
     pub(crate) fn host(&self, line: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.pass(&mut state.budget, Speaker::Host, line);
     }
 
-    /// Says what was left out, and what still stands on an unfinished line.
+    /// Reports what was left out, and what is on an unfinished line.
     pub(crate) fn flush(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let LogState { budget, line } = &mut *state;
@@ -82,8 +82,8 @@ impl Log {
     }
 }
 
-/// The component's standard error. It is written at once and never waits, so
-/// that the last words before a trap are not lost.
+/// The component's standard error. It is written at once and never waits, so that the last
+/// lines before a trap are not lost.
 #[derive(Clone)]
 pub(super) struct Stderr(pub(super) Arc<Log>);
 

@@ -3,7 +3,7 @@
 use plakar_policy::Error;
 use rustix::io::Errno;
 
-/// What the machine lacks or forbids, where that is why the engine failed.
+/// Returns what the machine lacks or forbids, if that is why the engine failed.
 pub(crate) fn shortage(error: &wasmtime::Error) -> Option<Error> {
     let errno = error.chain().find_map(|cause| {
         let io = cause.downcast_ref::<std::io::Error>().and_then(Errno::from_io_error);

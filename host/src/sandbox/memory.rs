@@ -16,8 +16,8 @@ impl fmt::Display for OverLimit {
 
 impl std::error::Error for OverLimit {}
 
-/// The bytes and elements in use. Going over a limit traps: a component that is
-/// refused memory rarely knows how to go on, and its own words for it are worse.
+/// The bytes and elements in use. Exceeding a limit traps: a component that is refused
+/// memory rarely knows how to continue, and its own message about it is worse.
 #[derive(Default)]
 pub(crate) struct Meter {
     memory: usize,

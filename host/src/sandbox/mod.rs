@@ -59,12 +59,11 @@ impl Sandbox {
             |error: wasmtime::Error| Error::component(format!("the sandbox failed: {error:#}"));
         let begun = Instant::now();
         let mut config = Config::new();
-        // A time limit can end a call only where the called code yields: epochs make
-        // a busy loop do so. They cost a thirtieth of the speed of
-        // SHA-256 in our component, whose loops are unrolled, and a sixth where
-        // they are not.
+        // A time limit can end a call only when the called code yields: epochs make a busy
+        // loop do so. They cost a thirtieth of the speed of SHA-256 in our component, whose
+        // loops are unrolled, and a sixth if they are not.
         config.epoch_interruption(true);
-        // A memory has 4 GiB of address space unless that is limited.
+        // By default a memory reserves 4 GiB of address space, which may be limited.
         if getrlimit(Resource::As).current.is_some() {
             config.memory_reservation(MEMORY as u64);
             config.memory_reservation_for_growth(0);
@@ -135,17 +134,17 @@ fn refuse(path: &Path, reason: &str) -> Error {
     Error::component(reason).at(format_args!("connector `{}`", path.display()))
 }
 
-/// The chain of reasons, the outermost first.
+/// Returns the chain of reasons, the outermost first.
 fn whole_cause(error: &wasmtime::Error) -> String {
     plakar_policy::limits::one_line(&format!("{error:#}"))
 }
 
-/// The innermost reason of a trap; those around it say only that there was one.
+/// Returns the innermost reason of a trap; those around it say only that there was one.
 pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
     plakar_policy::limits::one_line(&error.root_cause().to_string())
 }
 
-/// Reads a file that should be a component, without swallowing what is not one.
+/// Reads a file that should be a component, and stops early if it is not one.
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |error: std::io::Error| {
         let refused = Error::invalid(format!("it cannot be read: {error}"))
@@ -180,7 +179,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(binary)
 }
 
-/// Lets running code come up for air as long as the engine lives.
+/// Makes running code yield regularly, as long as the engine exists.
 fn tick(engine: &Engine) -> Result<(), Error> {
     let engine = engine.weak();
     let clock = move || {

@@ -1,7 +1,7 @@
-//! Bounds the parts of a request that a component may make up.
+//! Bounds the parts of a request that a component may choose freely.
 //!
-//! The names of headers and paths are bounded by the libraries. A method and an
-//! authority are kept as long as they are, in as many requests as there are handles.
+//! The names of headers and paths are bounded by the libraries. A method and an authority
+//! are kept at any length, in as many requests as there are handles.
 
 use super::State;
 use plakar_policy::limits::NAME;
@@ -14,7 +14,7 @@ use wasmtime_wasi_http::p2::types::HostOutgoingRequest as Outgoing;
 /// The interface as the linker knows it.
 const TYPES: &str = "wasi:http/types@0.2.12";
 
-/// Refuses what is longer than any server would take, as something malformed.
+/// Refuses, as malformed, what is longer than any server would accept.
 pub(super) fn bound(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(TYPES)?;

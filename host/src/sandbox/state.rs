@@ -21,7 +21,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A store for a component that is to be called by the host.
+    /// Creates a store for a component that is to be called by the host.
     pub(crate) fn store(
         engine: &Engine,
         grant: Grant,
@@ -33,7 +33,7 @@ impl State {
         Self::store_with(engine, wasi, grant, client, log)
     }
 
-    /// A store whose standard streams, arguments and variables are as given.
+    /// Creates a store whose standard streams, arguments and variables are as given.
     pub(super) fn store_with(
         engine: &Engine,
         mut wasi: WasiCtxBuilder,

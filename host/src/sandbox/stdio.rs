@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use wasmtime_wasi::cli::{AsyncStdoutStream, IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::OutputStream;
 
-/// Standard output, and how much went there.
+/// Standard output, and how many bytes were written to it.
 pub(super) struct Stdout {
     out: tokio::io::Stdout,
     written: Arc<AtomicU64>,
@@ -47,15 +47,15 @@ impl AsyncWrite for Stdout {
     }
 }
 
-/// A stream that says whether it is a terminal, to which a component may write other bytes
-/// than to a pipe.
+/// A stream that says whether it is a terminal, because a component may write other bytes
+/// to one than to a pipe.
 pub(super) struct Shown {
     stream: AsyncStdoutStream,
     is_terminal: bool,
 }
 
 impl Shown {
-    /// This process's standard output, at the end of `stream`.
+    /// Wraps `stream`, which ends in this process's standard output.
     pub(super) fn stdout(stream: AsyncStdoutStream) -> Self {
         Self { stream, is_terminal: io::stdout().is_terminal() }
     }
@@ -77,7 +77,7 @@ impl StdoutStream for Shown {
     }
 }
 
-/// How many bytes went to standard output.
+/// How many bytes were written to standard output.
 pub(super) struct Written(Arc<AtomicU64>);
 
 impl Written {
@@ -86,9 +86,9 @@ impl Written {
         if self.0.load(Ordering::Relaxed) > 0 && output::is_closed() {
             return Err(Error::store(output::CLOSED));
         }
-        // A disk may keep it waiting.
+        // A disk may block it.
         match spawn_blocking(|| fsync(rustix::stdio::stdout())).await {
-            // No file, or one that cannot be synced.
+            // Not a file, or one that cannot be synced.
             Ok(Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::NOTSUP)) => Ok(()),
             Ok(Err(error)) => Err(Error::store(format!("cannot sync standard output: {error}"))),
             Err(error) => Err(Error::store(error.to_string())),

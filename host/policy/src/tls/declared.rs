@@ -8,10 +8,10 @@ pub(super) const PRIVATE_KEY: &str = "tls_private_key";
 pub(super) const SERVER_NAME: &str = "tls_server_name";
 pub(super) const SKIP_VERIFY: &str = "tls_insecure_skip_verify";
 
-/// Those whose value is PEM, and may stand in a file.
+/// The options whose value is PEM, and may be in a file.
 pub(crate) const PEM: [&str; 3] = [CA, CERT, PRIVATE_KEY];
 
-/// All of them.
+/// Returns all of them.
 pub fn options() -> [OptionDescription; 5] {
     let option = |name: &str, kind, help: &str| OptionDescription {
         name: name.into(),

@@ -3,13 +3,13 @@
 //! | module | what it decides |
 //! | --- | --- |
 //! | `declared` | which options there are |
-//! | `pem` | what stands in a file of certificates or keys |
+//! | `pem` | what a file of certificates or keys contains |
 //! | `trust` | whether a server's certificate is accepted |
-//! | `refusal` | what is said where TLS fails |
+//! | `refusal` | what a message says if TLS fails |
 //! | `x509` | nothing: it reads what a certificate says |
 //!
-//! The options are checked as far as that goes without a server. No key is kept in
-//! a form that could be printed.
+//! The options are checked as far as that is possible without a server. No key is kept in a
+//! form that could be printed.
 
 pub(crate) mod declared;
 mod pem;
@@ -44,7 +44,7 @@ pub struct Tls {
     pub verify: bool,
 }
 
-/// Shows what there is, and no content.
+/// Shows which parts are set, but not their content.
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
@@ -57,8 +57,8 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads the options of a run; `secure` says whether it is granted an
-    /// authority over TLS. None where it is not.
+    /// Reads the options of a run; `secure` says whether it is granted an authority over
+    /// TLS. If it is not, returns `None`, or an error if an option was typed.
     pub fn read(
         description: &Description,
         options: &Loaded,
@@ -89,7 +89,7 @@ impl Tls {
         }
     }
 
-    /// Warnings for the user, on every run.
+    /// Returns the warning that the user gets on every run, if any.
     pub fn warning(&self) -> Option<&'static str> {
         (!self.verify).then_some(
             "the server's certificate is not verified, because of `tls_insecure_skip_verify`: \
@@ -98,13 +98,13 @@ impl Tls {
     }
 }
 
-/// What computes all of it. As in Go, a key exchange that quantum computers do not
-/// break is preferred.
+/// Returns the implementation of the cryptography. As in Go, a key exchange that quantum
+/// computers do not break is preferred.
 pub fn provider() -> CryptoProvider {
     aws_lc_rs::default_provider()
 }
 
-/// Every name that may be typed.
+/// Returns every name that may be typed.
 fn names() -> Vec<String> {
     let own = options().into_iter().map(|option| option.name);
     own.chain(PEM.iter().map(|name| format!("{name}{FILE_SUFFIX}"))).collect()
@@ -130,8 +130,8 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
         }
     };
     let chain = pem::certificates(&cert)?;
-    // Whatever else it is, of version 1 or with extensions that are unknown here, is
-    // for the server to judge.
+    // Anything else about it, such as version 1 or unknown extensions, is for the server to
+    // judge.
     let own = Certificate::read(&chain[0])
         .ok_or_else(|| refuse(&cert, "contains a certificate that cannot be read"))?;
     in_force(&cert, &own)?;
@@ -140,7 +140,7 @@ fn certificate(options: &Loaded) -> Result<Option<CertifiedKey>, Error> {
     for private in pem::private_keys(&key)? {
         let Ok(private) = provider.load_private_key(private) else { continue };
         usable = true;
-        // A file may hold several keys; some kinds do not contain their public part.
+        // A file may contain several keys; some kinds do not contain their public part.
         if private.public_key().is_none_or(|public| public.as_ref() == own.key()) {
             return Ok(Some(CertifiedKey::new(chain, private)));
         }
@@ -188,7 +188,7 @@ fn skip_verify(options: &Loaded) -> Result<bool, Error> {
     }
 }
 
-/// Names the option and never its value.
+/// Returns an error that names the option and never its value.
 fn refuse(given: &Given, reason: &str) -> Error {
     Error::invalid(format!("option `{}` {reason}", given.name))
 }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_and_its_key_are_taken_and_never_shown() {
+    fn a_certificate_and_its_key_are_accepted_and_never_shown() {
         let (cert, key) = issue(2000, 4000);
         let tls = read(&[("tls_ca", &cert), ("tls_cert", &cert), ("tls_private_key", &key)])
             .expect("good")
@@ -252,13 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn the_key_exchange_that_lasts_is_preferred() {
+    fn a_post_quantum_key_exchange_is_preferred() {
         let first = provider().kx_groups.first().map(|group| group.name());
         assert_eq!(first, Some(rustls::NamedGroup::X25519MLKEM768));
     }
 
     #[test]
-    fn one_half_of_a_pair_asks_for_the_other() {
+    fn a_certificate_and_its_key_require_each_other() {
         let (cert, key) = issue(2000, 4000);
         refused(&[("tls_cert", &cert)], "`tls_cert` needs its key; set `tls_private_key_file`");
         refused(&[("tls_private_key", &key)], "needs its certificate; set `tls_cert_file`");
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_out_of_its_time_is_refused_with_the_date() {
+    fn a_certificate_outside_its_validity_is_refused_with_the_date() {
         let (cert, key) = issue(2000, 2001);
         refused(
             &[("tls_cert", &cert), ("tls_private_key", &key)],
@@ -287,7 +287,7 @@ mod tests {
         );
     }
 
-    /// In base64, between marks.
+    /// Returns a PEM section with this label and body.
     fn marked(label: &str, body: &str) -> String {
         format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
     }
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_expected_pem_says_what_it_is() {
+    fn the_error_about_unexpected_pem_says_what_it_is() {
         let (cert, key) = issue(2000, 4000);
         let (cert_body, key_body) = (body(&cert), body(&key));
         let legacy = marked(
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_file_is_left_out_silently() {
+    fn nothing_in_a_file_is_ignored_silently() {
         let (one, key) = issue(2000, 4000);
         let (two, _) = issue(2000, 4000);
         let bom = "\u{feff}";
@@ -370,13 +370,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_whatever_stands_beside_it() {
+    fn a_key_is_found_beside_other_content() {
         let ((cert, key), (_, other)) = (issue(2000, 4000), issue(2000, 4000));
         for keys in [format!("{cert}{key}"), format!("{key}{other}"), format!("{other}{key}")] {
             let tls = read(&[("tls_cert", &cert), ("tls_private_key", &keys)]).expect("good");
             assert!(tls.expect("secure").certificate.is_some());
         }
-        // Under the mark of another form.
+        // With the label of another format.
         let marked = marked("EC PRIVATE KEY", &body(&key));
         read(&[("tls_cert", &cert), ("tls_private_key", &marked)]).expect("good");
     }

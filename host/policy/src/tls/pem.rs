@@ -1,5 +1,5 @@
-//! What stands in a file of certificates or keys, and how to convert what cannot be
-//! used. Nothing in a file is left out silently.
+//! What a file of certificates or keys contains, and how to convert what cannot be used.
+//! Nothing in a file is ignored silently.
 
 use super::refuse;
 use super::x509::{Certificate, is_sequence};
@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 
-/// The certificates, in their order; at least one.
+/// Returns the certificates, in their order; at least one.
 pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>, Error> {
     let sections = sections(given)?;
     let mut certificates = Vec::new();
@@ -62,7 +62,7 @@ pub(super) fn certificates(given: &Given) -> Result<Vec<CertificateDer<'static>>
     })
 }
 
-/// The private keys, in their order; at least one.
+/// Returns the private keys, in their order; at least one.
 pub(super) fn private_keys(given: &Given) -> Result<Vec<PrivateKeyDer<'static>>, Error> {
     let sections = sections(given)?;
     let mut keys = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn private_keys(given: &Given) -> Result<Vec<PrivateKeyDer<'static>>,
                 let der = section
                     .decode(section.label)
                     .ok_or_else(|| refuse(given, "is damaged: the key in it is not base64"))?;
-                // Whatever the mark says, for some tools write the wrong one.
+                // The label does not matter, because some tools write the wrong one.
                 let key = PrivateKeyDer::try_from(der)
                     .map_err(|_| refuse(given, "is damaged: the key in it cannot be read"))?;
                 keys.push(key);
@@ -111,7 +111,7 @@ fn is_key(label: &str) -> bool {
     label.ends_with("PRIVATE KEY")
 }
 
-/// What tools write beside certificates and keys, and nobody needs.
+/// Returns whether tools write this beside certificates and keys, and it is not needed.
 fn is_beside(label: &str) -> bool {
     label.ends_with(" PARAMETERS") || label.ends_with("PUBLIC KEY")
 }
@@ -121,14 +121,15 @@ fn unknown(given: &Given, label: &str) -> Error {
         .remedy("remove it")
 }
 
-/// What stands between two marks.
+/// What is between a `-----BEGIN` line and its `-----END` line.
 struct Section<'a> {
     label: &'a str,
     body: &'a str,
 }
 
 impl Section<'_> {
-    /// The two marks of an encrypted key: that of PKCS#8, and a header (RFC 1421, 4.6.1.1).
+    /// Checks for either mark of an encrypted key: that of PKCS#8, or a header (RFC 1421,
+    /// 4.6.1.1).
     fn is_encrypted(&self) -> bool {
         self.label == "ENCRYPTED PRIVATE KEY"
             || is_key(self.label)
@@ -136,7 +137,7 @@ impl Section<'_> {
                 && self.body.contains("ENCRYPTED")
     }
 
-    /// The bytes, read as those of a section of this kind; none if they are not base64.
+    /// Decodes the body as that of a section of this kind; `None` if it is not base64.
     fn decode(&self, kind: &str) -> Option<Vec<u8>> {
         let lines: Vec<&str> = self.body.split(['\n', '\r']).map(str::trim).collect();
         let pem = format!("{BEGIN}{kind}-----\n{}\n{END}{kind}-----\n", lines.join("\n"));
@@ -145,7 +146,7 @@ impl Section<'_> {
     }
 }
 
-/// Every section that begins in it. A comment between may be in any encoding.
+/// Returns every section. A comment between sections may be in any encoding.
 fn sections(given: &Given) -> Result<Vec<Section<'_>>, Error> {
     let text = given.text.as_str();
     let marks = text.matches(BEGIN).count();
@@ -195,7 +196,7 @@ fn what_else(given: &Given) -> Error {
     {
         return convert("UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > FILE.pem");
     }
-    // Some tools write PKCS#12 without the length in its head.
+    // Some tools write PKCS#12 without the length in its header.
     if is_sequence(der) || der.starts_with(&[0x30, 0x80]) {
         return match () {
             _ if Certificate::read(der).is_some() => {

@@ -1,4 +1,4 @@
-//! Failures of TLS in words that say what to do about them.
+//! Messages about TLS failures that say what to do about them.
 
 use super::x509::date;
 use plakar_connector::Message;
@@ -11,11 +11,11 @@ use rustls::{
 use std::fmt;
 use std::sync::Arc;
 
-/// What the text of every TLS failure begins with. A component knows by it that
-/// it can pass the text on as it is.
+/// The prefix of the text of every TLS failure. It shows a component that it can pass the
+/// text on unchanged.
 pub const MARK: &str = "tls: ";
 
-/// The server closed the connection before the handshake was done.
+/// The server closed the connection before the handshake was complete.
 const CUT: (&str, &str) = (
     "the server closed the connection during the handshake",
     "check that this port uses TLS, and check the server's log",
@@ -39,7 +39,7 @@ const BROKEN: (&str, &str) = (
 const MALFORMED: (&str, &str) =
     ("the server's certificate, or one in its chain, is malformed", "issue another one");
 
-/// A failure that was found here, with its words.
+/// A failure that the host's own checks found, with its message.
 #[derive(Debug)]
 pub(super) struct Refusal(Message);
 
@@ -57,8 +57,9 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What went wrong and what to do about it; `http2` says whether HTTP/2 was asked for.
-/// No name of a library's types is in it: those are in the log at `-vv`.
+/// Returns what went wrong and what to do about it; `http2` says whether HTTP/2 was
+/// requested. The message contains no names of a library's types: those are in the log at
+/// `-vv`.
 pub fn explain(error: &Error, http2: bool) -> Message {
     let said = match error {
         Error::InvalidCertificate(fault) => of_certificate(fault),
@@ -95,7 +96,7 @@ fn say((what, remedy): (&str, &str)) -> Message {
     Message::new(what).remedy(remedy)
 }
 
-/// What is said when the server closed the connection during the handshake.
+/// Returns the message about a server that closed the connection during the handshake.
 pub fn cut() -> Message {
     say(CUT).during("tls")
 }
@@ -189,8 +190,8 @@ fn of_path(error: &webpki::Error) -> (&'static str, &'static str) {
     }
 }
 
-/// The name that was expected and those that the certificate holds, each of which
-/// rustls writes as `DnsName("node1")` or `IpAddress(10.0.0.1)`.
+/// Returns the message with the expected name and the names in the certificate, each of
+/// which rustls writes as `DnsName("node1")` or `IpAddress(10.0.0.1)`.
 fn of_names(expected: &ServerName<'_>, presented: &[String]) -> Message {
     let of_kind = |kind| presented.iter().filter_map(move |name| inner(name, kind));
     let names: Vec<&str> = of_kind("DnsName").collect();
@@ -214,7 +215,7 @@ fn of_names(expected: &ServerName<'_>, presented: &[String]) -> Message {
         Some(_) => {
             "use one of these names as the endpoint, or set `tls_server_name` to one".to_owned()
         }
-        // What is left are patterns, which are no names.
+        // All of them are patterns, which are not names.
         None => format!(
             "use a name such as `node1{}` as the endpoint, or set `tls_server_name` to one",
             escaped(&both[0][1..], 256)
@@ -232,7 +233,7 @@ fn inner<'a>(name: &'a str, kind: &str) -> Option<&'a str> {
     Some(inner.trim_matches('"'))
 }
 
-/// Of the content of an AlgorithmIdentifier (RFC 5280, 4.1.1.2).
+/// Names the algorithm from the content of an AlgorithmIdentifier (RFC 5280, 4.1.1.2).
 fn of_algorithm(id: &[u8]) -> Message {
     let oid = match id {
         [0x06, length, rest @ ..] => rest.get(..usize::from(*length)).unwrap_or_default(),
@@ -297,7 +298,7 @@ fn of_alert(alert: AlertDescription) -> Message {
     }
 }
 
-/// `alert 50, decode error`.
+/// Names an alert, such as `alert 50, decode error`.
 fn name(alert: AlertDescription) -> String {
     let mut name = format!("alert {}", u8::from(alert));
     if let Some(camel) = alert.as_str() {
@@ -318,7 +319,7 @@ mod tests {
         InconsistentKeys, PeerIncompatible,
     };
 
-    /// One of each kind, and of each that has words of its own.
+    /// Returns an error of each kind, and one for each message of its own.
     fn every_error() -> Vec<Error> {
         let of_path = |error| CertificateError::Other(OtherError(Arc::new(error)));
         let algorithm = |id: &[u8]| CertificateError::UnsupportedSignatureAlgorithmContext {
@@ -428,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_request_for_http2_fails_because_there_is_none() {
+    fn http2_is_reported_as_missing_only_if_it_was_requested() {
         for error in [
             Error::AlertReceived(AlertDescription::NoApplicationProtocol),
             Error::NoApplicationProtocol,
@@ -446,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_is_an_error_that_lists_the_right_ones() {
+    fn the_error_about_a_wrong_name_lists_the_names_of_the_certificate() {
         reported(
             "10.0.0.9",
             &["DnsName(\"node1\")", "IpAddress(10.0.0.1)"],
@@ -468,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_is_named_as_the_standard_does() {
+    fn an_alert_is_named_as_in_the_standard() {
         assert_eq!(name(AlertDescription::DecodeError), "alert 50, decode error");
         assert_eq!(name(AlertDescription::from(200)), "alert 200");
     }

@@ -1,14 +1,14 @@
-//! Whether a server's certificate is accepted: as Go decides it for etcd's own tools.
+//! Decides whether a server's certificate is accepted, as Go does for etcd's own tools.
 //!
-//! `webpki` builds and checks the path; here stands what differs from it.
+//! `webpki` builds and checks the path; this module contains what differs from it.
 //!
 //! - A certificate that is byte for byte among the trusted ones needs no signature.
 //!   Its dates, its purpose and its names are still checked.
 //! - The server's certificate may be an authority's (CA:TRUE), as `openssl req -x509`
-//!   and `etcd --auto-tls` make them, and may say that policies are critical.
-//! - A trusted certificate vouches for others only if it is an authority in force.
+//!   and `etcd --auto-tls` make them, and may mark policies as critical.
+//! - A trusted certificate may issue others only if it is a valid authority's.
 //!
-//! For the second `webpki` is shown the certificate without these two marks, and the
+//! For the second point `webpki` gets the certificate without these two marks, and the
 //! signature is checked over the bytes that the server sent.
 
 use super::refusal::Refusal;
@@ -30,20 +30,20 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The RSA keys that are strong enough and can be computed with, in bits.
+/// The RSA keys that are strong enough and supported, in bits.
 const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
 
 /// The certificates that are trusted.
 #[derive(Clone)]
 pub struct Trust {
-    /// Those that may vouch for others.
+    /// Those that may issue others.
     anchors: RootCertStore,
     all: Vec<CertificateDer<'static>>,
-    /// Where they are from, in words.
+    /// Their source, for messages.
     from: &'static str,
 }
 
-/// The certificates are nobody's secret, but hundreds of lines.
+/// The certificates are not secret, but take hundreds of lines.
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.all.len(), self.from)
@@ -51,8 +51,8 @@ impl fmt::Debug for Trust {
 }
 
 impl Trust {
-    /// Trusts the certificates that an option gave. Returns the number of the first
-    /// that cannot be read, counted from one.
+    /// Trusts the certificates that an option gave. Fails with the number of the first that
+    /// cannot be read, counted from one.
     pub(super) fn given(all: Vec<CertificateDer<'static>>, now: UnixTime) -> Result<Self, usize> {
         let mut anchors = RootCertStore::empty();
         for (index, der) in all.iter().enumerate() {
@@ -64,8 +64,8 @@ impl Trust {
         Ok(Self { anchors, all, from: "`tls_ca`" })
     }
 
-    /// Trusts the certificates that this machine trusts. What cannot be read is left
-    /// out: others may have put it there. None if nothing is left.
+    /// Trusts the certificates that this machine trusts. Skips those that cannot be read,
+    /// because others may have put them there. `None` if none is left.
     pub fn of_machine(all: Vec<CertificateDer<'static>>, now: UnixTime) -> Option<Self> {
         let mut anchors = RootCertStore::empty();
         let all: Vec<_> = all.into_iter().filter(|der| Certificate::read(der).is_some()).collect();
@@ -99,7 +99,7 @@ impl Trust {
         let as_leaf = CertificateDer::from(leaf.as_leaf());
         let parsed = ParsedCertificate::try_from(&as_leaf)?;
         if self.all.iter().any(|trusted| trusted == shown) {
-            // It needs no issuer: a missing issuer is reported last.
+            // It needs no issuer, and a missing issuer is reported after all other errors.
             let nobody = RootCertStore::empty();
             match verify_server_cert_signed_by_trust_anchor(&parsed, &nobody, &[], now, &[]) {
                 Ok(()) | Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
@@ -111,7 +111,7 @@ impl Trust {
         verify_server_name(&parsed, name)
     }
 
-    /// Whether a path of signatures leads to a trusted authority.
+    /// Checks that a path of signatures leads to a trusted authority.
     fn verify_path(
         &self,
         leaf: &Certificate<'_>,
@@ -160,7 +160,8 @@ impl Trust {
             })
     }
 
-    /// Why the trusted certificate that one of these names as its issuer cannot be one.
+    /// Returns why a trusted certificate that one of these names as its issuer may not
+    /// issue it.
     fn unfit<'a>(
         &self,
         path: impl Iterator<Item = &'a Certificate<'a>>,
@@ -197,7 +198,7 @@ impl Trust {
     }
 }
 
-/// What is wrong with a certificate that nobody vouches for, and what to do about it.
+/// What is wrong with a certificate that no authority has signed, and what to do about it.
 const SELF_SIGNED: (&str, &str) = (
     "the server's certificate is signed by itself, an authority that is not trusted here",
     "make sure that it is the server's, and set it as `tls_ca_file`",
@@ -220,14 +221,14 @@ fn strong_enough(bits: Option<usize>, whose: &str) -> Result<(), Error> {
     }
 }
 
-/// A signature algorithm that checks what was sent, where `webpki` has read a
-/// rewritten certificate.
+/// A signature algorithm that checks a certificate as it was sent, although `webpki` has
+/// read a rewritten one.
 #[derive(Debug)]
 struct AsSent<'a> {
     algorithm: &'static dyn SignatureVerificationAlgorithm,
-    /// What was read, and what was sent.
+    /// What `webpki` has read, and what was sent.
     sent: &'a [(&'a [u8], &'a [u8])],
-    /// The length of an RSA key that did not verify and is too weak to.
+    /// The length in bits of an unsupported RSA key that did not verify.
     weak: &'a AtomicUsize,
 }
 
@@ -256,8 +257,8 @@ impl SignatureVerificationAlgorithm for AsSent<'_> {
     }
 }
 
-/// Checks servers' certificates against what is trusted; without that, takes any.
-/// That the server holds the key of its certificate is always checked.
+/// Checks servers' certificates against what is trusted; without that, accepts any. Whether
+/// the server has the key of its certificate is always checked.
 #[derive(Debug)]
 pub struct Verifier {
     trust: Option<Trust>,
@@ -265,13 +266,14 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Accepts what `trust` accepts; without it, every certificate.
+    /// Creates a verifier that accepts what `trust` accepts, or without it every
+    /// certificate.
     pub fn new(trust: Option<Trust>, provider: Arc<CryptoProvider>) -> Self {
         Self { trust, provider }
     }
 
-    /// Checks with the key alone, for the certificate may be one that `webpki` cannot
-    /// read, such as one of version 1.
+    /// Checks with the key alone, because `webpki` may not be able to read the certificate,
+    /// such as one of version 1.
     fn verify_signature(
         &self,
         certificate: &CertificateDer<'_>,
@@ -281,7 +283,7 @@ impl Verifier {
         check(&SubjectPublicKeyInfoDer::from(certificate.key())).map_err(|error| match error {
             Error::InvalidCertificate(
                 CertificateError::BadSignature
-                // It signs with another kind of key.
+                // The server signs with another kind of key.
                 | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
             ) => {
                 let weak = strong_enough(certificate.rsa_bits(), "the server's certificate");
@@ -371,7 +373,7 @@ mod tests {
         GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
     };
 
-    /// 2.5.29.32 with the one policy 2.5.29.32.0, and an extension that nobody knows.
+    /// 2.5.29.32 with the one policy 2.5.29.32.0, and an unknown extension.
     const POLICIES: (&[u64], &[u8]) =
         (&[2, 5, 29, 32], &[0x30, 8, 0x30, 6, 6, 4, 0x55, 0x1d, 0x20, 0]);
     const UNHEARD: (&[u64], &[u8]) = (&[1, 2, 3, 4], &[5, 0]);
@@ -411,7 +413,7 @@ mod tests {
         params.signed_by(&key(), by).expect("signed").der().clone()
     }
 
-    /// Whether `node1` may show these while the first are trusted.
+    /// Checks whether `node1` may show this path if the first are trusted.
     fn shown(
         trusted: &[&CertificateDer<'static>],
         path: &[CertificateDer<'_>],
@@ -446,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_certificate_still_has_to_fit() {
+    fn a_trusted_certificate_is_still_checked() {
         let mut params = server();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let refused_as = |change: fn(&mut CertificateParams), words: &str| {
@@ -469,7 +471,7 @@ mod tests {
         let (own, _) = self_signed(params.clone());
         let (root, _) = self_signed(authority("ca"));
         refused(&[&root], &[own], "is signed by itself");
-        // One that only looks like the trusted one.
+        // A certificate that only looks like the trusted one.
         let ((trusted, _), (other, _)) = (self_signed(params.clone()), self_signed(params));
         refused(&[&trusted], &[other], "not signed by the authority that it names");
     }
@@ -485,7 +487,7 @@ mod tests {
         let der = between.signed_by(&between_key, &ca).expect("signed").der().clone();
         let between = Issuer::new(between, between_key);
         assert_eq!(shown(&[&root], &[issued(&params, &between), der.clone()]), Ok(()));
-        // The signature counts all the same.
+        // The signature is still checked.
         let (_, twin) = self_signed(authority("ca"));
         refused(&[&root], &[issued(&params, &twin)], "not signed by the authority that it names");
         let (_, other) = self_signed(authority("other"));
@@ -493,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_may_be_critical_and_nothing_else_may_that_is_unknown() {
+    fn policies_may_be_critical_and_unknown_extensions_may_not() {
         let (root, ca) = self_signed(authority("ca"));
         let mut between = authority("between");
         between.custom_extensions = vec![critical(POLICIES)];
@@ -508,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usage_that_allows_all_allows_servers() {
+    fn any_extended_key_usage_allows_servers() {
         let (root, ca) = self_signed(authority("ca"));
         let mut between = authority("between");
         between.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
@@ -531,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_certificate_counts_as_an_issuer_only_if_it_is_an_authority_in_force() {
+    fn a_trusted_certificate_issues_others_only_if_it_is_a_valid_authority() {
         for (change, words) in [
             (
                 (|params| params.not_after = date_time_ymd(2001, 1, 1))
@@ -565,7 +567,7 @@ mod tests {
             vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         let (der, ca) = self_signed(params);
         assert_eq!(shown(&[&der], &[issued(&server(), &ca)]), Ok(()));
-        // The one in force is found beside the old one of the same name.
+        // The valid authority is found beside an expired one of the same name.
         let mut old = authority("ca");
         old.not_after = date_time_ymd(2001, 1, 1);
         let (old, _) = self_signed(old);
@@ -573,7 +575,7 @@ mod tests {
     }
 
     #[test]
-    fn constraints_of_an_authority_hold_for_its_servers() {
+    fn constraints_of_an_authority_apply_to_its_servers() {
         let mut params = authority("ca");
         params.name_constraints = Some(NameConstraints {
             permitted_subtrees: vec![GeneralSubtree::DnsName("elsewhere".into())],
@@ -595,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_certificate_of_this_machine_is_left_out() {
+    fn an_unreadable_certificate_of_this_machine_is_skipped() {
         let (root, _) = self_signed(authority("ca"));
         let nonsense = CertificateDer::from(vec![1, 2, 3]);
         assert!(Trust::of_machine(vec![nonsense.clone()], UnixTime::now()).is_none());

@@ -1,5 +1,5 @@
 //! Just enough of X.509 to read what `webpki` does not return: the dates of a certificate
-//! when it is of version 1, what it may sign, and where the bytes stand that say so.
+//! of version 1, what it may sign, and the positions of the bytes that say so.
 //!
 //! Nothing here decides whether a signature is good.
 
@@ -36,7 +36,7 @@ const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 
-/// A certificate, read as far as its outline goes.
+/// A certificate, of which only the outline is read.
 pub(super) struct Certificate<'a> {
     der: &'a [u8],
     signed: Range<usize>,
@@ -45,21 +45,21 @@ pub(super) struct Certificate<'a> {
     issuer: Range<usize>,
     subject: Range<usize>,
     key: Range<usize>,
-    /// When it begins to be valid; none if that is no date after 1970.
+    /// The start of its validity; `None` if that is not a date after 1970.
     pub(super) not_before: Option<UnixTime>,
-    /// When it ends to be valid.
+    /// The end of its validity.
     pub(super) not_after: Option<UnixTime>,
     extensions: Vec<Extension>,
 }
 
 struct Extension {
     id: Range<usize>,
-    /// Where the byte stands that makes it critical.
+    /// The position of the byte that makes it critical.
     critical: Option<usize>,
     value: Range<usize>,
 }
 
-/// Why a certificate may not vouch for another.
+/// Why a certificate may not issue another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unfit {
     Expired(UnixTime),
@@ -71,7 +71,7 @@ pub(super) enum Unfit {
 }
 
 impl<'a> Certificate<'a> {
-    /// Reads a certificate; none if it is not one.
+    /// Reads a certificate; `None` if it is not one.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let reader = Reader { der, rest: 0..der.len() };
         let mut outer = reader.clone().only(SEQUENCE)?;
@@ -108,27 +108,27 @@ impl<'a> Certificate<'a> {
         Some(Self { der, signed, version, issuer, subject, key, not_before, not_after, extensions })
     }
 
-    /// What its issuer has signed.
+    /// Returns what its issuer has signed.
     pub(super) fn signed(&self) -> &'a [u8] {
         &self.der[self.signed.clone()]
     }
 
-    /// The name of its issuer, in DER.
+    /// Returns the name of its issuer, in DER.
     pub(super) fn issuer(&self) -> &'a [u8] {
         &self.der[self.issuer.clone()]
     }
 
-    /// Its own name, in DER.
+    /// Returns its own name, in DER.
     pub(super) fn subject(&self) -> &'a [u8] {
         &self.der[self.subject.clone()]
     }
 
-    /// Its key with the algorithm, in DER.
+    /// Returns its key with the algorithm, in DER.
     pub(super) fn key(&self) -> &'a [u8] {
         &self.der[self.key.clone()]
     }
 
-    /// Its key's length in bits, where that is an RSA key.
+    /// Returns the length of its key in bits, if it is an RSA key.
     pub(super) fn rsa_bits(&self) -> Option<usize> {
         let mut key = Reader { der: self.der, rest: self.key.clone() }.only(SEQUENCE)?;
         let algorithm = key.next(SEQUENCE)?;
@@ -149,8 +149,8 @@ impl<'a> Certificate<'a> {
         self.extension(id).map(|extension| Reader { der: self.der, rest: extension.value.clone() })
     }
 
-    /// Whether it may vouch for servers' certificates at this time, by the rules that
-    /// Go has for its trusted certificates.
+    /// Checks whether it may issue servers' certificates at this time, by the rules that Go
+    /// has for its trusted certificates.
     pub(super) fn vouches(&self, now: UnixTime) -> Result<(), Unfit> {
         if let Some(end) = self.not_after.filter(|end| *end < now) {
             return Err(Unfit::Expired(end));
@@ -192,9 +192,9 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// The same certificate, except that policies need not be understood, which no
-    /// client looks for, and that an extended key usage that allows all restricts
-    /// nothing: `webpki` knows no such usage.
+    /// Returns the same certificate with two changes: policies are not critical, because no
+    /// client looks for them, and an extended key usage that allows everything restricts
+    /// nothing, because `webpki` does not know this usage.
     pub(super) fn as_go_reads_it(&self) -> Vec<u8> {
         let mut der = self.der.to_vec();
         if let Some(at) = self.extension(CERTIFICATE_POLICIES).and_then(|found| found.critical) {
@@ -212,8 +212,8 @@ impl<'a> Certificate<'a> {
         der
     }
 
-    /// The same, except that it is not an authority either. It loses a right by
-    /// that, and gains none.
+    /// Returns the same, except that it is not an authority's either. This removes a right,
+    /// and adds none.
     pub(super) fn as_leaf(&self) -> Vec<u8> {
         let mut der = self.as_go_reads_it();
         let flag =
@@ -225,12 +225,12 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// Whether these bytes are one sequence and nothing else, as every file in DER is.
+/// Returns whether these bytes are one sequence and nothing else, as every file in DER is.
 pub(super) fn is_sequence(bytes: &[u8]) -> bool {
     Reader { der: bytes, rest: 0..bytes.len() }.only(SEQUENCE).is_some()
 }
 
-/// The length of the modulus of an RSA public key in PKCS#1, in bits.
+/// Returns the length of the modulus of an RSA public key in PKCS#1, in bits.
 pub(super) fn rsa_bits(key: &[u8]) -> Option<usize> {
     let mut numbers = Reader { der: key, rest: 0..key.len() }.only(SEQUENCE)?;
     let modulus = numbers.bytes(INTEGER)?;
@@ -243,7 +243,7 @@ fn allows_servers(value: Reader<'_>) -> bool {
     usages(value).any(|id| id == SERVER_AUTH || id == ANY_USAGE)
 }
 
-/// The usages that an extension lists.
+/// Iterates over the usages that an extension lists.
 fn usages(value: Reader<'_>) -> impl Iterator<Item = &[u8]> {
     let mut list = value.only(SEQUENCE);
     std::iter::from_fn(move || list.as_mut()?.bytes(OBJECT_IDENTIFIER))
@@ -267,7 +267,7 @@ impl<'a> Reader<'a> {
         Self { der: self.der, rest: element.content.clone() }
     }
 
-    /// The content of the one element that there is.
+    /// Returns the content of the only element.
     fn only(mut self, tag: u8) -> Option<Self> {
         let element = self.next(tag)?;
         self.rest.is_empty().then(|| self.within(&element))
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
         Some(Extension { id, critical, value: parts.next(OCTET_STRING)?.content })
     }
 
-    /// A date, or none if it is one that no clock here can have.
+    /// Reads a date. The inner option is `None` if no clock here can have that date.
     fn time(&mut self) -> Option<Option<UnixTime>> {
         let time = self.any()?;
         let digits = std::str::from_utf8(&self.der[time.content]).ok()?;
@@ -338,7 +338,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// As people read it, in UTC.
+/// Formats a time for people, in UTC.
 pub(super) fn date(time: UnixTime) -> String {
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(time.as_secs()));
     time.map_or("a day beyond all calendars".into(), |time| {
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_says_what_it_is() {
+    fn the_outline_of_a_certificate_is_read() {
         let der = certificate();
         let read = Certificate::read(&der).expect("a certificate");
         assert_eq!((read.version, read.rsa_bits()), (3, Some(2048)));
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_breaks_nothing() {
+    fn damaged_certificates_do_not_panic() {
         let der = certificate();
         let look = |bytes: &[u8]| {
             is_sequence(bytes);

@@ -22,7 +22,7 @@ impl Json {
         Self { command, reported: Instant::now() }
     }
 
-    /// Writes one line. That nobody reads it is not a reason to fail a backup.
+    /// Writes one line. A backup does not fail because the lines are not read.
     fn line(&self, event: &str, fields: Value) {
         let _ = self.write(event, fields);
     }

@@ -1,8 +1,8 @@
-//! Events and outcomes, for people or as JSON lines, and whatever else is said.
+//! Events and outcomes, for people or as JSON lines, and all other messages.
 //!
-//! The reader may stop reading: a full pipe, a suspended terminal. So
-//! one thread writes, and nobody waits for it. What it cannot take is counted and
-//! left out; only the outcome is waited for, and not for long.
+//! The reader may stop reading: a full pipe, a suspended terminal. So one thread writes,
+//! and the run does not wait for it. What it cannot take is counted and left out; only the
+//! outcome is waited for, and not for long.
 
 mod json;
 mod people;
@@ -24,28 +24,28 @@ const LAST_LINE: Duration = Duration::from_millis(200);
 
 /// How a command ended.
 pub(super) enum Outcome {
-    /// A backup that is whole and kept.
+    /// A backup that is complete and kept.
     BackedUp {
-        /// What it amounts to.
+        /// Its size and duration.
         summary: Summary,
         /// Where it is.
         to: PathBuf,
     },
     /// A source that responded.
     Reachable {
-        /// Which.
+        /// What it is, in the component's words.
         origin: String,
-        /// After how long.
+        /// The time until the response.
         elapsed: Duration,
     },
     /// Something went wrong.
     Failed(Error),
-    /// A signal came; with its exit code.
+    /// A signal was received; with its exit code.
     Signalled(u8),
 }
 
 impl Outcome {
-    /// The exit code.
+    /// Returns the exit code.
     fn code(&self) -> u8 {
         match self {
             Outcome::BackedUp { .. } | Outcome::Reachable { .. } => 0,
@@ -69,13 +69,13 @@ fn outcome_written(written: io::Result<()>) {
 trait Form: Send {
     fn event(&mut self, event: Event<'_>);
     fn outcome(&mut self, outcome: &Outcome, code: u8, facts: &[Fact]);
-    /// A line, or several, for standard error.
+    /// Shows one or more lines on standard error.
     fn lines(&mut self, lines: &[u8]);
     /// Nothing has happened for a while.
     fn tick(&mut self) {}
 }
 
-/// Shows what happens in the form that was asked for. Does not wait.
+/// Shows what happens in the requested form. Waits for its reader only at the end.
 #[derive(Clone)]
 pub(super) struct Report(Writer<State>);
 
@@ -96,7 +96,7 @@ impl Work for State {
 }
 
 impl Report {
-    /// A report in the form that was asked for; `command` names it in JSON.
+    /// Creates a report in the requested form; `command` names it in JSON.
     pub(super) fn new(output: &Output, command: &'static str) -> io::Result<Self> {
         let form: Box<dyn Form> = if output.json {
             Box::new(json::Json::new(command))
@@ -121,7 +121,7 @@ impl Report {
         self.0.deliver(LAST_LINE, move |state| state.form.lines(line.as_bytes()));
     }
 
-    /// Writes what is still to be written, where somebody reads.
+    /// Waits a while for what is still to be written.
     pub(super) fn flush(&self) {
         self.0.deliver(OUTCOME, |_| {});
     }
@@ -178,7 +178,7 @@ impl Observer for Report {
     }
 }
 
-/// The lines of diagnostics go the same way.
+/// Lines of diagnostics are written in the same way.
 impl<'a> MakeWriter<'a> for Report {
     type Writer = Diagnostics;
 
@@ -187,7 +187,7 @@ impl<'a> MakeWriter<'a> for Report {
     }
 }
 
-/// One line of diagnostics, shown once it is whole.
+/// One line of diagnostics, shown once it is complete.
 pub(super) struct Diagnostics {
     report: Report,
     line: Vec<u8>,

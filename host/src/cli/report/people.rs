@@ -1,5 +1,5 @@
-//! Lines for people: the outcome on standard output, all else on standard error,
-//! with a progress bar where that is a terminal.
+//! Lines for people: the outcome on standard output, everything else on standard error,
+//! with a progress bar if that is a terminal.
 
 use super::{Form, Outcome, outcome_written};
 use crate::cli::arguments::Output;
@@ -10,7 +10,7 @@ use std::io::{IsTerminal, Write};
 
 pub(super) struct People {
     quiet: bool,
-    /// Hidden where there is no terminal, or where `-v` writes lines of its own.
+    /// Hidden if there is no terminal, or if `-v` writes its own lines.
     bar: ProgressBar,
     shown: bool,
 }
