@@ -5,10 +5,11 @@
 //! - A certificate that is byte for byte among the trusted ones needs no signature.
 //!   Its dates, its purpose and its names are still checked.
 //! - The server's certificate may be an authority's (CA:TRUE), as `openssl req -x509`
-//!   and `etcd --auto-tls` make them, and may mark policies as critical.
+//!   and `etcd --auto-tls` make them, may mark policies as critical, and may list
+//!   `anyExtendedKeyUsage`.
 //! - A trusted certificate may issue others only if it is a valid authority's.
 //!
-//! For the second point `webpki` gets the certificate without these two marks, and the
+//! For the second point `webpki` gets the certificate without these marks, and the
 //! signature is checked over the bytes that the server sent.
 
 use super::refusal::Refusal;
