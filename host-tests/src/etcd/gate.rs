@@ -41,7 +41,7 @@ impl Gate {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Waits for the request for a snapshot; it goes on once the response is dropped.
+    /// Waits for the request for a snapshot; it goes on when the returned sender is dropped.
     pub fn wait_for_snapshot(&self) -> Sender<()> {
         self.arrived.recv_timeout(LIMIT).expect("a snapshot is asked for")
     }

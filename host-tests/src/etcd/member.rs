@@ -55,8 +55,8 @@ impl Settings {
     }
 
     /// Serves TLS alone, at 127.0.0.1 and at 127.0.0.2, which stands for the node's
-    /// own address, as kubeadm sets etcd up. What is the client endpoint otherwise
-    /// returns the metrics and the health, and nothing else.
+    /// own address, as kubeadm sets etcd up. The port that is the client endpoint
+    /// otherwise serves only the metrics and the health.
     pub fn only_secure(self, server: &Identity) -> Settings {
         Settings { only_secure: true, ..self.secure(server) }
     }

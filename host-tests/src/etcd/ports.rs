@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 12_000;
 const COUNT: u16 = 18_000;
 
-/// A port of 127.0.0.1 that nobody listens on, and that no other call in this
-/// process responds. Another process may still take it: the one that listens on it
+/// A port of 127.0.0.1 on which nothing listens, and which no other call in this
+/// process returns. Another process may still take it: the one that listens on it
 /// tries again.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -79,14 +79,14 @@ impl Member {
         self.on(SNAPSHOT, response)
     }
 
-    /// Returns every request for `path` with this; the path `*` stands for a
+    /// Responds to every request for `path` with this; the path `*` stands for a
     /// connection that begins with HTTP/2.
     pub fn on(mut self, path: &str, response: Response) -> Member {
         self.scripted.insert(path.into(), response);
         self
     }
 
-    /// Returns with the first of these until a snapshot was asked for, and then with
+    /// Responds with the first of these until a snapshot was asked for, and then with
     /// the other.
     pub fn on_after_snapshot(mut self, path: &str, [before, after]: [Response; 2]) -> Member {
         self.changed.insert(path.into(), after);

@@ -196,7 +196,7 @@ fn chunked(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A port of 127.0.0.1 that lets no connection come about, as a firewall would:
-/// its queue is full, and nobody takes from it. It lasts as long as the response.
+/// its queue is full, and nothing is accepted from it. It lasts as long as the guard.
 pub fn unresponsive_port() -> (u16, impl Drop) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port is free");
