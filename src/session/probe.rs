@@ -18,8 +18,6 @@ pub(super) struct Survey {
     pub(super) candidates: VecDeque<Candidate>,
     /// Endpoints that cannot be used.
     pub(super) rejected: Vec<Rejected>,
-    /// The number of those that were reported to people.
-    pub(super) reported: usize,
     /// The id of the cluster that they report; zero if none does.
     pub(super) cluster_id: u64,
     /// All alarms that they report.
@@ -75,11 +73,16 @@ impl<N: Network> Session<N> {
                 }
             }
         }
+        if !candidates.is_empty() {
+            // What the user named is not used, and its member is not compared.
+            for Rejected { endpoint, error } in &rejected {
+                self.warn(&format!("`{endpoint}` is not used: {}", error.what()));
+            }
+        }
         member::rank(&mut candidates, &self.options.endpoints);
         self.survey = Survey {
             candidates: candidates.into(),
             rejected,
-            reported: 0,
             cluster_id: cluster_id.unwrap_or_default(),
             alarms: troubles.alarms,
         };
