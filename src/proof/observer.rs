@@ -8,18 +8,23 @@ use std::rc::Rc;
 /// Receives the pairs of candidates as they arrive, whether they count or not.
 pub trait Observer {
     /// Returns what it requests of a pair whose key has this name.
-    fn wants(&self, name: &[u8]) -> Wanted;
+    fn wants(&self, _name: &[u8]) -> Wanted {
+        Wanted::Nothing
+    }
+
     /// Takes what it requested of a pair: the index of its row, which rises from call to call,
     /// the row, the name of its key, and its value as etcd encodes it; `None` if that was
     /// not requested, or does not fit into the memory. What is kept is counted against `budget`.
     fn take(
         &mut self,
-        budget: &mut Budget,
-        index: u32,
-        revision: Revision,
-        name: &[u8],
-        value: Option<&[u8]>,
-    ) -> Result<(), Exhausted>;
+        _budget: &mut Budget,
+        _index: u32,
+        _revision: Revision,
+        _name: &[u8],
+        _value: Option<&[u8]>,
+    ) -> Result<(), Exhausted> {
+        Ok(())
+    }
 }
 
 /// What an [`Observer`] requests of a pair.
@@ -34,22 +39,7 @@ pub enum Wanted {
 }
 
 /// Requests nothing.
-impl Observer for () {
-    fn wants(&self, _: &[u8]) -> Wanted {
-        Wanted::Nothing
-    }
-
-    fn take(
-        &mut self,
-        _: &mut Budget,
-        _: u32,
-        _: Revision,
-        _: &[u8],
-        _: Option<&[u8]>,
-    ) -> Result<(), Exhausted> {
-        Ok(())
-    }
-}
+impl Observer for () {}
 
 /// A shared observer, which the caller can read afterwards.
 impl<O: Observer + ?Sized> Observer for Rc<RefCell<O>> {
