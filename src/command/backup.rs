@@ -21,6 +21,15 @@ pub(crate) fn backup<N: Network>(
     if bundle { backup_bundle(import, out) } else { backup_dump(import, out, progress) }
 }
 
+/// Refuses to write a dump to a terminal.
+pub(crate) fn check_output(is_terminal: bool) -> Result<()> {
+    if is_terminal {
+        let error = Error::new(ErrorKind::InvalidConfig, "standard output is a terminal");
+        return Err(error.remedy("redirect it to a file"));
+    }
+    Ok(())
+}
+
 fn backup_bundle<N: Network>(import: &mut Import<N>, out: impl Write) -> Result<()> {
     let mut bundle = Bundle::new(out);
     while let Some(record) = next_record(import)? {

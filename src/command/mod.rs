@@ -9,9 +9,11 @@
 mod backup;
 mod help;
 mod parse;
+mod password;
 
-pub(crate) use backup::backup;
+pub(crate) use backup::{backup, check_output};
 pub(crate) use parse::parse;
+pub(crate) use password::PasswordSource;
 
 use crate::error::Result;
 use crate::look::Look;
@@ -47,15 +49,6 @@ pub(crate) struct Target {
     pub config: Vec<(String, String)>,
     /// The source of the password, if it is not in the config.
     pub password: Option<PasswordSource>,
-}
-
-/// Where a password comes from on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PasswordSource {
-    /// One line on standard input.
-    Stdin,
-    /// The variable of this name.
-    Variable(String),
 }
 
 impl Target {

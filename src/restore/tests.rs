@@ -238,3 +238,36 @@ fn the_guide_says_how_far_the_dump_was_compared() {
         assert!(guide.lines().any(|line| line.contains(words)), "{outcome}: {guide}");
     }
 }
+
+/// A block that cannot go on says what to do, and ends with a failure.
+#[test]
+fn the_first_blocks_say_what_is_missing() {
+    let hosts = ["m1.example", "m2.example", "m3.example"];
+    let members = three(["m1", "m2", "m3"], hosts, "https");
+    let guide = Known { members, ..known() }.guide();
+    let blocks: Vec<&str> = guide
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(block, _)| block))
+        .collect();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let run = |name: &str, blocks: &[&str]| {
+        let output = std::process::Command::new("sh")
+            .args(["-c", &blocks.concat()])
+            .env("NAME", name)
+            .env_remove("DUMP")
+            .current_dir(folder.path())
+            .output()
+            .expect("`sh` can be run");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(run("m2", &blocks[..1]), (true, String::new()));
+    for (name, blocks, words) in [
+        ("vm", &blocks[..1], "set NAME to m1 or m2 or m3 and run this block again"),
+        ("m2", &blocks[1..2], "run the block of section 1 in this shell first"),
+        ("m2", &blocks[..2], "there is no file ./dump"),
+    ] {
+        let (succeeded, text) = run(name, blocks);
+        assert!(!succeeded && text.contains(words), "{words}: {text}");
+    }
+}

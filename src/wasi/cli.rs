@@ -5,23 +5,18 @@ use super::http::WasiHttp;
 use super::importer::Component;
 use super::say;
 use super::stdout::Stdout;
-use crate::command::{self, ABSENT_EXIT_CODE, Command, PasswordSource, Target};
-use crate::error::{Error, Result};
+use crate::command::{self, ABSENT_EXIT_CODE, Command, Target};
+use crate::error::Result;
 use crate::import::Import;
 use crate::look::{self, Outcome, PATIENCE, Style};
 use crate::options::Options;
 use crate::session::Session;
 use crate::stored::Source;
-use plakar_connector::ErrorKind;
-use std::env::VarError;
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// How often a long run reports its progress.
 const PROGRESS: Duration = Duration::from_secs(5);
-
-/// The longest password that is read, in bytes.
-const PASSWORD_MOST: u64 = 4096;
 
 impl Guest for Component {
     fn run() -> std::result::Result<(), ()> {
@@ -65,10 +60,7 @@ fn print(text: &str) -> Result<()> {
 }
 
 fn backup(options: Options, bundle: bool) -> Result<()> {
-    if std::io::stdout().is_terminal() {
-        return Err(Error::new(ErrorKind::InvalidConfig, "standard output is a terminal")
-            .remedy("redirect it to a file"));
-    }
+    command::check_output(std::io::stdout().is_terminal())?;
     let out = Stdout::new(options.limits.store);
     let mut import = Import::new(WasiHttp, options, warn);
     let started = Instant::now();
@@ -92,33 +84,8 @@ fn warn(line: &str) {
 }
 
 fn options(target: Target) -> Result<Options> {
-    let cannot = |what: String| Error::new(ErrorKind::InvalidConfig, what);
-    let password = match &target.password {
-        None => None,
-        Some(PasswordSource::Variable(name)) => {
-            let password = std::env::var(name).map_err(|error| match error {
-                VarError::NotPresent => cannot(format!("the variable `{name}` is not set"))
-                    .remedy(format!("pass it with `wasmtime run --env {name}`")),
-                VarError::NotUnicode(_) => cannot(format!("the variable `{name}` is not UTF-8")),
-            })?;
-            Some(password)
-        }
-        Some(PasswordSource::Stdin) => {
-            let mut line = String::new();
-            std::io::stdin().lock().take(PASSWORD_MOST + 1).read_line(&mut line).map_err(
-                |error| cannot(format!("cannot read a password from standard input: {error}")),
-            )?;
-            let password = line.trim_end_matches(['\r', '\n']);
-            if password.is_empty() {
-                return Err(cannot("standard input has no password".into())
-                    .remedy("write it on the first line"));
-            }
-            if line.len() as u64 > PASSWORD_MOST {
-                let what = format!("the first line is longer than {PASSWORD_MOST} bytes");
-                return Err(cannot(what).remedy("pass only the password on standard input"));
-            }
-            Some(password.to_string())
-        }
-    };
-    target.options(password)
+    let password = target.password.as_ref();
+    let password =
+        password.map(|source| source.read(std::io::stdin().lock(), |v| std::env::var(v)));
+    target.options(password.transpose()?)
 }
