@@ -36,18 +36,19 @@ fn a_ping_fails_if_nothing_responds() {
 
 #[test]
 fn a_forgotten_connector_is_named() {
-    for command in ["ping", "backup"] {
-        let outcome = Run::plakar_wasm([command, "etcd://node1:2379", "--to", "x"]);
-        let outcome = if command == "ping" {
-            Run::plakar_wasm(["ping", "etcd://node1:2379"]).wait()
-        } else {
-            outcome.wait()
-        };
-        outcome.assert_failed(
-            ErrorKind::InvalidConfig,
-            &["the connector is missing before `etcd://node1:2379`"],
-        );
+    let location = "etcd://root:hunter2@node1?password=hunter2";
+    for arguments in [
+        &["ping", location][..],
+        &["backup", location, "--to", "x"],
+        &["backup", "-o", "endpoints=http://a:1", location, "--to", "x"],
+    ] {
+        let outcome = Run::plakar_wasm(arguments).wait();
+        outcome.assert_failed(ErrorKind::InvalidConfig, &["the connector is missing before"]);
+        assert!(!outcome.says("hunter2"), "{outcome}");
     }
+    // Here it is the location that is missing.
+    let arguments = ["backup", "x.wasm", "-o", "endpoints=http://a:1", "--to", "x"];
+    Run::plakar_wasm(arguments).wait().assert_failed(ErrorKind::InvalidConfig, &["<LOCATION>"]);
 }
 
 /// What is not used is an error: it would look as if it had been checked.
@@ -60,6 +61,9 @@ fn what_a_command_does_not_use_is_refused() {
         (&["inspect", connector, "--config", "missing.toml"], "without a location"),
         (&["run", "--json", connector, "--", "--help"], "`run` does not accept `--json`"),
         (&["man", "--json"], "`man` does not accept `--json`"),
+        (&["man", "bakup"], "`backup`"),
+        (&["ping", connector, "etcd://a", "-o", "connect_timeout"], "`connect_timeout=VALUE`"),
+        (&["ping", connector, "etcd://a", "-o", "password_file"], "`password_file=VALUE`"),
         (&["completions", "--json", "bash"], "`completions` does not accept `--json`"),
         (&["run", connector, "--", "verify", "b1/dump"], "`verify` does not accept `b1/dump`"),
         (&["run", connector, "--", "keys", "--file", "a", "--file", "b"], "given twice"),

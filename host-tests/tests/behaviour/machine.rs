@@ -38,7 +38,7 @@ fn too_few_files_are_said_to_be_too_few() {
         let outcome = limited(&target, &[&format!("--nofile={files}")]).wait();
         assert_eq!(outcome.code, TOO_LITTLE, "{files}: {outcome}");
         if files >= 8 {
-            assert_one_line(&outcome, &["files", "`ulimit -n`"]);
+            assert_one_line(&outcome, &["24 are needed", "`ulimit -n`"]);
         }
         target.assert_nothing_left();
     }

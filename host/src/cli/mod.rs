@@ -25,7 +25,6 @@ mod schema;
 mod signals;
 
 use arguments::{Arguments, Command, Output};
-use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 use plakar_connector::ErrorKind;
 use plakar_connector::text::escaped;
@@ -34,6 +33,7 @@ use plakar_wasm::output;
 use report::Report;
 use signals::Signals;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -62,14 +62,14 @@ pub(crate) fn main() -> ExitCode {
                 printed => end_of_output(printed),
             });
         }
-        Err(error) => match without_connector(&error) {
+        Err(error) => match without_connector() {
             Some(error) => return ExitCode::from(failed(&error)),
             None => error.exit(),
         },
     };
     if arguments.output.json && !arguments.command.has_json() {
         let what = format!("`{}` does not accept `--json`", arguments.command.name());
-        let remedy = "pass options of the connector's own command line after `--`";
+        let remedy = "use it with `backup`, `ping` or `inspect`";
         return ExitCode::from(failed(&Error::invalid(what).remedy(remedy)));
     }
     match &arguments.command {
@@ -84,21 +84,15 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(start(&arguments).unwrap_or_else(|error| failed(&error)))
 }
 
-/// Returns the error of a command whose only argument is a location, so that clap takes it
-/// for the connector and reports that the location is missing.
-fn without_connector(error: &clap::Error) -> Option<Error> {
-    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    if !missing.iter().any(|argument| argument == "<LOCATION>") {
-        return None;
-    }
-    let location = std::env::args().skip(1).find(|argument| argument.contains("://"))?;
-    let shown = escaped(location.split('@').next_back()?, 512);
-    Some(
-        Error::invalid(format!("the connector is missing before `{shown}`"))
-            .remedy("write its file first, such as `connector.wasm`"),
-    )
+/// The error of a command that was given a location where its connector belongs, so that
+/// clap reports the location as missing.
+fn without_connector() -> Option<Error> {
+    let partial = Arguments::command().ignore_errors(true).try_get_matches().ok()?;
+    let (_, matches) = partial.subcommand()?;
+    let connector = matches.try_get_one::<PathBuf>("connector").ok()??;
+    connector.to_str().filter(|typed| typed.contains("://"))?;
+    let error = Error::invalid("the connector is missing before the location");
+    Some(error.remedy("write its file first, such as `connector.wasm`"))
 }
 
 /// Starts what a command needs, and runs it.
