@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The version that the tests give the package.
-pub const PACKAGE_VERSION: &str = "v0.0.1";
+/// The version of the package, which is that of the project.
+pub const PACKAGE_VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// As Go calls it.
 const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };

@@ -2,7 +2,9 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use host_tests::database::database;
 use host_tests::etcd::{Etcd, Version};
+use host_tests::gateway::{Gateway, Member};
 use host_tests::plakar::Plakar;
 use host_tests::process::command;
 use host_tests::run::{Outcome, Run};
@@ -256,6 +258,24 @@ fn nothing_is_printed_of_a_dump_that_is_damaged_or_cut() {
         let ours = Run::in_our_sandbox(["get", "/registry/wanted"]).input(bytes).wait();
         assert_eq!(ours.assert_failed(kind, &["verify"]).stdout, "", "{ours}");
     }
+}
+
+/// It holds every secret of the cluster, and bytes that act on the terminal.
+#[test]
+fn a_dump_is_not_written_to_a_terminal() {
+    let gateway = Gateway::start(Member::with(&database(2)));
+    let text = |path: &Path| path.to_str().expect("these paths are UTF-8").to_owned();
+    let (wasmtime, plakar_wasm) = (text(&tools::wasmtime()), text(&tools::plakar_wasm()));
+    let (connector, location) = (text(&tools::connector()), gateway.location());
+    for line in [
+        format!("'{wasmtime}' run -S http '{connector}' backup {location}"),
+        format!("'{plakar_wasm}' run '{connector}' -- backup {location}"),
+    ] {
+        let shown = Run::of(command("script")).args(["-qec", &line, "/dev/null"]).wait();
+        assert_eq!(shown.code, 2, "{shown}");
+        assert!(shown.stdout.contains("standard output is a terminal"), "{shown}");
+    }
+    assert!(!gateway.was_contacted());
 }
 
 #[test]

@@ -5,16 +5,13 @@
 
 use host_tests::certs::{Authority, Leaf};
 use host_tests::etcd::Version;
-use host_tests::plakar::Plakar;
+use host_tests::plakar::{PACKAGE_VERSION, Plakar};
 use host_tests::process::command;
 use host_tests::run::Run;
 use host_tests::tools;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-
-/// What the pages call the package.
-const VERSION: &str = "v0.1.0";
 
 #[test]
 fn every_command_of_the_readme_runs() {
@@ -45,6 +42,70 @@ fn every_command_of_the_operators_guide_runs() {
         .collect();
     let hosts = "127.0.0.1 localhost node1\n127.0.0.2 node2\n127.0.0.3 node3\n";
     run(include_str!("operators_guide.sh"), hosts, &script.join("\n"));
+}
+
+/// Adds the text of every source file below a folder: string literals on one line, and `#` for
+/// what is filled in.
+fn add_sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).expect("it can be read") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            add_sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = fs::read_to_string(&path).expect("it can be read");
+            let mut lines = source.split("\\\n");
+            text.push_str(lines.next().unwrap_or_default());
+            lines.for_each(|line| text.push_str(line.trim_start()));
+        }
+    }
+}
+
+/// A source with `#` for each value that a format string fills in.
+fn without_values(source: &str) -> String {
+    let mut parts = source.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_.:?".contains(c);
+        match part.split_once('}').filter(|(name, _)| name.chars().all(is_of_name)) {
+            Some((_, rest)) => filled.extend(["#", rest]),
+            None => filled.extend(["{", part]),
+        }
+    }
+    filled
+}
+
+/// Those that plakar itself prints are not ours.
+const OF_PLAKAR: [&str; 2] = ["failed to create an importer for", "failed to start plugin"];
+
+#[test]
+fn the_messages_that_the_guide_explains_are_those_of_the_programs() {
+    let guide = fs::read_to_string(tools::repository().join("docs/operators-guide.md"));
+    let guide = guide.expect("it is there");
+    let (_, table) = guide.split_once("| what plakar says | what to do |").expect("the table");
+    let mut sources = String::new();
+    for folder in ["src", "contract/src", "host/src", "host/policy/src", "host/sink/src"] {
+        add_sources(&tools::repository().join(folder), &mut sources);
+    }
+    let sources = without_values(&sources);
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut checked = 0;
+    for message in rows.filter_map(|row| row.split(" | ").next()) {
+        let message = message.trim_matches(['|', ' ', '`']);
+        for piece in message.split(['…']).flat_map(|piece| piece.split(": ")) {
+            // As the sources have it: what is a value here is filled in there.
+            let words = piece.replace("/dump", "#");
+            let words: Vec<&str> = words
+                .split_whitespace()
+                .map(|word| if word.starts_with(|c: char| c.is_ascii_digit()) { "#" } else { word })
+                .collect();
+            let words = words.join(" ");
+            if words.len() > 4 && !OF_PLAKAR.contains(&words.as_str()) {
+                assert!(sources.contains(&words), "no program says `{words}`");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 9, "{checked} texts were found");
 }
 
 #[test]
@@ -129,7 +190,7 @@ fn run(world_script: &str, hosts: &str, script: &str) {
         symlink(&program, programs.join(name)).expect("a link can be made");
     }
     symlink(tools::connector(), world.join("connector.wasm")).expect("a link can be made");
-    let package = plakar.package(tools::repository(), VERSION);
+    let package = plakar.package(tools::repository(), PACKAGE_VERSION);
     let name = package.file_name().expect("a package has a name");
     fs::create_dir(world.join("dist")).expect("the folder is ours");
     fs::copy(&package, world.join("dist").join(name)).expect("both folders are ours");
