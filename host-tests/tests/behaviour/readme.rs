@@ -108,6 +108,19 @@ fn the_messages_that_the_guide_explains_are_those_of_the_programs() {
     assert!(checked >= 9, "{checked} texts were found");
 }
 
+/// Within a twentieth: compilers differ.
+#[test]
+fn the_component_has_the_size_that_the_pages_state() {
+    let size = fs::metadata(tools::connector()).expect("it is built").len() / 1000;
+    for page in ["README.md", "docs/performance.md"] {
+        let text = fs::read_to_string(tools::repository().join(page)).expect(page);
+        let (_, rest) = text.split_once("`connector.wasm` is ").expect(page);
+        let (stated, _) = rest.split_once(" KB").expect(page);
+        let stated: u64 = stated.parse().expect(page);
+        assert!(stated.abs_diff(size) <= size / 20, "{page}: {stated} KB, and it has {size}");
+    }
+}
+
 #[test]
 fn every_link_within_the_repository_leads_somewhere() {
     let mut links = 0;
